@@ -1,0 +1,52 @@
+/** The whole story of one request, formed once, at its end. observe/ counts it and record/ writes it. */
+import type { Fault } from './fault.ts'
+import type { Head } from './head.ts'
+import type { Intent } from './intent.ts'
+import type { Answer, Attempt } from './outcome.ts'
+import type { Plan, Reason } from './plan.ts'
+
+export interface Exchange {
+  /** UUIDv7; the `modelgate-request-id` header. */
+  readonly id: string
+  readonly generation: number
+  readonly configHash: string
+  /** Unix ms at receipt. */
+  readonly receivedAt: number
+  /** Monotonic ms at receipt and when the answer was ready to leave. */
+  readonly startedAt: number
+  readonly endedAt: number
+  readonly head: Head
+  /** Null where a refusal came before it could be known. */
+  readonly intent: Intent | null
+  readonly plan: Plan | null
+  /** In the order tried; shadows are not among them (they have records of their own). */
+  readonly attempts: readonly Attempt[]
+  /** Version that gave the answer the caller got; empty when none did. */
+  readonly served: string
+  readonly reason: Reason | ''
+  /** The declared consequence that was used, as configured: `version:v1`, `reply:x.json`, `fail`; or empty. */
+  readonly degraded: string
+  /** What the caller was told; status 499 when it had left. */
+  readonly status: number
+  readonly fault: Fault | null
+  readonly requestBody: Uint8Array
+  /** Null when nothing was sent. */
+  readonly answer: Answer | null
+}
+
+/** What became of one shadow copy. Written after the primary's record, tied to it by `id`. */
+export interface ShadowOutcome {
+  readonly id: string
+  readonly model: string
+  readonly version: string
+  /** `answered`, or why not. */
+  readonly fate: 'answered' | 'failed' | 'cap' | 'overload' | 'timeout'
+  readonly attempt: Attempt | null
+  /** Against the primary's answer, when both answered and `compare` is configured. */
+  readonly agreement: 'agree' | 'differ' | 'incomparable' | 'not-compared'
+  /** One entry for each compare rule: the absolute difference, or null for labels and what is missing. */
+  readonly differences: readonly (number | null)[]
+  /** Monotonic ms at which the story ended. */
+  readonly endedAt: number
+  readonly receivedAt: number
+}

@@ -1,0 +1,31 @@
+/** What a request means, once its head and body were understood. */
+import type { Model, ProtocolName } from './routes.ts'
+
+/** `infer` and `call` (raw) ask a version for an answer; the others ask about it. */
+export type Operation = 'infer' | 'call' | 'metadata' | 'ready'
+
+/** Which source gave the sticky key. `value` stays in memory: only its keyed digest is ever written. */
+export interface StickyKey {
+  /** As configured: `header:x-user-id`, `body:/parameters/user_id`, `client`, `random`. */
+  readonly source: string
+  readonly value: string
+}
+
+export interface Intent {
+  readonly model: Model
+  readonly protocol: ProtocolName
+  readonly operation: Operation
+  /** Version the caller asked for by path or `modelgate-pin`; null when it left the choice to us. */
+  readonly pin: string | null
+  readonly key: StickyKey
+  /** Monotonic ms by which the caller wants an answer; Infinity when it set none. */
+  readonly deadlineAt: number
+  /** W3C trace id (32 hex digits), or empty. */
+  readonly traceId: string
+  /** This request is itself somebody's shadow: it is served, never shadowed again. */
+  readonly isShadow: boolean
+  /** For raw: what follows `/models/{name}`, with the query, exactly as sent. Empty otherwise. */
+  readonly rest: string
+  /** For open-inference: length of the JSON part when the binary extension is used, else -1. */
+  readonly jsonLength: number
+}

@@ -1,0 +1,193 @@
+/**
+ * The compiled configuration: what a request holds for its whole life. Plain frozen data, so it can
+ * cross to another thread; nothing in it is optional, all units are in the names.
+ *
+ * Made by control/config/compile.ts only. `index` fields number models and versions densely from 0,
+ * so that counters and histograms live in flat arrays instead of maps keyed by labels.
+ */
+export interface Snapshot {
+  /** 1 for the first configuration of a process, +1 for each swap. */
+  readonly generation: number
+  /** SHA-256 (hex) of the canonical form of the checked configuration, defaults filled in. */
+  readonly hash: string
+  readonly server: ServerSettings
+  readonly audit: AuditSettings
+  readonly scoring: ScoringSettings
+  readonly models: ReadonlyMap<string, Model>
+  /** Every version of every model; `versions[i].index === i`. */
+  readonly versions: readonly Version[]
+}
+
+export interface ServerSettings {
+  readonly listen: HostPort
+  readonly admin: HostPort
+  /** ≥ 1; "auto" is already resolved. */
+  readonly lanes: number
+  /** Absolute path. */
+  readonly dataDir: string
+  readonly bodyBytesMax: number
+  readonly headerBytesMax: number
+  readonly connectionsMax: number
+  /** How long a stop waits for requests in flight. */
+  readonly graceMs: number
+}
+
+export interface HostPort {
+  readonly host: string
+  /** 0: any free port. */
+  readonly port: number
+}
+
+export interface AuditSettings {
+  readonly mode: 'batched'
+}
+
+export interface ScoringSettings {
+  /** Piscina threads over all lanes, ≥ 1. */
+  readonly threads: number
+  /** Requests waiting for a scoring thread, over all lanes. */
+  readonly queueMax: number
+}
+
+export type ProtocolName = 'open-inference' | 'raw'
+
+export interface Model {
+  readonly index: number
+  readonly name: string
+  readonly protocol: ProtocolName
+  readonly key: readonly KeySource[]
+  readonly timeouts: Timeouts
+  readonly limits: ModelLimits
+  readonly breaker: BreakerSettings
+  readonly onFailure: Readonly<Record<ConsequenceKey, readonly Consequence[]>>
+  readonly output: readonly OutputCheck[]
+  readonly route: Route
+  readonly compare: readonly CompareRule[]
+  readonly versions: ReadonlyMap<string, Version>
+}
+
+/** `header:x-user-id`, `body:/parameters/user_id`, `client` (address), `random`. */
+export type KeySource =
+  | { readonly from: 'header'; readonly name: string }
+  | { readonly from: 'body'; readonly pointer: string }
+  | { readonly from: 'client' }
+  | { readonly from: 'random' }
+
+/** All in ms. Each bounds one attempt; the caller's deadline caps them all. */
+export interface Timeouts {
+  readonly queueMs: number
+  readonly connectMs: number
+  readonly firstByteMs: number
+  readonly idleMs: number
+  readonly totalMs: number
+}
+
+export interface ModelLimits {
+  readonly concurrent: number
+  readonly queue: number
+}
+
+export interface BreakerSettings {
+  readonly windowMs: number
+  readonly minRequests: number
+  /** 0–1; 1 or more never trips on the rate alone unless all failed. */
+  readonly failureRate: number
+  readonly slowAfterMs: number
+  readonly slowRate: number
+  readonly consecutive: number
+  readonly openForMs: number
+  readonly openForMaxMs: number
+  readonly probes: number
+  /** false: decides and reports as if, but lets everything through (dry-run). */
+  readonly enforce: boolean
+}
+
+export type ConsequenceKey = 'timeout' | 'breaker_open' | 'overload' | 'invalid_output' | 'error'
+
+export type Consequence =
+  | { readonly do: 'version'; readonly version: string }
+  /** A fixed answer read at load; `file` is the path as written in the configuration. */
+  | { readonly do: 'reply'; readonly file: string; readonly contentType: string; readonly body: Uint8Array }
+  | { readonly do: 'fail' }
+
+export interface OutputCheck {
+  readonly name: string
+  readonly pointer: string
+  readonly type: 'number' | 'integer' | 'string' | 'boolean'
+  readonly min: number
+  readonly max: number
+}
+
+export interface CompareRule {
+  readonly pointer: string
+  readonly as: 'number' | 'label'
+  readonly toleranceAbs: number
+  readonly toleranceRel: number
+}
+
+export interface Route {
+  readonly primary: string
+  readonly canary: { readonly version: string; readonly percent: number } | null
+  readonly rules: readonly Rule[]
+  readonly pinAllowed: boolean
+  readonly experiment: Experiment | null
+  readonly shadows: readonly Shadow[]
+}
+
+export interface Rule {
+  readonly when: { readonly header: string; readonly test: RuleTest }
+  readonly version: string
+}
+
+export type RuleTest =
+  | { readonly is: 'equals'; readonly value: string }
+  | { readonly is: 'prefix'; readonly value: string }
+  | { readonly is: 'in'; readonly values: readonly string[] }
+  | { readonly is: 'present' }
+
+export interface Experiment {
+  readonly name: string
+  /** In written order; percents sum to 100. */
+  readonly arms: readonly { readonly version: string; readonly percent: number }[]
+}
+
+export interface Shadow {
+  readonly version: string
+  readonly percent: number
+  readonly concurrentMax: number
+  readonly timeoutMs: number
+}
+
+export type Version = RemoteVersion | LocalVersion
+
+interface VersionBase {
+  /** Over all models. */
+  readonly index: number
+  readonly model: string
+  readonly name: string
+}
+
+export interface RemoteVersion extends VersionBase {
+  readonly kind: 'remote'
+  readonly endpoints: readonly Endpoint[]
+  /** What the endpoint calls the model and version; null leaves that part of the request as it is. */
+  readonly rename: { readonly model: string | null; readonly version: string | null }
+}
+
+export interface Endpoint {
+  /** Origin as people read it, e.g. `http://10.0.0.11:8000`. */
+  readonly url: string
+  readonly host: string
+  readonly port: number
+  /** Value of the Host header towards it. */
+  readonly authority: string
+}
+
+export interface LocalVersion extends VersionBase {
+  readonly kind: 'local'
+  readonly runtime: 'onnx' | 'javascript'
+  /** Absolute path. */
+  readonly file: string
+  /** As written in the configuration, for messages. */
+  readonly fileAsWritten: string
+}

@@ -1,0 +1,31 @@
+/**
+ * UUIDv7 (RFC 9562 §5.7): sortable by time, unique over lanes and restarts. Built from a counter and
+ * a per-lane random part drawn once, so an id costs no system call; ids are names, not secrets.
+ */
+import { randomBytes } from 'node:crypto'
+
+const COUNTER_MAX = 0x1_0000_0000
+
+export class RequestIds {
+  readonly #node: string
+  #counter: number
+
+  /** `seed`: six bytes that differ between lanes and starts. */
+  constructor(seed: Uint8Array = randomBytes(6)) {
+    const hex = Buffer.from(seed).toString('hex').padStart(12, '0')
+    this.#node = hex.slice(0, 8)
+    this.#counter = Number.parseInt(hex.slice(8), 16)
+  }
+
+  /** `wallMs`: Unix milliseconds. Layout: time 48 | ver 4 | counter high 12 | var 2 | counter 14 + 16 … */
+  next(wallMs: number): string {
+    this.#counter = (this.#counter + 1) % COUNTER_MAX
+    const time = Math.floor(wallMs).toString(16).padStart(12, '0')
+    const counter = this.#counter.toString(16).padStart(8, '0')
+    const variant = ((Number.parseInt(counter[3]!, 16) & 0x3) | 0x8).toString(16)
+    return `${time.slice(0, 8)}-${time.slice(8)}-7${counter.slice(0, 3)}-${variant}${counter.slice(3, 6)}-${counter.slice(6)}${this.#node}00`.slice(
+      0,
+      36,
+    )
+  }
+}
