@@ -24,7 +24,7 @@ export interface Exchange {
   /** Version that gave the answer the caller got; empty when none did. */
   readonly served: string
   readonly reason: Reason | ''
-  /** The declared consequence that was used, as configured: `version:v1`, `reply:x.json`, `fail`; or empty. */
+  /** The declared consequence that gave the answer, as configured (`version:v1`, `reply:x.json`); or empty. */
   readonly degraded: string
   /** What the caller was told; status 499 when it had left. */
   readonly status: number

@@ -112,11 +112,20 @@ export interface Fault {
   readonly code: FaultCode
   readonly message: string
   readonly detail: string
+  /** Response headers that belong to the refusal (`allow`, `retry-after`): name, value, … */
+  readonly headers: readonly string[]
 }
 
-export function fault(code: FaultCode, message: string, detail = ''): Fault {
-  return { kind: 'fault', code, message, detail }
+export function fault(
+  code: FaultCode,
+  message: string,
+  detail = '',
+  headers: readonly string[] = NO_HEADERS,
+): Fault {
+  return { kind: 'fault', code, message, detail, headers }
 }
+
+const NO_HEADERS: readonly string[] = []
 
 export function traitsOf(code: FaultCode): FaultTraits {
   return FAULTS[code]

@@ -170,7 +170,7 @@ interface VersionBase {
 export interface RemoteVersion extends VersionBase {
   readonly kind: 'remote'
   readonly endpoints: readonly Endpoint[]
-  /** What the endpoint calls the model and version; null leaves that part of the request as it is. */
+  /** What the endpoint calls the model and version; null: our own model name, and no version. */
   readonly rename: { readonly model: string | null; readonly version: string | null }
 }
 

@@ -17,15 +17,12 @@ export class RequestIds {
     this.#counter = Number.parseInt(hex.slice(8), 16)
   }
 
-  /** `wallMs`: Unix milliseconds. Layout: time 48 | ver 4 | counter high 12 | var 2 | counter 14 + 16 … */
+  /** `wallMs`: Unix milliseconds. */
   next(wallMs: number): string {
     this.#counter = (this.#counter + 1) % COUNTER_MAX
     const time = Math.floor(wallMs).toString(16).padStart(12, '0')
     const counter = this.#counter.toString(16).padStart(8, '0')
-    const variant = ((Number.parseInt(counter[3]!, 16) & 0x3) | 0x8).toString(16)
-    return `${time.slice(0, 8)}-${time.slice(8)}-7${counter.slice(0, 3)}-${variant}${counter.slice(3, 6)}-${counter.slice(6)}${this.#node}00`.slice(
-      0,
-      36,
-    )
+    const first = `${time.slice(0, 8)}-${time.slice(8)}`
+    return `${first}-7${counter.slice(0, 3)}-8${counter.slice(3, 6)}-${counter.slice(6)}00${this.#node}`
   }
 }

@@ -1,0 +1,77 @@
+/**
+ * The only writer to a client: answers once, corked, never after the client left. Everything that
+ * waits for a client learns here that it has gone.
+ *
+ * uWebSockets.js throws when a response is touched after its abort; the `gone` flag guards each write.
+ */
+
+import type { HttpResponse } from 'uWebSockets.js'
+import { STATUS_CODES } from 'node:http'
+
+/** Statuses whose answers have no body (RFC 9110 §6.4.1); HEAD is the other case. */
+const BODILESS = new Set([204, 304])
+
+const STATUS_LINES = new Map(
+  Object.entries(STATUS_CODES).map(([code, text]) => [Number(code), `${code} ${text}`]),
+)
+
+export interface Reply {
+  readonly status: number
+  /** Without framing headers: the server writes Content-Length, Date and Connection itself. */
+  readonly headers: readonly string[]
+  readonly body: Uint8Array
+  /** End the connection after this answer: framing in doubt, or the gateway is going away. */
+  readonly close: boolean
+}
+
+export class ClientResponse {
+  readonly #http: HttpResponse
+  readonly #isHead: boolean
+  #gone = false
+  #answered = false
+  #onGone: (() => void) | undefined
+
+  constructor(http: HttpResponse, isHead: boolean) {
+    this.#http = http
+    this.#isHead = isHead
+  }
+
+  /** True once the connection ended, before or after an answer. */
+  get gone(): boolean {
+    return this.#gone
+  }
+
+  get answered(): boolean {
+    return this.#answered
+  }
+
+  /** `callback` runs once when the client leaves unanswered. One listener; the last one set counts. */
+  onGone(callback: () => void): void {
+    this.#onGone = callback
+  }
+
+  /** Called by the listener from the server's abort callback. */
+  leave(): void {
+    this.#gone = true
+    if (!this.#answered) this.#onGone?.()
+  }
+
+  /** True when the answer was handed to the server, false when nobody is there to take it. */
+  reply(reply: Reply): boolean {
+    if (this.#gone || this.#answered) return false
+    this.#answered = true
+    this.#http.cork(() => this.#write(reply))
+    return true
+  }
+
+  #write(reply: Reply): void {
+    const http = this.#http
+    http.writeStatus(STATUS_LINES.get(reply.status) ?? String(reply.status))
+    const { headers } = reply
+    for (let index = 0; index < headers.length; index += 2)
+      http.writeHeader(headers[index]!, headers[index + 1]!)
+    if (this.#isHead) http.endWithoutBody(reply.body.length, reply.close)
+    else if (BODILESS.has(reply.status)) http.endWithoutBody(undefined, reply.close)
+    else http.end(reply.body, reply.close)
+  }
+}

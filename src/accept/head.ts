@@ -1,0 +1,121 @@
+/**
+ * Copies a request's head while the server still allows it, and refuses what the server's lenient
+ * parser lets through: a request is routed only if every party behind it would read it the same way.
+ *
+ * Each refusal closes the connection, since the bytes that follow cannot be trusted. Which leniencies
+ * there are is in ARCHITECTURE.md, “What the edge checks itself”.
+ */
+import type { HttpRequest } from 'uWebSockets.js'
+import { type Fault, fault } from '../domain/fault.ts'
+import type { Head } from '../domain/head.ts'
+
+export const METHODS: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+])
+
+/** Each may appear once; two of them and two readers disagree. */
+const ONCE: ReadonlySet<string> = new Set([
+  'host',
+  'content-length',
+  'transfer-encoding',
+  'content-type',
+  'authorization',
+])
+
+/** RFC 3986 reg-name, IPv4 or bracketed IPv6, with an optional port. */
+const HOST = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/
+const TARGET = /^\/[!-"$-~]*$/
+/** An encoded slash, backslash or NUL, and a backslash, mean different paths to different readers. */
+const AMBIGUOUS_PATH = /%2f|%5c|%00|\\|(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i
+const DIGITS = /^\d{1,15}$/
+const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
+
+export type HeadRead = { readonly head: Head; readonly refusal: Fault | null }
+
+export function readHead(request: HttpRequest, clientAddress: string): HeadRead {
+  const method = request.getCaseSensitiveMethod()
+  const path = request.getUrl()
+  const query = request.getQuery() ?? ''
+  const headers: string[] = []
+  request.forEach((name, value) => {
+    headers.push(name, value)
+  })
+  const framing = readFraming(headers)
+  const head: Head = {
+    method,
+    path,
+    query,
+    target: query === '' ? path : `${path}?${query}`,
+    headers,
+    contentLength: framing.contentLength,
+    clientAddress,
+  }
+  return { head, refusal: framing.refusal ?? checkLine(head) }
+}
+
+function checkLine(head: Head): Fault | null {
+  if (!METHODS.has(head.method)) {
+    return fault('method-not-allowed', `the method must be one of ${[...METHODS].join(', ')}`, '', [
+      'allow',
+      [...METHODS].join(', '),
+    ])
+  }
+  if (!TARGET.test(head.target)) {
+    return malformed('the request target must be a path of printable ASCII characters without "#"')
+  }
+  if (AMBIGUOUS_PATH.test(head.path)) {
+    return malformed('the path must not contain dot segments, backslashes or an encoded slash or NUL')
+  }
+  return null
+}
+
+interface Framing {
+  readonly contentLength: number
+  readonly refusal: Fault | null
+}
+
+function readFraming(headers: readonly string[]): Framing {
+  const seen = new Set<string>()
+  let contentLength = -1
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index]!
+    const value = headers[index + 1]!
+    if (!TOKEN.test(name)) return refuse('a header name has characters that are not allowed there')
+    if (ONCE.has(name)) {
+      if (seen.has(name)) return refuse(`the header ${name} must not be repeated`)
+      seen.add(name)
+    } else if (name === 'content_length' || name === 'transfer_encoding') {
+      return refuse(`the header ${name} is too easily taken for ${name.replace('_', '-')}`)
+    }
+    if (name === 'host' && !HOST.test(value)) return refuse('the Host header is not a host and port')
+    if (name === 'content-length') {
+      if (!DIGITS.test(value)) return refuse('Content-Length must be a decimal number')
+      contentLength = Number(value)
+    }
+  }
+  if (seen.has('transfer-encoding')) return { contentLength: -1, refusal: chunkedRefusal(seen) }
+  if (!seen.has('host')) return refuse('the Host header is missing')
+  return { contentLength, refusal: null }
+}
+
+function chunkedRefusal(seen: ReadonlySet<string>): Fault {
+  if (seen.has('content-length')) return malformed('Content-Length and Transfer-Encoding exclude each other')
+  return fault(
+    'length-required',
+    'this gateway takes request bodies with Content-Length only (server.limits.chunked_requests)',
+  )
+}
+
+function refuse(message: string): Framing {
+  return { contentLength: -1, refusal: malformed(message) }
+}
+
+function malformed(message: string): Fault {
+  return fault('malformed-request', message)
+}

@@ -1,0 +1,75 @@
+/**
+ * The listening socket of one lane: turns the server's callbacks into (head, body, client) and obeys
+ * its lifetime rules, so that nothing behind this folder has to know them: the head is copied inside
+ * the callback, the abort handler is attached before it returns, writes are corked and guarded.
+ *
+ * Several lanes listen on one port; the kernel spreads connections over them (SO_REUSEPORT).
+ */
+import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
+import type { Fault } from '../domain/fault.ts'
+import type { Head } from '../domain/head.ts'
+import { BodySource } from './body.ts'
+import { ClientResponse } from './client-response.ts'
+import { readHead } from './head.ts'
+
+export interface Incoming {
+  readonly head: Head
+  readonly body: BodySource
+  readonly client: ClientResponse
+  /** Why this request goes no further; its connection must be closed with the answer. */
+  readonly refusal: Fault | null
+}
+
+type Uws = typeof import('uWebSockets.js')
+
+export class Listener {
+  readonly #uws: Uws
+  readonly #app: TemplatedApp
+  #socket: us_listen_socket | undefined
+
+  constructor(uws: Uws, onRequest: (incoming: Incoming) => void) {
+    this.#uws = uws
+    this.#app = uws.App()
+    this.#app.any('/*', (http, request) => onRequest(receive(http, request)))
+  }
+
+  /** Resolves to the port that was bound (of use when 0 was asked for). */
+  open(host: string, port: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#app.listen(host, port, (socket) => {
+        if (socket === false) {
+          reject(new Error(`cannot listen on ${host}:${port}: the address is in use or not of this machine`))
+          return
+        }
+        this.#socket = socket
+        resolve(this.#uws.us_socket_local_port(socket))
+      })
+    })
+  }
+
+  /** No new connections; those that are open go on. */
+  pause(): void {
+    if (this.#socket === undefined) return
+    this.#uws.us_listen_socket_close(this.#socket)
+    this.#socket = undefined
+  }
+
+  /** Ends every connection. The thread's loop can empty afterwards. */
+  close(): void {
+    this.pause()
+    this.#app.close()
+  }
+}
+
+function receive(http: HttpResponse, request: HttpRequest): Incoming {
+  const client = new ClientResponse(http, request.getCaseSensitiveMethod() === 'HEAD')
+  http.onAborted(() => client.leave())
+  const { head, refusal } = readHead(request, addressOf(http))
+  return { head, body: new BodySource(http, head.contentLength), client, refusal }
+}
+
+/** IPv4 clients of a dual-stack socket appear as ::ffff:a.b.c.d; people expect a.b.c.d. */
+function addressOf(http: HttpResponse): string {
+  const text = Buffer.from(http.getRemoteAddressAsText()).toString('latin1')
+  return text.startsWith('::ffff:') ? text.slice(7) : text
+}

@@ -1,0 +1,60 @@
+/**
+ * What an attempt's result says: whether the caller may have its answer, and how the breaker counts it.
+ *
+ *   2xx, 3xx       success, once the output checks hold; a violation is a failure of that version
+ *   429, other 4xx neutral: the caller's doing or its limits, nothing about the version's health
+ *   5xx            failure; the endpoint's own words are passed on when the consequence is to fail
+ */
+import { type Fault, fault, traitsOf } from '../domain/fault.ts'
+import type { AttemptResult } from '../domain/outcome.ts'
+import type { Model, OutputCheck, Version } from '../domain/routes.ts'
+import type { Scalar } from '../protocols/protocol.ts'
+
+export interface Judgement {
+  readonly verdict: 'success' | 'failure' | 'neutral'
+  /** Null when the answer may go to the caller. */
+  readonly fault: Fault | null
+}
+
+/** `values`: what the dialect found at the checks' pointers, in their order; asked for only on success. */
+export function judge(
+  result: AttemptResult,
+  version: Version,
+  model: Model,
+  values: () => readonly Scalar[],
+): Judgement {
+  if (result.fault !== null) return { verdict: traitsOf(result.fault.code).blame, fault: result.fault }
+  const status = result.answer?.status ?? 0
+  if (status >= 500) {
+    const words = `version '${version.name}' of model '${model.name}' answered with status ${status}`
+    return { verdict: 'failure', fault: fault('endpoint-error', words) }
+  }
+  if (status >= 400) return { verdict: 'neutral', fault: null }
+  if (model.output.length === 0) return SUCCESS
+  const found = values()
+  for (const [index, check] of model.output.entries()) {
+    const violation = violationOf(check, found[index])
+    if (violation === null) continue
+    const words = `version '${version.name}' of model '${model.name}' gave an invalid '${check.name}': ${violation}`
+    return { verdict: 'failure', fault: fault('invalid-output', words) }
+  }
+  return SUCCESS
+}
+
+const SUCCESS: Judgement = { verdict: 'success', fault: null }
+
+/** Null when the value is as declared. The value itself stays out of the words: they reach callers. */
+function violationOf(check: OutputCheck, value: Scalar): string | null {
+  if (value === undefined || value === null) return `nothing readable at ${check.pointer}`
+  switch (check.type) {
+    case 'string':
+    case 'boolean':
+      return typeof value === check.type ? null : `not a ${check.type}`
+    case 'integer':
+    case 'number':
+      if (typeof value !== 'number' || Number.isNaN(value)) return 'not a number'
+      if (check.type === 'integer' && !Number.isInteger(value)) return 'not an integer'
+      if (value < check.min) return `below the minimum ${check.min}`
+      return value > check.max ? `above the maximum ${check.max}` : null
+  }
+}

@@ -1,0 +1,17 @@
+/** Open Inference Protocol, REST (“V2”): github.com/kserve/open-inference-protocol, with Triton’s binary tensor extension. */
+import type { Protocol } from '../protocol.ts'
+import { explain } from './explain.ts'
+import { identify } from './identify.ts'
+import { prepare } from './prepare.ts'
+import { readAnswer } from './read-answer.ts'
+import { recognize } from './recognize.ts'
+
+export const openInference: Protocol = {
+  name: 'open-inference',
+  isRepeatable: () => true,
+  recognize,
+  identify,
+  prepare,
+  explain,
+  readAnswer,
+}

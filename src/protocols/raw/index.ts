@@ -1,0 +1,17 @@
+/** Any HTTP API behind `/models/{m}/…`: the gateway routes and records it and reads nothing of it. */
+import type { Protocol } from '../protocol.ts'
+import { explain } from './explain.ts'
+import { identify } from './identify.ts'
+import { prepare } from './prepare.ts'
+import { readAnswer } from './read-answer.ts'
+import { recognize } from './recognize.ts'
+
+export const raw: Protocol = {
+  name: 'raw',
+  isRepeatable: (method) => method === 'GET' || method === 'HEAD' || method === 'OPTIONS',
+  recognize,
+  identify,
+  prepare,
+  explain,
+  readAnswer,
+}
