@@ -1,0 +1,7 @@
+/** What a command may print to. Commands never touch the process itself, so tests run them in-process. */
+export interface Io {
+  stdout(text: string): void
+  stderr(text: string): void
+  /** Escape sequences are welcome on stdout. */
+  readonly color: boolean
+}

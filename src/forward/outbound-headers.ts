@@ -1,0 +1,65 @@
+/**
+ * The headers an endpoint gets: the caller's end-to-end ones as they came, none of the hop's, and ours.
+ *
+ * Hop-by-hop headers (RFC 9110 §7.6.1), with those the caller's `Connection` names, never cross.
+ * Forwarding headers are overwritten, because no proxy is trusted to set them yet: what a caller claims
+ * about its own address is not passed on as fact. Host and framing are written by the codec.
+ */
+import { type Head, headerOf } from '../domain/head.ts'
+
+const DROPPED: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+  'host',
+  'content-length',
+  'grpc-timeout',
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-real-ip',
+  'via',
+])
+
+/** Everything with this prefix is the gateway's own. */
+const OWN_PREFIX = 'modelgate-'
+
+export interface Marks {
+  readonly requestId: string
+  /** Milliseconds the endpoint has left; null when the caller set no deadline. */
+  readonly deadlineLeftMs: number | null
+  readonly isShadow: boolean
+}
+
+export function outboundHeaders(head: Head, marks: Marks): readonly string[] {
+  const named = connectionNames(head)
+  const headers: string[] = []
+  for (let index = 0; index < head.headers.length; index += 2) {
+    const name = head.headers[index]!
+    if (DROPPED.has(name) || name.startsWith(OWN_PREFIX) || named?.has(name)) continue
+    headers.push(name, head.headers[index + 1]!)
+  }
+  headers.push('via', '1.1 modelgate', 'x-forwarded-for', head.clientAddress)
+  const host = headerOf(head.headers, 'host')
+  if (host !== undefined) headers.push('x-forwarded-host', host)
+  headers.push('modelgate-request-id', marks.requestId)
+  if (marks.deadlineLeftMs !== null) {
+    headers.push('modelgate-deadline-ms', String(Math.max(0, Math.floor(marks.deadlineLeftMs))))
+  }
+  if (marks.isShadow) headers.push('modelgate-shadow', '1')
+  return headers
+}
+
+function connectionNames(head: Head): ReadonlySet<string> | undefined {
+  const connection = headerOf(head.headers, 'connection')
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined
+  return new Set(connection.split(',').map((name) => name.trim().toLowerCase()))
+}

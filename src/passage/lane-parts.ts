@@ -1,0 +1,49 @@
+/**
+ * What one data-plane thread is made of, as the request path sees it. Made in lane.ts, used by
+ * pipeline.ts and this folder; the parts do not know each other.
+ */
+import type { Snapshot } from '../domain/routes.ts'
+import type { Forwarder } from '../forward/forwarder.ts'
+import type { Chance } from '../kernel/chance.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { RequestIds } from '../kernel/request-id.ts'
+import type { Sweep } from '../kernel/sweep.ts'
+import type { Limiter } from '../observe/limiter.ts'
+import type { Observer } from '../observe/observe.ts'
+import type { Vitals } from '../observe/vitals.ts'
+import type { Protocol } from '../protocols/protocol.ts'
+import type { Recorder } from '../record/recorder.ts'
+import type { Comparer } from '../score/comparer.ts'
+import type { Scorer } from '../score/scorer.ts'
+import type { ShadowCaps } from './shadow-caps.ts'
+
+export interface Lane {
+  /** Version of this program, as it tells callers. */
+  readonly version: string
+  readonly clock: Clock
+  readonly chance: Chance
+  readonly ids: RequestIds
+  readonly sweep: Sweep
+  readonly protocols: readonly Protocol[]
+  /** The configuration in force. A request reads it once and keeps what it read. */
+  readonly snapshot: { readonly current: Snapshot }
+  readonly vitals: Vitals
+  readonly limiter: Limiter
+  readonly observer: Observer
+  readonly forwarder: Forwarder
+  readonly scorer: Scorer
+  readonly comparer: Comparer
+  readonly recorder: Recorder
+  readonly shadowCaps: ShadowCaps
+  readonly work: WorkInProgress
+}
+
+/** What a drain waits for. Written by this folder, read by lane.ts. */
+export interface WorkInProgress {
+  /** True from the stop on: each answer also ends its connection. */
+  draining: boolean
+  /** True once the grace period is over: nothing new is begun. */
+  refusing: boolean
+  /** Requests not yet answered, and shadows not yet told. */
+  count: number
+}

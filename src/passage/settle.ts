@@ -1,0 +1,158 @@
+/**
+ * How a request's story ends, whichever way it went: the exchange is formed once, counted, recorded,
+ * and only when its record is on its way out of the process does the answer leave.
+ *
+ * If the record cannot be written, the caller is told `audit-unavailable` instead of the answer: an
+ * answer that is in no record must not reach anybody.
+ */
+import type { ClientResponse } from '../accept/client-response.ts'
+import type { Exchange } from '../domain/exchange.ts'
+import { type Fault, fault, traitsOf } from '../domain/fault.ts'
+import type { Head } from '../domain/head.ts'
+import type { Intent } from '../domain/intent.ts'
+import type { Answer, Attempt } from '../domain/outcome.ts'
+import type { Plan } from '../domain/plan.ts'
+import type { Snapshot } from '../domain/routes.ts'
+import type { Protocol } from '../protocols/protocol.ts'
+import { raw } from '../protocols/raw/index.ts'
+import type { Course } from './attempts.ts'
+import type { Lane } from './lane-parts.ts'
+
+/** What is known of a request from its first byte on. */
+export interface Opening {
+  readonly id: string
+  readonly lane: Lane
+  readonly routes: Snapshot
+  readonly head: Head
+  readonly client: ClientResponse
+  /** Unix ms, and monotonic ms. */
+  readonly receivedAt: number
+  readonly startedAt: number
+}
+
+/** What became known on the way; what a refusal came too early for is null. */
+export interface Known {
+  readonly protocol: Protocol | null
+  readonly body: Uint8Array
+  readonly intent: Intent | null
+  readonly plan: Plan | null
+}
+
+export const NOTHING_KNOWN: Known = { protocol: null, body: new Uint8Array(0), intent: null, plan: null }
+
+export function openStory(head: Head, client: ClientResponse, lane: Lane): Opening {
+  const receivedAt = lane.clock.wall()
+  lane.work.count += 1
+  return {
+    id: lane.ids.next(receivedAt),
+    lane,
+    routes: lane.snapshot.current,
+    head,
+    client,
+    receivedAt,
+    startedAt: lane.clock.now(),
+  }
+}
+
+/** A plan was carried out: an answer, a degraded answer, or the fault nothing could mend. */
+export function conclude(opening: Opening, known: Known, course: Course): void {
+  const exchange = exchangeOf(opening, known, course)
+  finish(opening, exchange, known.protocol)
+}
+
+export interface Closing {
+  /** End the connection: the bytes that follow cannot be trusted. */
+  readonly close: boolean
+}
+
+/** The gateway itself says no. */
+export function refuse(opening: Opening, known: Known, reason: Fault, closing?: Closing): void {
+  const course = { attempts: [], answer: null, fault: reason, served: '', reason: '', degraded: '' } as const
+  finish(opening, exchangeOf(opening, known, course), known.protocol, closing)
+}
+
+/** The caller left before its answer; what was tried is recorded all the same. */
+export function forgo(opening: Opening, known: Known, attempts: readonly Attempt[]): void {
+  const gone = fault('client-gone', 'the caller closed the connection before the answer')
+  const course = { attempts, answer: null, fault: gone, served: '', reason: '', degraded: '' } as const
+  finish(opening, exchangeOf(opening, known, course), known.protocol)
+}
+
+function exchangeOf(opening: Opening, known: Known, course: Course): Exchange {
+  const { lane, routes } = opening
+  return {
+    id: opening.id,
+    generation: routes.generation,
+    configHash: routes.hash,
+    receivedAt: opening.receivedAt,
+    startedAt: opening.startedAt,
+    endedAt: lane.clock.now(),
+    head: opening.head,
+    intent: known.intent,
+    plan: known.plan,
+    attempts: course.attempts,
+    served: course.served,
+    reason: course.reason,
+    degraded: course.degraded,
+    status: course.answer?.status ?? traitsOf(course.fault!.code).status,
+    fault: course.fault,
+    requestBody: known.body,
+    answer: course.answer,
+  }
+}
+
+function finish(opening: Opening, exchange: Exchange, protocol: Protocol | null, closing?: Closing): void {
+  const { lane, client } = opening
+  // Between here and the reply the caller may leave; the story is told already.
+  client.onGone(NOTHING_LEFT_TO_DO)
+  lane.observer.exchange(exchange)
+  if (client.gone) return told(opening, exchange)
+  const answer = exchange.answer ?? explained(exchange.fault!, protocol)
+  const close = (closing?.close ?? false) || lane.work.draining
+  lane.recorder.decision({ ...exchange, answer }, (written) => {
+    lane.work.count -= 1
+    const reply = written ? answer : explained(AUDIT_UNAVAILABLE, protocol)
+    const headers = written ? ownHeaders(exchange, reply) : withMarks(exchange, reply, AUDIT_UNAVAILABLE)
+    client.reply({ status: reply.status, headers, body: reply.body, close })
+  })
+}
+
+/** Nobody is there to be answered; the record is written all the same. */
+function told({ lane }: Opening, exchange: Exchange): void {
+  lane.recorder.decision(exchange, () => {
+    lane.work.count -= 1
+  })
+}
+
+const NOTHING_LEFT_TO_DO = (): void => {}
+
+export const AUDIT_UNAVAILABLE: Fault = fault(
+  'audit-unavailable',
+  'decision records cannot be written at present, so no answer may be given',
+  '',
+  ['retry-after', '1'],
+)
+
+/** Where no dialect is known, problem details are what an HTTP client expects. */
+function explained(reason: Fault, protocol: Protocol | null): Answer {
+  const rendered = (protocol ?? raw).explain(reason)
+  return {
+    status: traitsOf(reason.code).status,
+    headers: ['content-type', rendered.contentType, ...reason.headers],
+    body: rendered.body,
+  }
+}
+
+function ownHeaders(exchange: Exchange, reply: Answer): readonly string[] {
+  const headers = withMarks(exchange, reply, exchange.fault)
+  if (exchange.served !== '') headers.push('modelgate-version', exchange.served)
+  if (exchange.reason !== '') headers.push('modelgate-reason', exchange.reason)
+  if (exchange.degraded !== '') headers.push('modelgate-degraded', exchange.degraded)
+  return headers
+}
+
+function withMarks(exchange: Exchange, reply: Answer, reason: Fault | null): string[] {
+  const marks = ['modelgate-request-id', exchange.id, 'modelgate-config', String(exchange.generation)]
+  if (reason !== null) marks.push('modelgate-error', reason.code)
+  return [...reply.headers, ...marks]
+}

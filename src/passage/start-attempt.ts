@@ -1,0 +1,71 @@
+/**
+ * Starts one try at one version, wherever it runs: the scoring pool for a local one, an endpoint for a
+ * remote one. The request's bytes are shared by every try and every shadow, never copied or changed.
+ */
+import type { Head } from '../domain/head.ts'
+import type { Intent } from '../domain/intent.ts'
+import type { Plan } from '../domain/plan.ts'
+import type { LocalVersion, RemoteVersion, Version } from '../domain/routes.ts'
+import type { AttemptLimits, Cancel, Done } from '../domain/wire.ts'
+import { outboundHeaders } from '../forward/outbound-headers.ts'
+import type { Protocol } from '../protocols/protocol.ts'
+import type { Lane } from './lane-parts.ts'
+
+export interface Errand {
+  readonly id: string
+  readonly head: Head
+  readonly body: Uint8Array
+  readonly intent: Intent
+  readonly protocol: Protocol
+  readonly plan: Plan
+}
+
+export interface Conduct {
+  readonly lane: Lane
+  readonly isShadow: boolean
+}
+
+/** Starts one try at one version, wherever it runs. Shadows use it too, with limits of their own. */
+export function startAttempt(
+  version: Version,
+  errand: Errand,
+  limits: AttemptLimits,
+  how: Conduct,
+  done: Done,
+): Cancel {
+  if (version.kind === 'local') return startLocal(version, errand, limits, how.lane, done)
+  return startRemote(version, errand, limits, how, done)
+}
+
+function startLocal(
+  version: LocalVersion,
+  errand: Errand,
+  limits: AttemptLimits,
+  lane: Lane,
+  done: Done,
+): Cancel {
+  const { operation, jsonLength } = errand.intent
+  return lane.scorer.submit({ version, operation, body: errand.body, jsonLength, limits }, done)
+}
+
+function startRemote(
+  version: RemoteVersion,
+  errand: Errand,
+  limits: AttemptLimits,
+  { lane, isShadow }: Conduct,
+  done: Done,
+): Cancel {
+  const { head, body, intent, protocol, id } = errand
+  const deadlineLeftMs = Number.isFinite(limits.deadlineAt) ? limits.deadlineAt - lane.clock.now() : null
+  const headers = outboundHeaders(head, {
+    requestId: id,
+    deadlineLeftMs,
+    isShadow: isShadow || intent.isShadow,
+  })
+  const { operation, rest, model } = intent
+  const request = protocol.prepare(
+    { method: head.method, model: model.name, operation, rest, headers, body },
+    version,
+  )
+  return lane.forwarder.send(version, request, limits, done)
+}

@@ -1,0 +1,83 @@
+/**
+ * The path of one request, top to bottom:
+ *
+ *     accept → identify → decide → forward | score → observe → record → (shadow) compare
+ *
+ * A request holds one Snapshot from its first byte to its record. Refusals and callers that leave take
+ * the same way out as answers: observed, recorded, and only then replied to. How a plan is carried out
+ * is told in passage/attempts.ts, how a story ends in passage/settle.ts.
+ */
+import type { Incoming } from './accept/listener.ts'
+import { decide } from './decide/decide.ts'
+import { fault, isFault } from './domain/fault.ts'
+import { findModel, identify } from './identify/identify.ts'
+import { type Recognized, recognize } from './identify/recognize.ts'
+import { carryOut } from './passage/attempts.ts'
+import type { Lane } from './passage/lane-parts.ts'
+import { answerServer } from './passage/server-answers.ts'
+import {
+  AUDIT_UNAVAILABLE,
+  conclude,
+  forgo,
+  type Known,
+  NOTHING_KNOWN,
+  type Opening,
+  openStory,
+  refuse,
+} from './passage/settle.ts'
+import { ShadowCopies } from './passage/shadows.ts'
+
+export function handle({ head, body, client, refusal }: Incoming, lane: Lane): void {
+  const opening = openStory(head, client, lane)
+  client.onGone(() => forgo(opening, NOTHING_KNOWN, []))
+  if (refusal !== null) return refuse(opening, NOTHING_KNOWN, refusal, { close: true })
+
+  const recognized = recognize(head, lane.protocols)
+  const known = { ...NOTHING_KNOWN, protocol: recognized.protocol }
+  body.read(opening.routes.server.bodyBytesMax, (bytes) => {
+    if (isFault(bytes)) return refuse(opening, known, bytes, { close: true })
+    if ('fault' in recognized) return refuse(opening, { ...known, body: bytes }, recognized.fault)
+    const { match } = recognized
+    if (match.scope === 'server') return answerServer(match.ask, opening)
+    answerModel(opening, { ...known, body: bytes }, { ...recognized, match })
+  })
+}
+
+type ModelMatch = Extract<Recognized['match'], { scope: 'model' }>
+
+function answerModel(
+  opening: Opening,
+  known: Known,
+  { match, protocol }: { match: ModelMatch; protocol: Recognized['protocol'] },
+): void {
+  const { id, lane, head, routes, startedAt } = opening
+  const { body } = known
+  const model = findModel(match, protocol, routes)
+  if (isFault(model)) return refuse(opening, known, model)
+  const question = { head, body, protocol, match, routes, arrivedAt: startedAt, requestId: id }
+  const intent = identify(question, model)
+  if (isFault(intent)) return refuse(opening, known, intent)
+  if (lane.work.refusing) return refuse(opening, { ...known, intent }, DRAINING, { close: true })
+  if (!lane.recorder.available()) return refuse(opening, { ...known, intent }, AUDIT_UNAVAILABLE)
+
+  const plan = decide(intent, head, {
+    vitals: lane.vitals.view,
+    now: lane.clock.now(),
+    chance: lane.chance,
+    repeatable: protocol.isRepeatable(head.method),
+  })
+  const errand = { id, head, body, intent, protocol, plan }
+  const all = { protocol, body, intent, plan }
+  const shadows = new ShadowCopies(errand, lane)
+  const underway = carryOut(errand, lane, (course) => {
+    conclude(opening, all, course)
+    shadows.settle(course.served === '' ? null : course.answer)
+  })
+  opening.client.onGone(() => {
+    forgo(opening, all, underway.abandon())
+    shadows.settle(null)
+  })
+  shadows.send()
+}
+
+const DRAINING = fault('draining', 'the gateway is shutting down; try another one', '', ['retry-after', '1'])

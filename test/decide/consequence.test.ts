@@ -1,0 +1,87 @@
+import t from 'tap'
+import { chainFor, nameOf, nextStep } from '../../src/decide/consequence.ts'
+import { judge } from '../../src/decide/judge.ts'
+import { FAULTS, type FaultCode, fault } from '../../src/domain/fault.ts'
+import type { AttemptResult } from '../../src/domain/outcome.ts'
+import type { Consequence, OutputCheck } from '../../src/domain/routes.ts'
+import type { Scalar } from '../../src/protocols/protocol.ts'
+import { makeLocalVersion, makeModel } from '../support/make-model.ts'
+
+const reply: Consequence = {
+  do: 'reply',
+  file: 'r.json',
+  contentType: 'application/json',
+  body: new Uint8Array(2),
+}
+const toV1: Consequence = { do: 'version', version: 'v1' }
+const toV2: Consequence = { do: 'version', version: 'v2' }
+
+t.test('the fault picks the chain and the chain is followed in order', async (t) => {
+  const model = makeModel({
+    onFailure: { ...makeModel().onFailure, timeout: [toV1, toV2, reply, { do: 'fail' }] },
+  })
+  let chain = chainFor(model, fault('first-byte-timeout', ''))
+  const taken: string[] = []
+  for (let count = 0; count < 5; count += 1) {
+    const { take, rest } = nextStep(chain, ['v2'])
+    taken.push(nameOf(take))
+    chain = rest
+  }
+  t.same(taken, ['version:v1', 'reply:r.json', 'fail', 'fail', 'fail'], 'a version already tried is skipped')
+})
+
+t.test('every fault that is not the caller’s or the gateway’s own has a consequence', async (t) => {
+  for (const code of Object.keys(FAULTS) as FaultCode[]) {
+    const { source, consequence } = FAULTS[code]
+    if (source === 'client') t.equal(consequence, null, code)
+    if (source === 'upstream') t.not(consequence, null, code)
+    const { take } = nextStep(chainFor(makeModel(), fault(code, '')), [])
+    t.equal(take.do, 'fail', `${code} ends when nothing else is declared`)
+  }
+})
+
+const version = makeLocalVersion('fraud', 'v1')
+const score: OutputCheck = { name: 'score', pointer: '/p', type: 'number', min: 0, max: 1 }
+const phases = { queueMs: 0, connectMs: 0, firstByteMs: 1, totalMs: 1 }
+const result = (status: number): AttemptResult => ({
+  endpoint: 'pool',
+  phases,
+  reused: false,
+  answer: { status, headers: [], body: new Uint8Array(0) },
+  fault: null,
+})
+
+t.test('statuses are judged: 2xx success, 4xx neutral, 5xx failure', async (t) => {
+  const verdict = (status: number) => judge(result(status), version, makeModel(), () => []).verdict
+  t.same([200, 204, 302].map(verdict), ['success', 'success', 'success'])
+  t.same([400, 404, 429].map(verdict), ['neutral', 'neutral', 'neutral'])
+  t.same([500, 502, 503].map(verdict), ['failure', 'failure', 'failure'])
+})
+
+t.test('output checks hold an answer against what was declared', async (t) => {
+  const check = (more: Partial<OutputCheck>, value: Scalar) => {
+    const model = makeModel({ output: [{ ...score, ...more }] })
+    const { verdict, fault: reason } = judge(result(200), version, model, () => [value])
+    return reason === null ? verdict : `${verdict}: ${reason.code}`
+  }
+  const wrong = 'failure: invalid-output'
+  t.equal(check({}, 0.5), 'success')
+  t.equal(check({}, 0), 'success')
+  t.equal(check({}, 1.0001), wrong)
+  t.equal(check({}, -0.1), wrong)
+  t.equal(check({}, Number.NaN), wrong)
+  t.equal(check({}, Number.POSITIVE_INFINITY), wrong)
+  t.equal(check({}, '0.5'), wrong)
+  t.equal(check({}, null), wrong)
+  t.equal(check({}, undefined), wrong)
+  t.equal(check({ type: 'integer' }, 1), 'success')
+  t.equal(check({ type: 'integer' }, 0.5), wrong)
+  t.equal(check({ type: 'string' }, 'ok'), 'success')
+  t.equal(check({ type: 'boolean' }, 'true'), wrong)
+})
+
+t.test('the violating value is not told to callers', async (t) => {
+  const model = makeModel({ output: [score] })
+  const { fault: reason } = judge(result(200), version, model, () => [1234.5])
+  t.notMatch(reason?.message, /1234/)
+})
