@@ -69,7 +69,7 @@ function readBinary(body: Uint8Array, outputs: readonly (BinaryOutput | null)[],
   if (root !== 'outputs' || data !== 'data' || path.length !== 4 || !tensor) return undefined
   const kind = ELEMENTS.get(tensor.datatype)
   const at = Number(element) * (kind?.bytes ?? 0)
-  if (kind === undefined || !Number.isInteger(at) || at + kind.bytes > tensor.bytes) return undefined
+  if (kind === undefined || !/^\d+$/.test(element!) || at + kind.bytes > tensor.bytes) return undefined
   if (tensor.start + tensor.bytes > body.length) return undefined
   return kind.read(new DataView(body.buffer, body.byteOffset + tensor.start, tensor.bytes), at)
 }
