@@ -1,0 +1,149 @@
+/** The front door over real sockets: what reaches the pipeline, what is refused, what a caller gets. */
+import { setTimeout as pause } from 'node:timers/promises'
+import t from 'tap'
+import { type Incoming, Listener } from '../../src/accept/listener.ts'
+import { loadUws } from '../../src/accept/load-uws.ts'
+import { isFault } from '../../src/domain/fault.ts'
+import { RawClient, rawRequest } from '../support/raw-client.ts'
+
+const loaded = await loadUws(16_384)
+if (loaded.kind === 'problem') throw new Error(loaded.message)
+
+const seen: Incoming[] = []
+let onRequest: (incoming: Incoming) => void = answerEcho
+const listener = new Listener(loaded.uws, (incoming) => {
+  seen.push(incoming)
+  onRequest(incoming)
+})
+const port = await listener.open('127.0.0.1', 0)
+t.teardown(() => listener.close())
+
+function answerEcho({ refusal, body, client, head }: Incoming): void {
+  const reply = (status: number, text: string, close = false) =>
+    client.reply({ status, headers: ['x-test', 'yes'], body: Buffer.from(text), close })
+  if (refusal !== null) {
+    reply(400, refusal.code, true)
+    return
+  }
+  body.read(100_000, (bytes) => {
+    if (isFault(bytes)) reply(413, bytes.code, true)
+    else reply(200, `${head.method} ${head.target} ${bytes.length}`)
+  })
+}
+
+async function closedAfter(line: string, headers: readonly string[], body = '') {
+  const client = await RawClient.open(port)
+  client.send(Buffer.from(`${line} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n${body}`, 'latin1'))
+  const answer = await client.answer()
+  const closed = await client.closed(1000)
+  client.close()
+  return { status: answer.status, body: answer.body.toString(), closed }
+}
+
+const request = (line: string, headers: readonly string[] = ['host: x'], body = '') =>
+  rawRequest(port, `${line} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n${body}`)
+
+t.test('head, target bytes and body arrive as they were sent', async (t) => {
+  seen.length = 0
+  const answer = await request(
+    'POST /a%20b//c?q=%2F&r',
+    ['Host: h:1', 'X-Twice: 1', 'X-Twice: 2', 'Content-Length: 3'],
+    'abc',
+  )
+  t.equal(answer.status, 200)
+  t.equal(answer.body.toString(), 'POST /a%20b//c?q=%2F&r 3')
+  const { head } = seen[0]!
+  t.same(head.headers, ['host', 'h:1', 'x-twice', '1', 'x-twice', '2', 'content-length', '3'])
+  t.equal(head.clientAddress, '127.0.0.1')
+  t.equal(head.contentLength, 3)
+})
+
+t.test('a request without a body is read as an empty one', async (t) => {
+  t.equal((await request('GET /x')).body.toString(), 'GET /x 0')
+  t.equal((await request('POST /x', ['host: x', 'content-length: 0'])).body.toString(), 'POST /x 0')
+})
+
+t.test('HEAD gets the headers of the answer and no body', async (t) => {
+  const answer = await request('HEAD /x')
+  t.equal(answer.status, 200)
+  t.equal(answer.headers.get('content-length'), String('HEAD /x 0'.length))
+  t.equal(answer.body.length, 0)
+})
+
+t.test('a body split anywhere is put together again', async (t) => {
+  const chunks = ['POST /x HTTP/1.1\r\nhost: x\r\ncontent-le', 'ngth: 10\r\n\r', '\n01234', '5', '6789']
+  const answer = await rawRequest(port, chunks, { pauseMs: 10 })
+  t.equal(answer.body.toString(), 'POST /x 10')
+})
+
+t.test('a body over the limit is refused before it is sent', async (t) => {
+  const answer = await request('POST /x', ['host: x', 'content-length: 100001'])
+  t.equal(answer.status, 413)
+  t.equal(answer.body.toString(), 'body-too-large')
+})
+
+t.test('what two readers could read differently is refused and the connection closed', async (t) => {
+  const cases: readonly (readonly [string, string, readonly string[]])[] = [
+    ['two content lengths', 'POST /x', ['host: x', 'content-length: 3', 'content-length: 4']],
+    ['two equal content lengths', 'POST /x', ['host: x', 'content-length: 0', 'content-length: 0']],
+    ['content length and chunked', 'POST /x', ['host: x', 'content-length: 3', 'transfer-encoding: chunked']],
+    ['an empty content length', 'POST /x', ['host: x', 'content-length:']],
+    ['an underscore spelling', 'POST /x', ['host: x', 'content_length: 3']],
+    ['two hosts', 'GET /x', ['host: x', 'host: y']],
+    ['a host that is none', 'GET /x', ['host: x/y']],
+    ['two authorizations', 'GET /x', ['host: x', 'authorization: a', 'authorization: b']],
+    ['an encoded slash', 'GET /a%2fb', ['host: x']],
+    ['dot segments', 'GET /a/../b', ['host: x']],
+    ['encoded dot segments', 'GET /a/%2e%2E/b', ['host: x']],
+    ['a backslash', 'GET /a\\b', ['host: x']],
+    ['a fragment', 'GET /a#b', ['host: x']],
+    ['a byte over 0x7e', 'GET /a\u00ff', ['host: x']],
+  ]
+  for (const [name, line, headers] of cases) {
+    const answer = await closedAfter(line, headers)
+    t.equal(answer.status, 400, name)
+    t.equal(answer.closed, true, `${name}: closed`)
+  }
+})
+
+t.test('methods are an allow-list, compared exactly', async (t) => {
+  for (const method of ['TRACE', 'get', 'G@T', 'PROPFIND']) {
+    const answer = await request(`${method} /x`)
+    t.equal(answer.body.toString(), 'method-not-allowed', method)
+  }
+})
+
+t.test('a chunked body is refused with length-required', async (t) => {
+  const answer = await closedAfter(
+    'POST /x',
+    ['host: x', 'transfer-encoding: chunked'],
+    '3\r\nabc\r\n0\r\n\r\n',
+  )
+  t.equal(answer.body, 'length-required')
+  t.equal(answer.closed, true)
+})
+
+t.test('a caller that leaves is noticed, and a late answer to it does no harm', async (t) => {
+  let left = 0
+  let late: Incoming | undefined
+  onRequest = (incoming) => {
+    late = incoming
+    incoming.client.onGone(() => {
+      left += 1
+    })
+    incoming.body.read(10, () => {})
+  }
+  await rawRequest(port, 'GET /x HTTP/1.1\r\nhost: x\r\n\r\n', { timeoutMs: 50 }).catch(() => undefined)
+  await pause(50)
+  onRequest = answerEcho
+  t.equal(left, 1)
+  t.equal(late?.client.gone, true)
+  t.equal(late?.client.reply({ status: 200, headers: [], body: new Uint8Array(0), close: false }), false)
+  t.equal((await request('GET /after')).status, 200)
+})
+
+t.test('a taken port is an error that says so', async (t) => {
+  const other = new Listener(loaded.uws, () => {})
+  t.teardown(() => other.close())
+  await t.rejects(other.open('192.0.2.1', 1), /cannot listen on 192.0.2.1:1/)
+})
