@@ -1,0 +1,206 @@
+/**
+ * Checked configuration to Snapshot: names in, units in names, nothing optional, deeply frozen. It
+ * decides nothing and refuses nothing; whatever could be wrong was reported before.
+ */
+import { resolve } from 'node:path'
+import type {
+  Consequence,
+  ConsequenceKey,
+  Endpoint,
+  Model,
+  ProtocolName,
+  Route,
+  Rule,
+  RuleTest,
+  Snapshot,
+  Version,
+} from '../../domain/routes.ts'
+import { assert } from '../../kernel/assert.ts'
+import { configHash, type ReplyFile } from './canonical.ts'
+import { deepFreeze } from './freeze.ts'
+import type { Settled, SettledModel } from './settle.ts'
+
+export interface CompileContext {
+  /** Absolute; relative paths of the configuration start here. */
+  readonly directory: string
+  readonly cores: number
+  readonly generation: number
+  /** By path as written. */
+  readonly replies: ReadonlyMap<string, ReplyFile>
+}
+
+export function compile(settled: Settled, context: CompileContext): Snapshot {
+  const { server, scoring } = settled
+  const versions: Version[] = []
+  const models = new Map<string, Model>()
+  for (const [name, model] of Object.entries(settled.models)) {
+    models.set(name, compileModel(name, model, { context, index: models.size, versions }))
+  }
+  return deepFreeze<Snapshot>({
+    generation: context.generation,
+    hash: configHash(settled, context.replies),
+    server: {
+      listen: server.listen,
+      admin: server.admin,
+      lanes: server.lanes === 'auto' ? Math.max(1, context.cores - 1) : server.lanes,
+      dataDir: resolve(context.directory, server.data_dir),
+      bodyBytesMax: server.limits.body,
+      headerBytesMax: server.limits.headers,
+      connectionsMax: server.limits.connections,
+      graceMs: server.grace,
+    },
+    audit: { mode: 'batched' },
+    scoring: {
+      threads: scoring.threads === 'auto' ? Math.max(1, context.cores) : scoring.threads,
+      queueMax: scoring.queue,
+    },
+    models,
+    versions,
+  })
+}
+
+interface Numbering {
+  readonly context: CompileContext
+  readonly index: number
+  /** Grows by this model's versions. */
+  readonly versions: Version[]
+}
+
+function compileModel(name: string, model: SettledModel, numbering: Numbering): Model {
+  const { timeouts, breaker } = model
+  const { context } = numbering
+  assert(model.protocol === 'open-inference' || model.protocol === 'raw', 'other protocols were refused')
+  return {
+    index: numbering.index,
+    name,
+    protocol: model.protocol satisfies ProtocolName,
+    key: model.key,
+    timeouts: {
+      queueMs: timeouts.queue,
+      connectMs: timeouts.connect,
+      firstByteMs: timeouts.first_byte,
+      idleMs: timeouts.idle,
+      totalMs: timeouts.total,
+    },
+    limits: { concurrent: model.limits.concurrent, queue: model.limits.queue },
+    breaker: {
+      windowMs: breaker.window,
+      minRequests: breaker.min_requests,
+      failureRate: breaker.failure_rate,
+      slowAfterMs: breaker.slow_after,
+      slowRate: breaker.slow_rate,
+      consecutive: breaker.consecutive,
+      openForMs: breaker.open_for,
+      openForMaxMs: breaker.open_for_max,
+      probes: breaker.probes,
+      enforce: breaker.enforce,
+    },
+    onFailure: compileChains(model, context.replies),
+    output: byName(model.output).map(([checkName, check]) => ({
+      name: checkName,
+      pointer: check.path,
+      type: check.type,
+      min: check.min ?? Number.NEGATIVE_INFINITY,
+      max: check.max ?? Number.POSITIVE_INFINITY,
+    })),
+    route: compileRoute(model.route),
+    compare: model.compare.outputs.map((rule) => ({
+      pointer: rule.path,
+      as: rule.as,
+      toleranceAbs: rule.tolerance?.abs ?? 0,
+      toleranceRel: rule.tolerance?.rel ?? 0,
+    })),
+    versions: compileVersions(name, model, numbering),
+  }
+}
+
+function compileVersions(modelName: string, model: SettledModel, numbering: Numbering): Map<string, Version> {
+  const versions = new Map<string, Version>()
+  for (const [name, version] of Object.entries(model.versions)) {
+    const identity = { index: numbering.versions.length, model: modelName, name }
+    const compiled: Version =
+      version.endpoints !== undefined
+        ? {
+            ...identity,
+            kind: 'remote',
+            endpoints: version.endpoints.map(
+              ({ url, host, port, authority }): Endpoint => ({ url, host, port, authority }),
+            ),
+            rename: { model: version.rename?.model ?? null, version: version.rename?.version ?? null },
+          }
+        : {
+            ...identity,
+            kind: 'local',
+            runtime: version.runtime ?? 'onnx',
+            file: resolve(numbering.context.directory, version.file ?? ''),
+            fileAsWritten: version.file ?? '',
+          }
+    versions.set(name, compiled)
+    numbering.versions.push(compiled)
+  }
+  return versions
+}
+
+function compileChains(
+  model: SettledModel,
+  replies: CompileContext['replies'],
+): Record<ConsequenceKey, Consequence[]> {
+  const { timeout, breaker_open, overload, invalid_output, error } = model.on_failure
+  const compiled = (chain: typeof timeout): Consequence[] =>
+    chain.map((step) => {
+      if (step.do !== 'reply') return step
+      const reply = replies.get(step.file)
+      assert(reply !== undefined, 'missing reply files were reported')
+      return { do: 'reply', file: step.file, contentType: reply.contentType, body: reply.body }
+    })
+  return {
+    timeout: compiled(timeout),
+    breaker_open: compiled(breaker_open),
+    overload: compiled(overload),
+    invalid_output: compiled(invalid_output),
+    error: compiled(error),
+  }
+}
+
+function compileRoute(route: SettledModel['route']): Route {
+  const { experiment } = route
+  return {
+    primary: route.primary,
+    canary: route.canary ?? null,
+    rules: route.rules.map(
+      (rule): Rule => ({
+        when: { header: rule.when.header, test: testOf(rule.when) },
+        version: rule.version,
+      }),
+    ),
+    pinAllowed: route.pin,
+    experiment:
+      experiment === undefined
+        ? null
+        : {
+            name: experiment.name,
+            arms: byName(experiment.arms).map(([version, percent]) => ({ version, percent })),
+          },
+    shadows: route.shadows.map((shadow) => ({
+      version: shadow.version,
+      percent: shadow.percent,
+      concurrentMax: shadow.max_concurrent,
+      timeoutMs: shadow.timeout,
+    })),
+  }
+}
+
+function testOf(when: SettledModel['route']['rules'][number]['when']): RuleTest {
+  if (when.equals !== undefined) return { is: 'equals', value: when.equals }
+  if (when.prefix !== undefined) return { is: 'prefix', value: when.prefix }
+  if (when.in !== undefined) return { is: 'in', values: when.in }
+  return { is: 'present' }
+}
+
+/**
+ * Entries in code-unit order of their names. Arms and checks are kept in this order, so that moving a
+ * line in the file moves no key to another arm: what does not change the hash changes no behaviour.
+ */
+function byName<T>(table: Readonly<Record<string, T>>): [string, T][] {
+  return Object.entries(table).sort(([left], [right]) => (left < right ? -1 : 1))
+}

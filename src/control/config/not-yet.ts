@@ -1,0 +1,167 @@
+/**
+ * Parts of the grammar that are checked but do nothing yet. Using one is an error that says so: a
+ * setting that is silently ignored is worse than one that is refused. Whoever implements a row removes
+ * it here, and nothing else needs to change in this folder but compile.ts.
+ */
+import type { Path, Report } from './problem.ts'
+
+export interface NotYet {
+  /** `*` stands for any key or position. */
+  readonly path: readonly string[]
+  readonly what: string
+  /** Values that ask for nothing and are therefore allowed. */
+  readonly off: (value: unknown) => boolean
+  readonly instead: string
+}
+
+const never = (): boolean => false
+const isEmpty = (value: unknown): boolean => Array.isArray(value) && value.length === 0
+const is =
+  (...values: readonly unknown[]) =>
+  (value: unknown): boolean =>
+    values.includes(value)
+const notScheme = (scheme: RegExp) => (value: unknown) => typeof value !== 'string' || !scheme.test(value)
+
+const MODEL = ['models', '*']
+const VERSION = [...MODEL, 'versions', '*']
+const REMOVE = 'nothing: remove the key'
+
+export const NOT_YET: readonly NotYet[] = [
+  {
+    path: ['server', 'tls'],
+    what: 'TLS on the listener',
+    off: never,
+    instead: `${REMOVE} and end TLS in front of the gateway`,
+  },
+  {
+    path: ['server', 'trust'],
+    what: 'trusting forwarding headers',
+    off: isEmpty,
+    instead: `${REMOVE}; the caller is the peer of the connection`,
+  },
+  {
+    path: ['server', 'limits', 'chunked_requests'],
+    what: 'accepting chunked request bodies',
+    off: is('refuse'),
+    instead: '"refuse": such requests are answered 411',
+  },
+  { path: ['audit', 'mode'], what: 'any mode but batched', off: is('batched'), instead: '"batched"' },
+  {
+    path: ['audit', 'retention'],
+    what: 'deleting old records',
+    off: never,
+    instead: `${REMOVE}; records are kept`,
+  },
+  {
+    path: ['audit', 'capture', 'percent'],
+    what: 'keeping bodies',
+    off: is(0),
+    instead: '0; digests of bodies are always recorded',
+  },
+  {
+    path: ['upstream', 'deny_private'],
+    what: 'refusing private addresses',
+    off: is(false),
+    instead: 'false',
+  },
+  {
+    path: ['governance', 'principals'],
+    what: 'principals and tokens',
+    off: isEmpty,
+    instead: `${REMOVE}; the admin API listens on loopback only`,
+  },
+  {
+    path: [...MODEL, 'protocol'],
+    what: 'this protocol',
+    off: is('open-inference', 'raw'),
+    instead: '"open-inference", or "raw" to pass requests through as they are',
+  },
+  {
+    path: [...MODEL, 'limits', 'adaptive'],
+    what: 'adaptive limits',
+    off: is(false),
+    instead: 'false, with limits.concurrent set by hand',
+  },
+  {
+    path: [...MODEL, 'retry', 'attempts'],
+    what: 'retrying',
+    off: is(1),
+    instead: '1, and on_failure to name another version',
+  },
+  { path: [...MODEL, 'retry', 'on'], what: 'retrying', off: never, instead: REMOVE },
+  { path: [...MODEL, 'retry', 'budget'], what: 'a retry budget', off: never, instead: REMOVE },
+  { path: [...MODEL, 'retry', 'hedge_after'], what: 'hedging', off: never, instead: REMOVE },
+  {
+    path: [...MODEL, 'audit'],
+    what: 'an audit mode per model',
+    off: never,
+    instead: `${REMOVE} and use [audit]`,
+  },
+  { path: [...MODEL, 'compare', 'segments'], what: 'comparing by segments', off: isEmpty, instead: REMOVE },
+  {
+    path: [...VERSION, 'balance'],
+    what: 'any balance but round-robin',
+    off: is('round-robin'),
+    instead: '"round-robin"',
+  },
+  {
+    path: [...VERSION, 'health'],
+    what: 'active health checks',
+    off: never,
+    instead: `${REMOVE}; the breaker finds broken versions`,
+  },
+  {
+    path: [...VERSION, 'tls'],
+    what: 'TLS towards endpoints',
+    off: never,
+    instead: `${REMOVE} and use http://`,
+  },
+  { path: [...VERSION, 'pipeline'], what: 'pipelining', off: is(1), instead: '1' },
+  {
+    path: [...VERSION, 'endpoints', '*'],
+    what: 'https://',
+    off: notScheme(/^https:/i),
+    instead: 'an http:// endpoint',
+  },
+  {
+    path: [...VERSION, 'endpoints', '*'],
+    what: 'unix:',
+    off: notScheme(/^unix:/i),
+    instead: 'an http:// endpoint',
+  },
+]
+
+/** Reports every use in the document; `isSound` tells where the form was right. */
+export function refuseNotYet(document: unknown, isSound: (path: Path) => boolean, report: Report): void {
+  for (const row of NOT_YET) {
+    for (const { path, value } of matches(document, row.path)) {
+      if (row.off(value) || !isSound(path)) continue
+      report({
+        severity: 'error',
+        at: path,
+        on: 'value',
+        message: `recognised, but this version of modelgate does not implement ${row.what} yet`,
+        expected: row.instead,
+      })
+    }
+  }
+}
+
+function matches(document: unknown, pattern: readonly string[]): { path: Path; value: unknown }[] {
+  let found: { path: Path; value: unknown }[] = [{ path: [], value: document }]
+  for (const step of pattern) {
+    found = found.flatMap(({ path, value }) => {
+      if (typeof value !== 'object' || value === null) return []
+      if (step !== '*') {
+        return Object.hasOwn(value, step)
+          ? [{ path: [...path, step], value: (value as Record<string, unknown>)[step] }]
+          : []
+      }
+      return Object.entries(value).map(([key, inner]) => ({
+        path: [...path, Array.isArray(value) ? Number(key) : key],
+        value: inner,
+      }))
+    })
+  }
+  return found
+}

@@ -1,0 +1,409 @@
+/**
+ * The grammar of one `[models.<name>]`, as zod schemas: shape, units and ranges of every key by itself.
+ * What keys mean together (weights, order of timeouts, names of versions) is in rules/.
+ */
+import { z } from 'zod'
+import { parseEndpoint } from './address.ts'
+import * as leaf from './leaf.ts'
+import {
+  NAME,
+  parseFilePath,
+  parseHeaderName,
+  parseKeySource,
+  parsePointer,
+  parseStep,
+  REMOTE_NAME,
+} from './words.ts'
+
+const NAME_EXPECTED = 'letters, digits, . _ and -, beginning with a letter or digit, at most 64 characters'
+
+export const name = (what: string, description: string) =>
+  leaf.pattern(NAME, what, `${what}: ${NAME_EXPECTED}`, description).meta({ standIn: 'x' })
+const versionName = (description: string) => name('a version name', description)
+const pointer = (description: string) =>
+  leaf.parsed(parsePointer, {
+    what: 'a JSON pointer',
+    expected: 'a JSON pointer (RFC 6901) such as "/outputs/0/data/0"',
+    description,
+    standIn: '',
+  })
+const header = (description: string) =>
+  leaf.parsed(parseHeaderName, {
+    what: 'a header name',
+    expected: 'the name of a request header, such as "x-tenant"',
+    description,
+    standIn: 'x',
+  })
+
+const keySource = leaf.parsed(parseKeySource, {
+  what: 'a source of the sticky key',
+  expected: '"header:NAME", "body:/POINTER", "client" or "random"',
+  description:
+    'A source of the sticky key: a request header, a place in the JSON body, the caller’s address, or chance.',
+})
+
+const timeouts = leaf.table(
+  {
+    queue: leaf
+      .duration('1ms', '1h', 'How long a request waits for a free place (limits.concurrent).')
+      .meta({ defaultText: '50ms, or total if shorter' })
+      .optional(),
+    connect: leaf
+      .duration('1ms', '1h', 'How long connecting to an endpoint may take.')
+      .meta({ defaultText: '250ms, or total if shorter' })
+      .optional(),
+    first_byte: leaf
+      .duration('1ms', '1h', 'How long an endpoint may take until the first byte of its answer.')
+      .meta({ defaultText: '1s, or total if shorter' })
+      .optional(),
+    idle: leaf
+      .duration('1ms', '1h', 'How long an answer may pause between two reads.')
+      .meta({ defaultText: '5s, or total if shorter' })
+      .optional(),
+    total: leaf
+      .duration('1ms', '1h', 'How long one attempt may take from start to end. All others are within it.')
+      .prefault('2s'),
+  },
+  'The five timers of one attempt. The caller’s own deadline caps them all.',
+)
+
+const limits = leaf.table(
+  {
+    concurrent: leaf
+      .whole(1, 1_000_000, 'Requests of this model under way at once, over all lanes.')
+      .prefault(256),
+    queue: leaf.whole(0, 1_000_000, 'Requests that may wait for a place; 0 refuses at once.').prefault(512),
+    adaptive: leaf.flag('Let the gateway find the concurrency limit by itself.').prefault(false),
+  },
+  'How much of this model may be under way. What is beyond is an `overload` failure.',
+)
+
+const breaker = leaf.table(
+  {
+    window: leaf.duration('1s', '1h', 'The time over which failures are counted.').prefault('10s'),
+    min_requests: leaf
+      .whole(1, 1_000_000, 'Fewer requests in the window than this never open the breaker by rate.')
+      .prefault(20),
+    failure_rate: leaf.share('Share of failures in the window that opens the breaker.').prefault(0.5),
+    slow_after: leaf
+      .duration('1ms', '1h', 'An answer later than this counts as slow.')
+      .meta({ defaultText: '800ms, or timeouts.total if shorter' })
+      .optional(),
+    slow_rate: leaf.share('Share of slow answers in the window that opens the breaker.').prefault(0.5),
+    consecutive: leaf
+      .whole(1, 1_000_000, 'Failures in a row that open the breaker whatever the rates are.')
+      .prefault(5),
+    open_for: leaf.duration('1ms', '1h', 'How long the breaker stays open the first time.').prefault('1s'),
+    open_for_max: leaf
+      .duration('1ms', '1d', 'Each failed probe doubles the open time up to this.')
+      .prefault('60s'),
+    probes: leaf.whole(1, 1000, 'Successful probes needed to close again.').prefault(3),
+    enforce: leaf.flag('false: decide and report, but let everything through (dry-run).').prefault(true),
+  },
+  'When a version counts as broken and gets no traffic for a while. One breaker per version.',
+)
+
+const consequence = leaf.parsed(parseStep, {
+  what: 'a consequence',
+  expected: '"version:NAME", "reply:FILE" or "fail"',
+  description: 'Ask another version, send a fixed file, or give up with the error.',
+})
+const chain = (description: string) =>
+  leaf.list(consequence, { min: 1, max: 8 }, description).prefault(['fail'])
+
+const onFailure = leaf.table(
+  {
+    timeout: chain('When a timer or the caller’s deadline ran out.'),
+    breaker_open: chain('When the version’s breaker refuses traffic.'),
+    overload: chain('When limits or the scoring queue are full.'),
+    invalid_output: chain('When the answer fails an `output` check.'),
+    error: chain(
+      'When connecting fails, the connection breaks, the answer is malformed or a 5xx, or a local model fails.',
+    ),
+  },
+  'The declared consequence of each kind of failure: tried in order, then the error.',
+)
+
+const outputCheck = leaf.table(
+  {
+    path: pointer('Where the value is in the JSON answer.'),
+    type: leaf.choice(
+      ['number', 'integer', 'string', 'boolean'],
+      'What the value must be. NaN and infinities are no numbers.',
+    ),
+    min: leaf.quantity('Smallest sane value; numbers only.').meta({ defaultText: 'none' }).optional(),
+    max: leaf.quantity('Largest sane value; numbers only.').meta({ defaultText: 'none' }).optional(),
+  },
+  'One check of every answer. A violation is a failure of the version (`invalid_output`).',
+)
+
+const version = leaf.table(
+  {
+    endpoints: leaf
+      .list(
+        leaf.parsed(parseEndpoint, {
+          what: 'an endpoint',
+          expected: '"http://HOST[:PORT]"',
+          description: 'Where one copy of this version listens.',
+        }),
+        { min: 1, max: 256 },
+        'Where the version listens, all equal. Either this or `runtime`.',
+      )
+      .optional(),
+    balance: leaf
+      .choice(['round-robin', 'least-loaded', 'ring-hash'], 'How requests spread over the endpoints.')
+      .prefault('round-robin'),
+    health: leaf
+      .table(
+        {
+          path: leaf.text(1024, 'a path', 'What to ask.').prefault('/v2/health/ready'),
+          interval: leaf.duration('100ms', '1h', 'How often.').prefault('5s'),
+        },
+        'Active health checks of the endpoints.',
+      )
+      .optional(),
+    rename: leaf
+      .table(
+        {
+          model: leaf
+            .pattern(
+              REMOTE_NAME,
+              'a name',
+              'a name without blanks, /, ?, # or %',
+              'The model’s name at the endpoint.',
+            )
+            .optional(),
+          version: leaf
+            .pattern(
+              REMOTE_NAME,
+              'a name',
+              'a name without blanks, /, ?, # or %',
+              'The version’s name at the endpoint.',
+            )
+            .optional(),
+        },
+        'What the endpoint calls this model and version, where it differs.',
+      )
+      .optional(),
+    tls: leaf
+      .table(
+        {
+          ca: leaf.text(4096, 'a file', 'Trusted authorities.').optional(),
+          cert: leaf.text(4096, 'a file', 'Client certificate.').optional(),
+          key: leaf.text(4096, 'a file', 'Client key.').optional(),
+          server_name: leaf.text(253, 'a host name', 'Name to ask for and to check.').optional(),
+        },
+        'TLS towards the endpoints, with a client certificate where needed.',
+      )
+      .optional(),
+    pipeline: leaf
+      .whole(1, 1024, 'Requests written to one connection before the first is answered.')
+      .optional(),
+    runtime: leaf
+      .choice(
+        ['onnx', 'javascript'],
+        'Serve the version in this process with this runtime. Either this or `endpoints`.',
+      )
+      .optional(),
+    file: leaf
+      .parsed(parseFilePath, {
+        what: 'a path',
+        expected: 'the path of the model file',
+        description: 'The model’s file, relative to this configuration.',
+      })
+      .optional(),
+  },
+  'One deployment of the model: remote (`endpoints`) or local (`runtime` and `file`).',
+)
+
+const rule = leaf.table(
+  {
+    when: leaf.table(
+      {
+        header: header('Which request header is looked at.'),
+        equals: leaf.text(4096, 'text', 'The value is exactly this.').optional(),
+        prefix: leaf.text(4096, 'text', 'The value begins with this.').optional(),
+        in: leaf
+          .list(
+            leaf.text(4096, 'text', 'One of the values.'),
+            { min: 1, max: 1024 },
+            'The value is one of these.',
+          )
+          .optional(),
+        present: z
+          .literal(true)
+          .meta({ description: 'The header is there, whatever its value.', what: 'true', expected: 'true' })
+          .optional(),
+      },
+      'What must hold: `header` and exactly one of the tests.',
+    ),
+    version: versionName('The version that serves what matches.'),
+  },
+  'Sends matching requests to a version. The first rule that matches decides.',
+)
+
+const route = leaf.table(
+  {
+    primary: versionName('The version that serves what nothing else claims.')
+      .meta({ defaultText: 'the only version, if there is just one' })
+      .optional(),
+    canary: leaf
+      .table(
+        {
+          version: versionName('The version on trial.'),
+          percent: leaf.percent('Share of the keys it gets.'),
+        },
+        'A version on trial with a share of the traffic.',
+      )
+      .optional(),
+    rules: leaf.list(rule, { min: 0, max: 256 }, 'Come first, in order.').prefault([]),
+    pin: leaf.flag('May a caller force a version with the header modelgate-pin?').prefault(false),
+    experiment: leaf
+      .table(
+        {
+          name: name('an experiment name', 'Part of the assignment: another name shuffles the keys anew.'),
+          arms: leaf.named(
+            versionName('A version of the model.'),
+            leaf.percent('Share of the keys it gets.'),
+            'Versions and their percents; together 100.',
+          ),
+        },
+        'An A/B test: every sticky key belongs to one arm.',
+      )
+      .optional(),
+    shadows: leaf
+      .list(
+        leaf.table(
+          {
+            version: versionName(
+              'The version that gets a copy. The primary itself is allowed: it measures noise.',
+            ),
+            percent: leaf.percent('Share of the requests that are copied.').prefault(100),
+            max_concurrent: leaf
+              .whole(1, 100_000, 'Copies under way at once; more are dropped and counted.')
+              .prefault(64),
+            timeout: leaf.duration('1ms', '1h', 'How long a copy may take.').prefault('2s'),
+          },
+          'Copies requests to a version whose answers nobody gets.',
+        ),
+        { min: 0, max: 16 },
+        'Versions that see copies of the traffic.',
+      )
+      .prefault([]),
+  },
+  'Which version serves whom. Precedence: rules, pin, experiment, canary, primary.',
+)
+
+const compareRule = leaf.table(
+  {
+    path: pointer('Where the value is in both JSON answers.'),
+    as: leaf.choice(['number', 'label'], '`number`: how far apart. `label`: equal or not.'),
+    tolerance: leaf
+      .table(
+        {
+          abs: leaf
+            .number(0, Number.MAX_VALUE, 'Largest absolute difference that still agrees.')
+            .meta({ expected: 'a number of at least 0' })
+            .prefault(0),
+          rel: leaf
+            .number(
+              0,
+              Number.MAX_VALUE,
+              'Largest difference relative to the primary’s value that still agrees.',
+            )
+            .meta({ expected: 'a number of at least 0' })
+            .prefault(0),
+        },
+        'How far apart two numbers may be and still agree; either one suffices.',
+      )
+      .optional(),
+  },
+  'One value that is held against the primary’s.',
+)
+
+const compare = leaf.table(
+  {
+    outputs: leaf.list(compareRule, { min: 0, max: 64 }, 'What is compared.').prefault([]),
+    segments: leaf
+      .list(keySource, { min: 0, max: 16 }, 'Report agreement by these values, too.')
+      .prefault([]),
+  },
+  'How a shadow’s answer is held against the primary’s.',
+)
+
+const retry = leaf.table(
+  {
+    attempts: leaf.whole(1, 10, 'Tries in all; 1 is no retry.').prefault(1),
+    on: leaf
+      .list(
+        leaf.pattern(
+          /^(?:connect|reset|timeout|5[0-9]{2})$/,
+          'a reason',
+          '"connect", "reset", "timeout" or a 5xx status',
+          'A reason to try again.',
+        ),
+        { min: 1, max: 16 },
+        'What is tried again.',
+      )
+      .optional(),
+    budget: leaf.number(0, 1, 'Retries as a share of all requests.').optional(),
+    hedge_after: leaf
+      .pattern(
+        /^(?:p(?:50|75|9[0-9](?:\.[0-9]+)?)|[0-9]{1,12}(?:ms|s|m))$/,
+        'a percentile or duration',
+        'a percentile such as "p95" or a duration such as "50ms"',
+        'When to start a second try beside the first.',
+      )
+      .optional(),
+  },
+  'Trying again.',
+)
+
+export const modelSchema = leaf.table(
+  {
+    protocol: leaf
+      .choice(
+        ['open-inference', 'kserve-v1', 'openai', 'raw'],
+        'The wire dialect callers and endpoints speak.',
+      )
+      .prefault('open-inference'),
+    key: leaf
+      .list(
+        keySource,
+        { min: 1, max: 8 },
+        'Where the sticky key comes from: the first source that is present.',
+      )
+      .prefault(['header:x-user-id', 'client']),
+    timeouts: timeouts.prefault({}),
+    limits: limits.prefault({}),
+    retry: retry.prefault({}),
+    breaker: breaker.prefault({}),
+    on_failure: onFailure.prefault({}),
+    output: leaf
+      .named(
+        name('a check’s name', 'Appears in records and errors.'),
+        outputCheck,
+        'What a sane answer looks like.',
+      )
+      .prefault({}),
+    versions: leaf
+      .named(versionName('A version of the model.'), version, 'The deployments of this model.')
+      .prefault({}),
+    route: route.prefault({}),
+    compare: compare.prefault({}),
+    audit: leaf
+      .table(
+        {
+          mode: leaf.choice(
+            ['durable', 'batched', 'best-effort'],
+            'How sure the record is before the answer leaves.',
+          ),
+        },
+        'Records of this model, where they differ from [audit].',
+      )
+      .optional(),
+  },
+  'One model: what is served under one name, in one or more versions.',
+)
+
+export type CheckedModel = z.output<typeof modelSchema>

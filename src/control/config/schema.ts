@@ -1,0 +1,157 @@
+/**
+ * The grammar of gateway.toml as one zod schema of strict tables: no key is ever silently ignored. Keys
+ * that a later version implements are part of it, so that they are checked and named; not-yet.ts refuses
+ * their use. Text in, units out: durations leave as ms, sizes as bytes, addresses taken apart.
+ */
+import type { z } from 'zod'
+import { parseListen } from './address.ts'
+import * as leaf from './leaf.ts'
+import { modelSchema, name } from './schema-model.ts'
+import { parseFilePath, parsePointer } from './words.ts'
+
+const listenAddress = (description: string) =>
+  leaf.parsed(parseListen, {
+    what: 'an address',
+    expected: '"HOST:PORT", such as "127.0.0.1:8080" or "[::1]:8080"',
+    description,
+  })
+
+const server = leaf.table(
+  {
+    listen: listenAddress('Where inference is served. Port 0 takes a free one.').prefault('127.0.0.1:8080'),
+    admin: listenAddress('Where the admin API and metrics are served; loopback only.').prefault(
+      '127.0.0.1:9090',
+    ),
+    lanes: leaf
+      .auto(256, 'Data-plane threads. "auto": one less than there are cores, at least 1.')
+      .prefault('auto'),
+    data_dir: leaf
+      .parsed(parseFilePath, {
+        what: 'a path',
+        expected: 'the path of a directory',
+        description: 'Where records are written, relative to this file.',
+      })
+      .prefault('data'),
+    grace: leaf.duration('0s', '1h', 'How long a stop waits for requests under way.').prefault('10s'),
+    limits: leaf
+      .table(
+        {
+          body: leaf.size('1B', '1GiB', 'Largest request body; more is 413.').prefault('16MiB'),
+          headers: leaf.size('1KiB', '256KiB', 'Largest header block; more is 431.').prefault('16KiB'),
+          connections: leaf.whole(1, 1_000_000, 'Open client connections, over all lanes.').prefault(20_000),
+          chunked_requests: leaf
+            .choice(['refuse', 'accept'], 'Request bodies without Content-Length: answer 411, or read them.')
+            .prefault('refuse'),
+        },
+        'What a client may ask of the gateway.',
+      )
+      .prefault({}),
+    tls: leaf
+      .table(
+        {
+          cert: leaf.text(4096, 'a file', 'Certificate chain.'),
+          key: leaf.text(4096, 'a file', 'Private key.'),
+          client_ca: leaf.text(4096, 'a file', 'Authorities for client certificates.').optional(),
+        },
+        'TLS for the inference listener.',
+      )
+      .optional(),
+    trust: leaf
+      .list(
+        leaf.text(64, 'an address', 'An address or CIDR range.'),
+        { min: 0, max: 256 },
+        'Proxies whose forwarding headers are believed.',
+      )
+      .prefault([]),
+  },
+  'The process: where it listens, what it may use.',
+)
+
+const audit = leaf.table(
+  {
+    mode: leaf
+      .choice(
+        ['durable', 'batched', 'best-effort'],
+        '`batched`: written before the reply leaves, synced within 50 ms.',
+      )
+      .prefault('batched'),
+    retention: leaf
+      .duration('1d', '3650d', 'How long records are kept.')
+      .meta({ defaultText: 'for ever' })
+      .optional(),
+    capture: leaf
+      .table(
+        {
+          percent: leaf.percent('Share of the requests whose bodies are kept.').prefault(0),
+          redact: leaf
+            .list(
+              leaf.parsed(parsePointer, {
+                what: 'a JSON pointer',
+                expected: 'a JSON pointer (RFC 6901)',
+                description: 'A place that is blanked first.',
+              }),
+              { min: 0, max: 256 },
+              'What is never kept.',
+            )
+            .prefault([]),
+        },
+        'Keeping bodies, not only their digests.',
+      )
+      .prefault({}),
+  },
+  'The decision records.',
+)
+
+const scoring = leaf.table(
+  {
+    threads: leaf.auto(256, 'Threads that run local models. "auto": one per core.').prefault('auto'),
+    queue: leaf
+      .whole(1, 1_000_000, 'Requests that may wait for a scoring thread, over all lanes.')
+      .prefault(256),
+  },
+  'The worker pool for local models.',
+)
+
+const principal = leaf.table(
+  {
+    name: name('a name', 'Who it is.'),
+    roles: leaf.list(
+      leaf.choice(['viewer', 'data-scientist', 'operator', 'approver', 'auditor', 'admin'], 'A role.'),
+      { min: 1, max: 6 },
+      'What it may do.',
+    ),
+    token_sha256: leaf.pattern(
+      /^[0-9a-f]{64}$/,
+      'a SHA-256 digest',
+      '64 lower-case hexadecimal digits',
+      'Digest of its token.',
+    ),
+  },
+  'A person or program that may use the admin API.',
+)
+
+export const configSchema = leaf.table(
+  {
+    server: server.prefault({}),
+    audit: audit.prefault({}),
+    scoring: scoring.prefault({}),
+    upstream: leaf
+      .table(
+        { deny_private: leaf.flag('Refuse endpoints at private addresses.').prefault(false) },
+        'Rules for all endpoints.',
+      )
+      .prefault({}),
+    models: leaf
+      .named(name('a model name', 'As callers name it in the path.'), modelSchema, 'The models, by name.')
+      .prefault({}),
+    governance: leaf
+      .table(
+        { principals: leaf.list(principal, { min: 0, max: 10_000 }, 'Who may do what.').prefault([]) },
+        'Who may change what.',
+      )
+      .prefault({}),
+  },
+  'Configuration of modelgate (gateway.toml).',
+)
+
+export type Checked = z.output<typeof configSchema>

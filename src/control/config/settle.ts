@@ -1,0 +1,54 @@
+/**
+ * Fills in the defaults that depend on other keys, so that after it nothing is left to guess: inner
+ * timeouts shrink to the total, the only version is the primary, a chain ends with `fail`.
+ */
+import { CONSEQUENCES } from './rules/consequences.ts'
+import { primaryOf } from './rules/route.ts'
+import type { Checked } from './schema.ts'
+import type { CheckedModel } from './schema-model.ts'
+
+const QUEUE_MS = 50
+const CONNECT_MS = 250
+const FIRST_BYTE_MS = 1000
+const IDLE_MS = 5000
+const SLOW_AFTER_MS = 800
+
+export interface SettledModel extends CheckedModel {
+  readonly timeouts: Required<{ [K in keyof CheckedModel['timeouts']]: number }>
+  readonly breaker: CheckedModel['breaker'] & { readonly slow_after: number }
+  readonly route: CheckedModel['route'] & { readonly primary: string }
+}
+
+export interface Settled extends Omit<Checked, 'models'> {
+  readonly models: Readonly<Record<string, SettledModel>>
+}
+
+/** `checked` must have passed every rule. */
+export function settle(checked: Checked): Settled {
+  const models = Object.entries(checked.models).map(([name, model]) => [name, settleModel(model)] as const)
+  return { ...checked, models: Object.fromEntries(models) }
+}
+
+function settleModel(model: CheckedModel): SettledModel {
+  const { timeouts, breaker, route, on_failure } = model
+  const total = timeouts.total
+  const primary = primaryOf({ model, versionNames: Object.keys(model.versions) }) ?? ''
+  const chains = CONSEQUENCES.map((key) => [key, ended(on_failure[key])] as const)
+  return {
+    ...model,
+    timeouts: {
+      queue: timeouts.queue ?? Math.min(QUEUE_MS, total),
+      connect: timeouts.connect ?? Math.min(CONNECT_MS, total),
+      first_byte: timeouts.first_byte ?? Math.min(FIRST_BYTE_MS, total),
+      idle: timeouts.idle ?? Math.min(IDLE_MS, total),
+      total,
+    },
+    breaker: { ...breaker, slow_after: breaker.slow_after ?? Math.min(SLOW_AFTER_MS, total) },
+    route: { ...route, primary },
+    on_failure: Object.fromEntries(chains) as CheckedModel['on_failure'],
+  }
+}
+
+function ended(chain: CheckedModel['on_failure']['timeout']): CheckedModel['on_failure']['timeout'] {
+  return chain[chain.length - 1]?.do === 'version' ? [...chain, { do: 'fail' }] : chain
+}
