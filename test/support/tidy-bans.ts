@@ -62,6 +62,7 @@ export const BANS: readonly Ban[] = [
       'compose.ts',
       'lifecycle.ts',
       'score/',
+      'workers/',
       'audit/',
       'control/',
       'cli/',
