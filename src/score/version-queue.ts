@@ -1,0 +1,81 @@
+/**
+ * What waits for one local version, and when it is time to go. Batches form by themselves: while a
+ * batch is being scored the next one gathers, and a lone request waits for nobody.
+ *
+ * Holds no timer; the scorer asks. Order is order of arrival.
+ */
+import type { LocalVersion } from '../domain/routes.ts'
+import type { ModelSource } from '../workers/messages.ts'
+import type { Job } from './job.ts'
+
+/** Above 64 the cost per item no longer falls: 84 µs a task, alone; 3 µs an item, by 64. */
+export const BATCH_ITEMS_MAX = 64
+/** One batch is copied, decoded and encoded in one go: this bounds the thread's memory and its pause. */
+export const BATCH_BYTES_MAX = 8 * 1024 * 1024
+/** How long the first item of a batch may wait for company while another batch is out. */
+export const BATCH_WAIT_MS = 1
+
+export class VersionQueue {
+  readonly version: LocalVersion
+  readonly source: ModelSource
+  /** Batches of this version on threads now. */
+  inFlight = 0
+  #jobs: Job[] = []
+  #bytes = 0
+
+  constructor(version: LocalVersion) {
+    this.version = version
+    const { runtime, model, name, file, fileAsWritten } = version
+    this.source = { runtime, model, version: name, file, fileAsWritten }
+  }
+
+  get size(): number {
+    return this.#jobs.length
+  }
+
+  /** Monotonic ms of the oldest arrival; Infinity when nothing waits. */
+  get oldestAt(): number {
+    return this.#jobs[0]?.startedAt ?? Number.POSITIVE_INFINITY
+  }
+
+  get full(): boolean {
+    return this.#jobs.length >= BATCH_ITEMS_MAX || this.#bytes >= BATCH_BYTES_MAX
+  }
+
+  isRipe(now: number): boolean {
+    if (this.#jobs.length === 0) return false
+    return this.inFlight === 0 || this.full || now - this.oldestAt >= BATCH_WAIT_MS
+  }
+
+  add(job: Job): void {
+    this.#jobs.push(job)
+    this.#bytes += job.body.length
+  }
+
+  remove(job: Job): boolean {
+    const place = this.#jobs.indexOf(job)
+    if (place === -1) return false
+    this.#jobs.splice(place, 1)
+    this.#bytes -= job.body.length
+    return true
+  }
+
+  /** The next batch: at least one job, within both limits unless one job alone is larger. */
+  take(): readonly Job[] {
+    let count = 0
+    let bytes = 0
+    while (count < this.#jobs.length && count < BATCH_ITEMS_MAX) {
+      const length = this.#jobs[count]!.body.length
+      if (count > 0 && bytes + length > BATCH_BYTES_MAX) break
+      bytes += length
+      count += 1
+    }
+    this.#bytes -= bytes
+    return this.#jobs.splice(0, count)
+  }
+
+  drain(): readonly Job[] {
+    this.#bytes = 0
+    return this.#jobs.splice(0)
+  }
+}

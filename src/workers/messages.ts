@@ -1,0 +1,65 @@
+/**
+ * What crosses between a lane and its scoring threads. Numbers of many items travel in one typed array
+ * and all bytes in one transferred buffer: cloning 64 small objects costs more than scoring 64 rows.
+ */
+import type { OutputComparison } from '../analysis/compare-outputs.ts'
+import type { Fault } from '../domain/fault.ts'
+import type { CompareRule, LocalVersion } from '../domain/routes.ts'
+import type { ModelSignature } from '../protocols/open-inference/tensors.ts'
+
+/** Which file holds which version, for loading it and for naming it in messages. */
+export interface ModelSource {
+  readonly runtime: LocalVersion['runtime']
+  readonly model: string
+  readonly version: string
+  /** Absolute. */
+  readonly file: string
+  readonly fileAsWritten: string
+}
+
+/** `ScoreTask.items`: per item its offset and length in `bytes`, its JSON length (-1: all), its ms left. */
+export const ITEM_OFFSET = 0
+export const ITEM_LENGTH = 1
+export const ITEM_JSON_LENGTH = 2
+export const ITEM_BUDGET_MS = 3
+export const ITEM_FIELDS = 4
+
+export interface ScoreTask {
+  readonly source: ModelSource
+  readonly items: Float64Array
+  readonly bytes: ArrayBuffer
+}
+
+/** `ScoreResult.answers`: per item offset, length and JSON length (-1: all); length -1: see `faults`. */
+export const ANSWER_FIELDS = 3
+
+export interface ScoreResult {
+  readonly answers: Float64Array
+  readonly bytes: ArrayBuffer
+  readonly faults: readonly (readonly [item: number, fault: Fault])[]
+}
+
+export interface LoadTask {
+  readonly source: ModelSource
+}
+
+export type LoadResult =
+  | {
+      readonly loaded: true
+      readonly platform: string
+      readonly signature: ModelSignature
+      readonly batchable: boolean
+      readonly loadMs: number
+    }
+  | { readonly loaded: false; readonly fault: Fault }
+
+/** `CompareTask.pairs`: per pair offset, length, JSON length of the primary, then of the shadow. */
+export const PAIR_FIELDS = 6
+
+export interface CompareTask {
+  readonly rules: readonly (readonly CompareRule[])[]
+  readonly pairs: Float64Array
+  readonly bytes: ArrayBuffer
+}
+
+export type CompareResult = readonly OutputComparison[]

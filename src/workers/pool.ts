@@ -1,0 +1,218 @@
+/**
+ * The only place that drives Piscina. One pool per lane, so that nothing on a request's path waits for
+ * another thread's loop.
+ *
+ * Work is pulled, not pushed: when a seat (one worker thread) is free, the sources are asked in order,
+ * and the first that has work for it gets it. So nothing ever waits inside Piscina, whose queue does not
+ * count tasks with an abort signal; limits, order and batching stay with the sources that know them.
+ *
+ * Promises: a thread that ends for whatever reason is replaced, and only the work it was doing is
+ * settled with an error. A thread still busy at its work's `killAt` is killed: the one use of aborting a
+ * running task, because it costs the thread. After `close()` no thread, timer or socket is left.
+ */
+import { Piscina, queueOptionsSymbol } from 'piscina'
+import type { Clock } from '../kernel/clock.ts'
+import { entryBeside } from '../kernel/entry.ts'
+import type { Sweep, Watched } from '../kernel/sweep.ts'
+
+export type TaskName = 'load' | 'score' | 'compare'
+
+/** One worker thread. Its identity outlives no replacement: sources keep what it holds in a WeakMap. */
+export interface Seat {
+  readonly thread: number
+  readonly busy: boolean
+}
+
+export interface Work {
+  readonly task: TaskName
+  readonly message: object
+  readonly transfer: readonly ArrayBuffer[]
+  /** Monotonic ms at which the thread is taken to hang. */
+  readonly killAt: number
+  /** Exactly one of the two is called, once. `seat` is the one that did the work. */
+  done(result: unknown, seat: Seat): void
+  /** The thread ended, was killed or threw; the cause in its own words. */
+  died(cause: string): void
+}
+
+export interface WorkSource {
+  take(seat: Seat): Work | null
+}
+
+export interface PoolParts {
+  readonly threads: number
+  readonly clock: Clock
+  readonly sweep: Sweep
+  /** Heap of one thread's JavaScript; a model that needs more ends its thread, not the process. */
+  readonly heapMiBMax?: number
+}
+
+export const HEAP_MIB_MAX = 2048
+/** How long to wait before asking for threads again when new ones die while starting. */
+const RESPAWN_MS = 1000
+/** A thread stuck in native code cannot be ended; a stop does not wait for it longer than this. */
+const CLOSE_MS_MAX = 5000
+/** Threads keep loaded models, so idle ones are never ended. */
+const IDLE_MS = 2 ** 31 - 1
+
+const TASKS: Readonly<Record<TaskName, string>> = {
+  load: entryBeside(import.meta.url, 'tasks/load').href,
+  score: entryBeside(import.meta.url, 'tasks/score').href,
+  compare: entryBeside(import.meta.url, 'tasks/compare').href,
+}
+
+type MutableSeat = { thread: number; busy: boolean }
+type Targeted = { readonly thread: number }
+
+export class WorkerPool {
+  readonly threads: number
+  /** Threads that ended unasked since the start. */
+  deaths = 0
+  /** Called when a seat is gone; what it held is gone with it. */
+  onLost: ((seat: Seat) => void) | undefined
+  readonly #parts: PoolParts
+  readonly #sources: WorkSource[] = []
+  #seats: MutableSeat[] = []
+  #piscina: Piscina | undefined
+  #respawn: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(parts: PoolParts) {
+    this.threads = parts.threads
+    this.#parts = parts
+  }
+
+  get seats(): readonly Seat[] {
+    return this.#seats
+  }
+
+  /** Earlier sources come first whenever a seat is free. */
+  serve(...sources: readonly WorkSource[]): void {
+    this.#sources.push(...sources)
+  }
+
+  /** Starts the threads; a second call does nothing. */
+  start(): void {
+    if (this.#piscina !== undefined || this.#closed) return
+    const { threads, heapMiBMax = HEAP_MIB_MAX } = this.#parts
+    const piscina = new Piscina({
+      filename: TASKS.score,
+      name: 'run',
+      minThreads: threads,
+      maxThreads: threads,
+      maxQueue: threads,
+      concurrentTasksPerWorker: 1,
+      idleTimeout: IDLE_MS,
+      // Measured equal to the Atomics mode (64 µs a round trip), and a model's own timers go on.
+      atomics: 'disabled',
+      recordTiming: false,
+      closeTimeout: CLOSE_MS_MAX,
+      resourceLimits: { maxOldGenerationSizeMb: heapMiBMax },
+      loadBalancer: (task, workers) => {
+        const wanted = task[queueOptionsSymbol] as Targeted | null
+        const free = workers.filter((worker) => worker.currentUsage === 0)
+        return free.find((worker) => worker.id === wanted?.thread) ?? free[0] ?? null
+      },
+    })
+    this.#piscina = piscina
+    // A thread that ends while it has no task is reported here; unheard, it would end the lane.
+    piscina.on('error', () => this.#reconcile())
+    piscina.on('workerCreate', (worker: { readonly id: number }) => {
+      this.#seats.push({ thread: worker.id, busy: false })
+      queueMicrotask(() => this.wake())
+    })
+    piscina.on('workerDestroy', () => queueMicrotask(() => this.#reconcile()))
+  }
+
+  /** There may be work: every free seat asks for some. */
+  wake(): void {
+    if (this.#closed) return
+    for (const seat of [...this.#seats]) this.#feed(seat)
+  }
+
+  /** Running work is settled as died. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    clearTimeout(this.#respawn)
+    const piscina = this.#piscina
+    if (piscina === undefined) return
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, CLOSE_MS_MAX)
+    })
+    await Promise.race([piscina.destroy(), late])
+    clearTimeout(timer)
+    this.#seats = []
+  }
+
+  #feed(seat: MutableSeat): void {
+    if (seat.busy || this.#closed) return
+    for (const source of this.#sources) {
+      const work = source.take(seat)
+      if (work === null) continue
+      this.#run(seat, work)
+      return
+    }
+  }
+
+  #run(seat: MutableSeat, work: Work): void {
+    seat.busy = true
+    const abort = new AbortController()
+    const watchdog: Watched = { dueAt: work.killAt, slot: -1, expire: () => abort.abort() }
+    this.#parts.sweep.watch(watchdog)
+    const target: Targeted = { thread: seat.thread }
+    const settle = (): void => {
+      this.#parts.sweep.unwatch(watchdog)
+      seat.busy = false
+    }
+    this.#piscina!.run(
+      { ...work.message, [queueOptionsSymbol]: target },
+      { filename: TASKS[work.task], transferList: work.transfer as ArrayBuffer[], signal: abort.signal },
+    ).then(
+      (result) => {
+        settle()
+        work.done(result, seat)
+        this.#feed(seat)
+      },
+      (error: unknown) => {
+        settle()
+        this.#reconcile()
+        const hung = abort.signal.aborted
+        work.died(hung ? 'it did not end in time and was stopped' : causeOf(error))
+        this.wake()
+      },
+    )
+  }
+
+  /** Drops the seats of threads that are gone. Piscina replaces them, and 'workerCreate' adds the new. */
+  #reconcile(): void {
+    if (this.#closed || this.#piscina === undefined) return
+    const alive = new Set(this.#piscina.threads.map((thread) => thread.threadId))
+    const lost = this.#seats.filter((seat) => !alive.has(seat.thread))
+    if (lost.length > 0) {
+      this.deaths += lost.length
+      this.#seats = this.#seats.filter((seat) => alive.has(seat.thread))
+      for (const seat of lost) this.onLost?.(seat)
+    }
+    if (alive.size < this.threads) this.#askForThreads()
+  }
+
+  /**
+   * When a thread dies while starting, Piscina stops replacing until the next task. With no seat left
+   * there would never be one, so an empty task asks for a thread, at most once a second.
+   */
+  #askForThreads(): void {
+    this.#respawn ??= setTimeout(() => {
+      this.#respawn = undefined
+      const piscina = this.#piscina
+      if (this.#closed || piscina === undefined || piscina.threads.length >= this.threads) return
+      const retry = (): void => this.#reconcile()
+      piscina.run({ nothing: true }, { filename: TASKS.load, name: 'nothing' }).then(retry, retry)
+    }, RESPAWN_MS).unref()
+  }
+}
+
+function causeOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
