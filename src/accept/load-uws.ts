@@ -10,6 +10,7 @@
  * see, so the main thread states the limit (`stateHeaderLimit`) before it starts the first lane.
  * test/accept/load-uws.test.ts sends 10 KB of headers to a server in a worker thread to prove it.
  */
+import { createRequire } from 'node:module'
 import { isMainThread } from 'node:worker_threads'
 import { assert } from '../kernel/assert.ts'
 
@@ -54,13 +55,13 @@ export const UWS_BUILDS: readonly UwsBuild[] = [
     nodeMajors: [22, 24, 26],
     glibc: [2, 38],
     // An optional dependency: absent after an install with --omit=optional.
-    load: () => import('uWebSockets.js-next'),
+    load: () => loadInstalled('uWebSockets.js-next', '20.69.0', () => import('uWebSockets.js-next')),
   },
   {
     build: '20.51.4',
     nodeMajors: [18, 20, 22, 23],
     glibc: [2, 27],
-    load: () => import('uWebSockets.js'),
+    load: () => loadInstalled('uWebSockets.js', '20.51.4', () => import('uWebSockets.js')),
   },
 ]
 
@@ -95,6 +96,19 @@ export async function loadUws(
     }
   }
   return { kind: 'problem', message: explainFailure(platform(), builds), detail: failures.join('\n') }
+}
+
+/**
+ * The binary is a package of its own for each platform and major of Node, found by walking up from the
+ * build that asks for it. Where the newer build has none, that walk finds the older build's (Node 20),
+ * and the newer one would load with it and be neither. So the two versions must agree.
+ */
+async function loadInstalled(name: string, build: string, load: () => Promise<unknown>): Promise<unknown> {
+  const requireBeside = createRequire(import.meta.resolve(name))
+  const binary = `@uwsjs/${process.platform}-${process.arch}-${process.versions.node.split('.')[0]}`
+  const { version } = requireBeside(`${binary}/package.json`) as { version: string }
+  if (version !== build) throw new Error(`${binary} is installed as ${version} and not as ${build}`)
+  return load()
 }
 
 /** Says why no build fits this platform, or, when one should have fitted, that it is not installed. */

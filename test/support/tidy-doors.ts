@@ -79,6 +79,7 @@ export const DOORS: readonly Door[] = [
     folders: ['accept/load-uws.ts', 'audit/', 'compose.ts', 'lane', 'workers/', 'control/'],
     why: 'threads are started where parts are composed, and ended in their own way (see terminate below)',
   },
+  { package: 'node:module', folders: ['accept/load-uws.ts'], why: 'code is imported, not required' },
   { package: 'node:child_process', folders: ['cli/'], why: 'a gateway starts no programs' },
   {
     package: 'node:fs',
