@@ -143,7 +143,8 @@ function impurities(packages) {
   const found = []
   for (const [key, entry] of Object.entries(packages)) {
     if (namesRegistry(entry)) found.push(`names a registry: ${key}`)
-    if (key !== '' && entry.integrity === undefined && !isForeign(entry)) found.push(`no hash (install it again): ${key}`)
+    if (key !== '' && entry.integrity === undefined && !isForeign(entry))
+      found.push(`no hash (install it again): ${key}`)
   }
   return found
 }
