@@ -101,7 +101,7 @@ export const DOORS: readonly Door[] = [
   { package: 'node:crypto', folders: EVERYWHERE, why: '' },
   { package: 'node:zlib', folders: ['observe/', 'audit/'], why: 'nothing is compressed on a request’s way' },
   { package: 'node:events', folders: EVERYWHERE, why: '' },
-  { package: 'node:timers', folders: ['cli/'], why: 'timers are in the table of banned calls' },
+  { package: 'node:timers', folders: ['cli/', 'lane.ts'], why: 'timers are in the table of banned calls' },
   { package: 'node:util', folders: ['cli/'], why: 'it parses and colours what people type and see' },
   { package: 'node:readline', folders: ['cli/'], why: 'only commands talk to a terminal' },
   {

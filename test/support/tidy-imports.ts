@@ -40,8 +40,8 @@ export const LAYERS: readonly Layer[] = [
   { path: 'forward/http1/', may: ALPHABET, isDeterministic: true, why: 'the codec is bytes in, values out' },
   {
     path: 'score/',
-    may: [...ALPHABET, 'workers/'],
-    why: `${STAGE}; score/ is the lane’s side of workers/ and of nothing else`,
+    may: [...ALPHABET, 'workers/', 'protocols/'],
+    why: `${STAGE}; score/ is the lane’s side of workers/, and local versions answer in tensors`,
   },
   { path: 'observe/', may: ALPHABET, why: STAGE },
   { path: 'record/', may: ALPHABET, types: ['audit/'], why: `${STAGE}; the journal is handed to record/` },
@@ -85,6 +85,7 @@ export const LAYERS: readonly Layer[] = [
       'passage/',
       'pipeline.ts',
       'lifecycle.ts',
+      'lane-messages.ts',
     ],
     why: `${WIRING}; a lane knows nothing of the control plane`,
   },
