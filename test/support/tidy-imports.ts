@@ -90,6 +90,12 @@ export const LAYERS: readonly Layer[] = [
     why: `${WIRING}; a lane knows nothing of the control plane`,
   },
   {
+    path: 'lane-messages.ts',
+    may: ALPHABET,
+    types: ['audit/', 'observe/'],
+    why: 'what threads say to each other is plain data',
+  },
+  {
     path: 'lifecycle.ts',
     may: ALPHABET,
     why: 'the order of starting and stopping knows no part by its type',
