@@ -147,7 +147,7 @@ export type RuleTest =
 
 export interface Experiment {
   readonly name: string
-  /** In written order; percents sum to 100. */
+  /** By name in code-unit order, however they are written; percents sum to 100. */
   readonly arms: readonly { readonly version: string; readonly percent: number }[]
 }
 

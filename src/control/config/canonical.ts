@@ -43,14 +43,30 @@ function sha256(data: string | Uint8Array): string {
   return createHash('sha256').update(data).digest('hex')
 }
 
-/** JSON with keys in code-unit order and without what is undefined. */
-export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+/** JSON with keys in code-unit order and without what is undefined. `quoted`: keys quoted so far. */
+export function canonicalJson(value: unknown, quoted: Map<string, string> = new Map()): string {
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  let text = ''
+  if (Array.isArray(value)) {
+    for (const inner of value) text += `${text === '' ? '' : ','}${canonicalJson(inner, quoted)}`
+    return `[${text}]`
+  }
   const table = value as Readonly<Record<string, unknown>>
-  const keys = Object.keys(table).filter((key) => table[key] !== undefined)
-  return `{${keys
-    .sort()
-    .map((key) => `${JSON.stringify(key)}:${canonicalJson(table[key])}`)
-    .join(',')}}`
+  for (const key of Object.keys(table).sort()) {
+    const inner = table[key]
+    if (inner === undefined) continue
+    text += `${text === '' ? '' : ','}${quotedKey(key, quoted)}:${canonicalJson(inner, quoted)}`
+  }
+  return `{${text}}`
+}
+
+/** The same hundred keys come once for each model; quoting them anew would be a third of the time. */
+function quotedKey(key: string, quoted: Map<string, string>): string {
+  let text = quoted.get(key)
+  if (text === undefined) {
+    text = JSON.stringify(key)
+    quoted.set(key, text)
+  }
+  return text
 }

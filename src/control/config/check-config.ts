@@ -17,7 +17,7 @@ import { modelScope } from './rules/scope.ts'
 import { checkServer } from './rules/server.ts'
 import { checkTimeouts } from './rules/timeouts.ts'
 import { checkVersions } from './rules/versions.ts'
-import { isSound, type Salvaged, salvage } from './salvage.ts'
+import { type Salvaged, salvage } from './salvage.ts'
 import type { Checked } from './schema.ts'
 import { settle } from './settle.ts'
 import { parseToml, type TomlDocument } from './toml.ts'
@@ -41,7 +41,7 @@ export function checkConfig(text: string, context: CheckContext): CheckResult {
   const salvaged = salvage(document.value, (draft) => drafts.push(draft))
   refuseNotYet(
     document.value,
-    (path) => isSound(salvaged.cut, path),
+    (path) => salvaged.cuts.isSound(path),
     (draft) => drafts.push(draft),
   )
   const { checked } = salvaged
@@ -67,7 +67,8 @@ function applyRules(document: TomlDocument, salvaged: Salvaged, checked: Checked
       name,
       model,
       versionNames: typeof written === 'object' && written !== null ? Object.keys(written) : [],
-      isSound: (path) => isSound(salvaged.cut, path),
+      isSound: (path) => salvaged.cuts.isSound(path),
+      allSound: salvaged.cuts.isEmpty,
       isWritten: (path) => valueAt(document.value, path) !== undefined,
       original: salvaged.original,
       report,
@@ -78,7 +79,7 @@ function applyRules(document: TomlDocument, salvaged: Salvaged, checked: Checked
     checkConsequences(scope)
     checkAnswers(scope)
   }
-  if (Object.keys(checked.models).length === 0 && isSound(salvaged.cut, ['models'])) {
+  if (Object.keys(checked.models).length === 0 && salvaged.cuts.isSound(['models'])) {
     const expected = 'at least one table [models.NAME]'
     report({
       severity: 'warning',

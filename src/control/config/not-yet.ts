@@ -72,7 +72,7 @@ export const NOT_YET: readonly NotYet[] = [
   },
   {
     path: [...MODEL, 'protocol'],
-    what: 'this protocol',
+    what: 'any protocol but open-inference and raw',
     off: is('open-inference', 'raw'),
     instead: '"open-inference", or "raw" to pass requests through as they are',
   },
@@ -134,8 +134,8 @@ export const NOT_YET: readonly NotYet[] = [
 /** Reports every use in the document; `isSound` tells where the form was right. */
 export function refuseNotYet(document: unknown, isSound: (path: Path) => boolean, report: Report): void {
   for (const row of NOT_YET) {
-    for (const { path, value } of matches(document, row.path)) {
-      if (row.off(value) || !isSound(path)) continue
+    eachMatch(document, row.path, [], (path, value) => {
+      if (row.off(value) || !isSound(path)) return
       report({
         severity: 'error',
         at: path,
@@ -143,25 +143,31 @@ export function refuseNotYet(document: unknown, isSound: (path: Path) => boolean
         message: `recognised, but this version of modelgate does not implement ${row.what} yet`,
         expected: row.instead,
       })
-    }
+    })
   }
 }
 
-function matches(document: unknown, pattern: readonly string[]): { path: Path; value: unknown }[] {
-  let found: { path: Path; value: unknown }[] = [{ path: [], value: document }]
-  for (const step of pattern) {
-    found = found.flatMap(({ path, value }) => {
-      if (typeof value !== 'object' || value === null) return []
-      if (step !== '*') {
-        return Object.hasOwn(value, step)
-          ? [{ path: [...path, step], value: (value as Record<string, unknown>)[step] }]
-          : []
-      }
-      return Object.entries(value).map(([key, inner]) => ({
-        path: [...path, Array.isArray(value) ? Number(key) : key],
-        value: inner,
-      }))
-    })
+type Visit = (path: Path, value: unknown) => void
+
+/** `walked` is reused from call to call; `visit` gets a copy. Depth is the pattern's, never the document's. */
+function eachMatch(
+  value: unknown,
+  pattern: readonly string[],
+  walked: (string | number)[],
+  visit: Visit,
+): void {
+  const step = pattern[walked.length]
+  if (step === undefined) {
+    visit([...walked], value)
+    return
   }
-  return found
+  if (typeof value !== 'object' || value === null) return
+  const table = value as Readonly<Record<string, unknown>>
+  const keys = step !== '*' ? [step] : Object.keys(table)
+  for (const key of keys) {
+    if (!Object.hasOwn(table, key)) continue
+    walked.push(Array.isArray(value) ? Number(key) : key)
+    eachMatch(table[key], pattern, walked, visit)
+    walked.pop()
+  }
 }

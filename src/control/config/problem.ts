@@ -52,11 +52,6 @@ export function pathId(path: Path): string {
   return JSON.stringify(path)
 }
 
-/** `short` is the beginning of `long`, or the same. */
-export function startsWith(long: Path, short: Path): boolean {
-  return short.length <= long.length && short.every((step, index) => long[index] === step)
-}
-
 /** In the order of the file; at one place, errors first. */
 export function byPlace(left: Problem, right: Problem): number {
   if (left.line !== right.line) return left.line - right.line

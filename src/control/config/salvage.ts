@@ -5,9 +5,10 @@
  * What was cut is remembered: rules say nothing about a place whose value is not the written one.
  */
 import type { z } from 'zod'
+import { Cuts } from './cuts.ts'
 import { explainIssue, schemaAt, specialKey, unwrapped } from './explain-issue.ts'
 import { wordsOf } from './leaf.ts'
-import { type Draft, type Path, pathId, type Report, startsWith } from './problem.ts'
+import { type Draft, type Path, pathId, type Report } from './problem.ts'
 import type { Checked } from './schema.ts'
 import { configSchema } from './schema.ts'
 
@@ -15,11 +16,12 @@ export interface Salvaged {
   /** What is right, with defaults; null when cutting did not lead to anything valid. */
   readonly checked: Checked | null
   /** Where something was cut, in the document's own positions. */
-  readonly cut: readonly Path[]
+  readonly cuts: Cuts
   /** Position in the document of what is at a path of `checked` (lists may have become shorter). */
   original(path: Path): Path
 }
 
+const SPECIAL = '__proto__'
 const OPTIONAL: ReadonlySet<string> = new Set(['optional', 'default', 'prefault'])
 
 type Container = Record<string | number, unknown>
@@ -31,7 +33,7 @@ export function salvage(value: unknown, report: Report): Salvaged {
   const special = specialKeys(value)
   for (const path of special) report(specialKey(path, configSchema))
   const first = special.length === 0 ? configSchema.safeParse(value) : undefined
-  if (first?.success === true) return { checked: first.data, cut: [], original: (path) => path }
+  if (first?.success === true) return { checked: first.data, cuts: new Cuts(), original: (path) => path }
   const surgery = new Surgery(copied(value))
   for (const path of special) surgery.remove(path)
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
@@ -50,19 +52,33 @@ function draftsOf(error: z.ZodError, surgery: Surgery, value: unknown): Draft[] 
   })
 }
 
-/** Keys that zod's records pass over in silence. Iterative: nesting depth is the writer's choice. */
+/** Keys that zod's records pass over in silence. Not recursive: nesting depth is the writer's choice. */
 function specialKeys(value: unknown): Path[] {
+  if (!hasSpecialKey(value)) return []
   const found: Path[] = []
   const waiting: { value: unknown; path: Path }[] = [{ value, path: [] }]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     if (typeof next.value !== 'object' || next.value === null) continue
     for (const [key, inner] of Object.entries(next.value)) {
       const path = [...next.path, Array.isArray(next.value) ? Number(key) : key]
-      if (key === '__proto__') found.push(path)
+      if (key === SPECIAL) found.push(path)
       else if (typeof inner === 'object') waiting.push({ value: inner, path })
     }
   }
   return found
+}
+
+/** The usual answer is no; found without building a path for each of thousands of values. */
+function hasSpecialKey(value: unknown): boolean {
+  const waiting: unknown[] = [value]
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (typeof next !== 'object' || next === null) continue
+    if (Object.hasOwn(next, SPECIAL)) return true
+    for (const inner of Array.isArray(next) ? next : Object.values(next)) {
+      if (typeof inner === 'object') waiting.push(inner)
+    }
+  }
+  return false
 }
 
 function copied(value: unknown): unknown {
@@ -75,7 +91,7 @@ function copied(value: unknown): unknown {
 
 class Surgery {
   readonly value: unknown
-  readonly #cut: Path[] = []
+  readonly #cuts = new Cuts()
   /** For each list that lost entries: the original position of every entry that is left. */
   readonly #positions = new Map<string, number[]>()
 
@@ -84,7 +100,7 @@ class Surgery {
   }
 
   salvaged(checked: Checked | null): Salvaged {
-    return { checked, cut: this.#cut, original: (path) => this.original(path) }
+    return { checked, cuts: this.#cuts, original: (path) => this.original(path) }
   }
 
   original(path: Path): Path {
@@ -116,7 +132,7 @@ class Surgery {
     const parent = this.#at(path.slice(0, -1))
     const step = path[path.length - 1]
     if (step === undefined || parent === undefined || !Object.hasOwn(parent, step)) return
-    this.#cut.push(this.original(path))
+    this.#cuts.add(this.original(path))
     if (Array.isArray(parent)) this.#splice(path.slice(0, -1), parent, step as number)
     else delete parent[step]
   }
@@ -131,7 +147,7 @@ class Surgery {
     const { standIn } = wordsOf(schema)
     const required = table?._zod.def.type === 'object' && !OPTIONAL.has(schema._zod.def.type)
     if (!required || standIn === undefined) return false
-    this.#cut.push(this.original(path))
+    this.#cuts.add(this.original(path))
     parent[step] = standIn
     return true
   }
@@ -174,9 +190,4 @@ function fromTheBack(left: Path, right: Path): number {
     return String(a) < String(b) ? 1 : -1
   }
   return right.length - left.length
-}
-
-/** Nothing was cut at, in or around the path. */
-export function isSound(cut: readonly Path[], path: Path): boolean {
-  return !cut.some((removed) => startsWith(path, removed) || startsWith(removed, path))
 }

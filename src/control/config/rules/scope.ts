@@ -28,6 +28,8 @@ export interface ScopeParts {
   readonly model: CheckedModel
   readonly versionNames: readonly string[]
   readonly isSound: (path: Path) => boolean
+  /** Nothing was cut anywhere. */
+  readonly allSound: boolean
   readonly isWritten: (path: Path) => boolean
   readonly original: (path: Path) => Path
   readonly report: Report
@@ -43,7 +45,8 @@ export function modelScope(parts: ScopeParts): ModelScope {
     name: parts.name,
     model: parts.model,
     versionNames: parts.versionNames,
-    isSound: (...path) => parts.isSound(full(path)),
+    // Nearly every configuration has no cuts; then no path needs to be built to know it.
+    isSound: (...path) => parts.allSound || parts.isSound(full(path)),
     isWritten: (...path) => parts.isWritten(full(path)),
     error: (path, message, more) => say('error', path, message, more),
     warning: (path, message, more) => say('warning', path, message, more),
