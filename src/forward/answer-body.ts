@@ -1,0 +1,59 @@
+/**
+ * Gathers an answer's body in memory, up to a limit. Copies out of the shared read buffer, once; a body
+ * that was announced by Content-Length is trusted for its size only as far as bytes really arrive.
+ */
+import { Buffer } from 'node:buffer'
+
+/** Announced bodies up to here are allocated whole at once; larger ones grow towards what was announced. */
+const TRUSTED_BYTES_MAX = 256 * 1024
+const GROWN_BYTES_MIN = 4 * 1024
+const EMPTY = Buffer.alloc(0)
+
+export class AnswerBody {
+  readonly #bytesMax: number
+  #bytes: Buffer = EMPTY
+  #length = 0
+  #announced = 0
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  /** `announced`: Content-Length, or -1. False when that alone is over the limit. */
+  begin(announced: number): boolean {
+    this.#bytes = EMPTY
+    this.#length = 0
+    this.#announced = announced
+    return announced <= this.#bytesMax
+  }
+
+  /** False when the body would become larger than the limit; it is not taken then. */
+  append(buffer: Buffer, start: number, end: number): boolean {
+    const needed = this.#length + end - start
+    if (needed > this.#bytesMax) return false
+    if (needed > this.#bytes.length) this.#grow(needed)
+    buffer.copy(this.#bytes, this.#length, start, end)
+    this.#length = needed
+    return true
+  }
+
+  /** The whole body; this object forgets it. */
+  take(): Uint8Array {
+    const bytes = this.#length === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#length)
+    this.#bytes = EMPTY
+    this.#length = 0
+    return bytes
+  }
+
+  #grow(needed: number): void {
+    const grown = Buffer.allocUnsafe(this.#capacityFor(needed))
+    this.#bytes.copy(grown, 0, 0, this.#length)
+    this.#bytes = grown
+  }
+
+  #capacityFor(needed: number): number {
+    if (this.#announced >= 0 && this.#announced <= TRUSTED_BYTES_MAX) return this.#announced
+    const doubled = Math.max(needed, GROWN_BYTES_MIN, Math.min(2 * this.#bytes.length, this.#bytesMax))
+    return this.#announced >= 0 ? Math.min(doubled, this.#announced) : doubled
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Carries requests to the endpoints of remote versions and brings whole answers back: the only owner of
+ * connections to endpoints. One per lane; lanes share nothing here.
+ *
+ * A 5xx answer is an answer: what it means is decided elsewhere. What breaks HTTP, stops, is too large or
+ * too late is a Fault, and its connection is closed. Knows versions only by what a request holds, so a
+ * new configuration needs no word to it: connections nobody asks for any more retire by themselves.
+ */
+import { Buffer } from 'node:buffer'
+import type { Endpoint, RemoteVersion } from '../domain/routes.ts'
+import type { AttemptLimits, Cancel, Done, OutboundRequest } from '../domain/wire.ts'
+import { assert } from '../kernel/assert.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Sweep } from '../kernel/sweep.ts'
+import { roundRobin } from './balance.ts'
+import { writeHead } from './http1/request-writer.ts'
+import { InFlight } from './in-flight.ts'
+import { POOL_LIMITS, Pool, type PoolLimits, type PoolParts } from './pool.ts'
+
+export const ANSWER_BYTES_MAX = 64 * 1024 * 1024
+/** 256 KiB move a 1 MiB body with a third of the CPU that 16 KiB need; more gains little. */
+const READ_BUFFER_BYTES = 256 * 1024
+
+export interface ForwarderParts {
+  readonly clock: Clock
+  readonly sweep: Sweep
+  /** Largest answer body held in memory; default ANSWER_BYTES_MAX. */
+  readonly answerBytesMax?: number
+  /** For each endpoint; default POOL_LIMITS. */
+  readonly poolLimits?: Partial<PoolLimits>
+}
+
+export interface ConnectionCounts {
+  readonly open: number
+  readonly idle: number
+  /** Requests waiting because an endpoint's connections are all in use. */
+  readonly waiting: number
+}
+
+export class Forwarder {
+  readonly #parts: PoolParts
+  /** By endpoint URL. Empty ones are forgotten when a new endpoint comes, so reloads leave nothing. */
+  readonly #pools = new Map<string, Pool>()
+  /** By version index: how many requests were sent. */
+  readonly #cursors: number[] = []
+  #isClosed = false
+
+  constructor({ clock, sweep, answerBytesMax = ANSWER_BYTES_MAX, poolLimits = {} }: ForwarderParts) {
+    const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES)
+    this.#parts = { clock, sweep, readBuffer, answerBytesMax, limits: { ...POOL_LIMITS, ...poolLimits } }
+  }
+
+  /** Never calls `done` synchronously; exactly once unless cancelled. */
+  send(version: RemoteVersion, request: OutboundRequest, limits: AttemptLimits, done: Done): Cancel {
+    const { clock, sweep, answerBytesMax } = this.#parts
+    const endpoint = this.#choose(version)
+    const head = writeHead(request, endpoint.authority)
+    const isWritten = typeof head === 'string'
+    const context = { version, timeouts: limits.timeouts, answerBytesMax }
+    const mission = { endpoint, request, head: isWritten ? head : '', limits, context, done }
+    const inFlight = new InFlight(mission, clock, sweep)
+    if (this.#isClosed) inFlight.failSoon('draining', 'the forwarder is closed')
+    else if (!isWritten) inFlight.failSoon('malformed-request', head.unwritable)
+    else inFlight.start(this.#poolOf(endpoint))
+    return () => inFlight.cancel()
+  }
+
+  counts(): ConnectionCounts {
+    let open = 0
+    let idle = 0
+    let waiting = 0
+    for (const pool of this.#pools.values()) {
+      open += pool.openCount
+      idle += pool.idleCount
+      waiting += pool.waitingCount
+    }
+    return { open, idle, waiting }
+  }
+
+  /** Ends every connection at once; requests still under way fail with `draining`. */
+  close(): void {
+    this.#isClosed = true
+    for (const pool of this.#pools.values()) pool.close()
+    this.#pools.clear()
+  }
+
+  #choose({ endpoints, index }: RemoteVersion): Endpoint {
+    assert(endpoints.length > 0, 'a remote version has at least one endpoint')
+    const cursor = this.#cursors[index] ?? 0
+    this.#cursors[index] = (cursor + 1) % endpoints.length
+    return roundRobin(endpoints, cursor)
+  }
+
+  #poolOf(endpoint: Endpoint): Pool {
+    const known = this.#pools.get(endpoint.url)
+    if (known !== undefined) return known
+    for (const [url, pool] of this.#pools) {
+      if (pool.openCount === 0 && pool.waitingCount === 0) this.#pools.delete(url)
+    }
+    const pool = new Pool(endpoint, this.#parts)
+    this.#pools.set(endpoint.url, pool)
+    return pool
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Reads the lines of an answer's head into values. Everything that decides where the answer ends, or
+ * whether the connection may be used again, is taken out here; what is left is end to end.
+ *
+ * Byte-level rules were already kept by LineBlock; this file holds the rules of whole lines (SPEC.md
+ * R3–R10).
+ */
+import { isHopByHop, isToken, trimmed } from './field.ts'
+import { type Framing, framingOf } from './framing.ts'
+import { CONTENT_LENGTH_DIGITS_MAX } from './limits.ts'
+
+export interface AnswerHead {
+  readonly status: number
+  /** name, value, …; lower-case names, end-to-end only, without `content-length` and `date`. */
+  readonly headers: readonly string[]
+  readonly framing: Framing
+  /** What the endpoint said; an answer that runs until close is never reusable. */
+  readonly keepsAlive: boolean
+  /** `Keep-Alive: timeout=n` in ms; Infinity when it did not say. */
+  readonly keepAliveMs: number
+}
+
+/** HTTP/1.x SP 3DIGIT [SP reason]; servers that leave out the second space are common. */
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5][0-9][0-9])(?: |\r)/
+/** Not `toLowerCase`: that makes a k of the Kelvin sign. */
+const CHUNKED = /^chunked$/i
+const DIGITS = /^[0-9]+$/
+const TIMEOUT = /(?:^|[,;\s])timeout\s*=\s*"?([0-9]{1,6})(?![0-9])/i
+
+/** What is gathered while the lines go by. */
+interface Gathered {
+  readonly headers: string[]
+  contentLength: number
+  isChunked: boolean
+  closes: boolean
+  keepsAlive: boolean
+  keepAliveMs: number
+  /** Names that `Connection` declared to be of this hop. */
+  named: string[] | undefined
+}
+
+/** `text`: status line and headers, each with CRLF. `method`: of the request. A string says what is wrong. */
+export function parseHead(text: string, method: string): AnswerHead | string {
+  const line = STATUS_LINE.exec(text)
+  if (line === null) return 'the status line is not HTTP/1.0 or 1.1 with a status from 100 to 599'
+  const isHttp10 = line[1] === '0'
+  const status = Number(line[2])
+  const gathered: Gathered = {
+    headers: [],
+    contentLength: -1,
+    isChunked: false,
+    closes: false,
+    keepsAlive: false,
+    keepAliveMs: Number.POSITIVE_INFINITY,
+    named: undefined,
+  }
+  const problem = parseFields(text, text.indexOf('\r\n') + 2, gathered)
+  if (problem !== '') return problem
+  const { contentLength, isChunked } = gathered
+  if (isChunked && contentLength !== -1) return 'both Transfer-Encoding and Content-Length'
+  // RFC 9112 §6.1: in HTTP/1.0 such framing is faulty.
+  if (isChunked && isHttp10) return 'Transfer-Encoding in an HTTP/1.0 answer'
+  const framing = framingOf({ method, status, contentLength, isChunked })
+  const wantsMore = isHttp10 ? gathered.keepsAlive && !gathered.closes : !gathered.closes
+  return {
+    status,
+    headers: withoutNamed(gathered),
+    framing,
+    keepsAlive: wantsMore && framing.is !== 'until-close',
+    keepAliveMs: gathered.keepAliveMs,
+  }
+}
+
+/** Trailers obey the grammar of headers and are then dropped: nothing in them may change an answer. */
+export function checkTrailers(text: string): string {
+  for (let at = 0; at < text.length; ) {
+    const lineEnd = text.indexOf('\r\n', at)
+    const colon = text.indexOf(':', at)
+    if (colon === -1 || colon > lineEnd || !isToken(text.slice(at, colon))) {
+      return 'a malformed trailer line'
+    }
+    at = lineEnd + 2
+  }
+  return ''
+}
+
+function parseFields(text: string, start: number, gathered: Gathered): string {
+  for (let at = start; at < text.length; ) {
+    const lineEnd = text.indexOf('\r\n', at)
+    const first = text.charCodeAt(at)
+    if (first === 0x20 || first === 0x09) return 'a folded header line'
+    const colon = text.indexOf(':', at)
+    if (colon === -1 || colon > lineEnd) return 'a header line without colon'
+    const name = text.slice(at, colon)
+    if (!isToken(name)) return 'a header name that is not a token'
+    const problem = gather(name.toLowerCase(), trimmed(text, colon + 1, lineEnd), gathered)
+    if (problem !== '') return problem
+    at = lineEnd + 2
+  }
+  return ''
+}
+
+function gather(name: string, value: string, gathered: Gathered): string {
+  switch (name) {
+    case 'content-length':
+      return gatherLength(value, gathered)
+    case 'transfer-encoding':
+      if (gathered.isChunked) return 'Transfer-Encoding more than once'
+      if (!CHUNKED.test(value)) return 'a Transfer-Encoding other than one chunked'
+      gathered.isChunked = true
+      return ''
+    case 'connection':
+      gatherConnection(value, gathered)
+      return ''
+    case 'keep-alive': {
+      const seconds = TIMEOUT.exec(value)?.[1]
+      if (seconds !== undefined) gathered.keepAliveMs = Number(seconds) * 1_000
+      return ''
+    }
+    case 'date':
+      return ''
+    default:
+      if (!isHopByHop(name)) gathered.headers.push(name, value)
+      return ''
+  }
+}
+
+function gatherLength(value: string, gathered: Gathered): string {
+  if (gathered.contentLength !== -1) return 'Content-Length more than once'
+  if (value.length > CONTENT_LENGTH_DIGITS_MAX || !DIGITS.test(value)) {
+    return 'a Content-Length that is not a plain number'
+  }
+  gathered.contentLength = Number(value)
+  return ''
+}
+
+function gatherConnection(value: string, gathered: Gathered): void {
+  for (const option of value.toLowerCase().split(',')) {
+    const name = option.trim()
+    if (name === 'close') gathered.closes = true
+    else if (name === 'keep-alive') gathered.keepsAlive = true
+    else if (name !== '') {
+      gathered.named ??= []
+      gathered.named.push(name)
+    }
+  }
+}
+
+function withoutNamed({ headers, named }: Gathered): readonly string[] {
+  if (named === undefined) return headers
+  const kept: string[] = []
+  for (let index = 0; index < headers.length; index += 2) {
+    if (!named.includes(headers[index]!)) kept.push(headers[index]!, headers[index + 1]!)
+  }
+  return kept
+}

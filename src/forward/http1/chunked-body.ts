@@ -1,0 +1,136 @@
+/**
+ * Takes the chunks off a chunked body (RFC 9112 §7.1), over any splits, as ranges of the buffer it is
+ * fed; it copies and keeps nothing but a few numbers and, for trailers, its LineBlock.
+ *
+ * Sizes are hex digits and nothing else, lines end in CRLF and nothing else, extensions are bounded and
+ * thrown away, trailers are checked and thrown away (SPEC.md R11–R13).
+ */
+import type { Buffer } from 'node:buffer'
+import { checkTrailers } from './answer-head.ts'
+import { CHUNK_EXTENSION_BYTES_MAX, CHUNK_SIZE_DIGITS_MAX } from './limits.ts'
+import { LineBlock } from './line-block.ts'
+
+const CR = 0x0d
+const LF = 0x0a
+const SEMICOLON = 0x3b
+const TAB = 0x09
+const SPACE = 0x20
+const DELETE = 0x7f
+
+type Phase = 'size' | 'extension' | 'size-lf' | 'data' | 'data-cr' | 'data-lf' | 'trailers'
+
+export class ChunkedBody {
+  /** First byte not yet read, after `next` returned. */
+  position = 0
+  /** After 'body': where in the buffer the bytes are. */
+  bodyStart = 0
+  bodyEnd = 0
+  problem = ''
+  #phase: Phase = 'size'
+  #size = 0
+  #digits = 0
+  #extensionBytes = 0
+  readonly #trailers = new LineBlock()
+
+  reset(): void {
+    this.#phase = 'size'
+    this.#size = 0
+    this.#digits = 0
+    this.#extensionBytes = 0
+    this.#trailers.reset(false)
+  }
+
+  next(buffer: Buffer, start: number, end: number): 'more' | 'body' | 'end' | 'malformed' {
+    let position = start
+    while (position < end) {
+      if (this.#phase === 'data') return this.#data(position, end)
+      if (this.#phase === 'trailers') return this.#readTrailers(buffer, position, end)
+      if (!this.#line(buffer[position]!)) return 'malformed'
+      position += 1
+    }
+    this.position = position
+    return 'more'
+  }
+
+  #data(start: number, end: number): 'body' {
+    const taken = Math.min(this.#size, end - start)
+    this.#size -= taken
+    if (this.#size === 0) this.#phase = 'data-cr'
+    this.bodyStart = start
+    this.bodyEnd = start + taken
+    this.position = this.bodyEnd
+    return 'body'
+  }
+
+  #readTrailers(buffer: Buffer, start: number, end: number): 'more' | 'end' | 'malformed' {
+    const after = this.#trailers.read(buffer, start, end)
+    if (after === -2) {
+      this.problem = this.#trailers.problem
+      return 'malformed'
+    }
+    this.position = after === -1 ? end : after
+    if (after === -1) return 'more'
+    this.problem = checkTrailers(this.#trailers.text)
+    return this.problem === '' ? 'end' : 'malformed'
+  }
+
+  /** One byte of what is between the data: the size line, and the CRLF after a chunk. */
+  #line(byte: number): boolean {
+    switch (this.#phase) {
+      case 'size':
+        return this.#sizeByte(byte)
+      case 'extension':
+        if (byte === CR) this.#phase = 'size-lf'
+        else return this.#extensionByte(byte)
+        return true
+      case 'size-lf':
+        if (byte !== LF) return this.#broken('a CR without LF in a chunk line')
+        this.#phase = this.#size === 0 ? 'trailers' : 'data'
+        return true
+      case 'data-cr':
+        if (byte !== CR) return this.#broken('a chunk longer than its size')
+        this.#phase = 'data-lf'
+        return true
+      default:
+        if (byte !== LF) return this.#broken('a CR without LF after a chunk')
+        this.#phase = 'size'
+        this.#digits = 0
+        return true
+    }
+  }
+
+  #sizeByte(byte: number): boolean {
+    const digit = hexValue(byte)
+    if (digit !== -1) {
+      this.#digits += 1
+      if (this.#digits > CHUNK_SIZE_DIGITS_MAX) return this.#broken('a chunk size with too many digits')
+      this.#size = this.#size * 16 + digit
+      return true
+    }
+    if (this.#digits === 0) return this.#broken('a chunk size that is not hexadecimal')
+    if (byte === CR) this.#phase = 'size-lf'
+    else if (byte === SEMICOLON) this.#phase = 'extension'
+    else return this.#broken('a chunk size that is not hexadecimal')
+    return true
+  }
+
+  #extensionByte(byte: number): boolean {
+    this.#extensionBytes += 1
+    if (this.#extensionBytes > CHUNK_EXTENSION_BYTES_MAX) return this.#broken('too many chunk extensions')
+    if ((byte < SPACE && byte !== TAB) || byte === DELETE) {
+      return this.#broken('a control byte in a chunk extension')
+    }
+    return true
+  }
+
+  #broken(problem: string): false {
+    this.problem = problem
+    return false
+  }
+}
+
+function hexValue(byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30
+  const letter = byte | 0x20
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
+}

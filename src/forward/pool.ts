@@ -1,0 +1,181 @@
+/**
+ * The connections to one endpoint: who gets which, how many there may be, when an idle one is let go.
+ *
+ * The last one used is used first, so that a quiet pool shrinks from its old end and what is handed out
+ * is the least likely to have been closed by the other side. Everything is bounded: connections, idle
+ * ones, requests waiting. A request keeps the connection it opened; nobody else's takes it away.
+ */
+import type { Endpoint } from '../domain/routes.ts'
+import type { Sweep, Watched } from '../kernel/sweep.ts'
+import { type Carried, Connection, type ConnectionOwner, type ConnectionParts } from './connection.ts'
+
+export const CONNECTIONS_MAX = 256
+export const IDLE_CONNECTIONS_MAX = 128
+export const WAITING_MAX = 1_024
+/** An idle connection is closed after this long, or a second before the endpoint said it would. */
+export const IDLE_MS_MAX = 30_000
+const KEEP_ALIVE_GUARD_MS = 1_000
+
+export interface PoolLimits {
+  readonly connectionsMax: number
+  readonly idleMax: number
+  readonly waitingMax: number
+  readonly idleMsMax: number
+}
+
+export const POOL_LIMITS: PoolLimits = {
+  connectionsMax: CONNECTIONS_MAX,
+  idleMax: IDLE_CONNECTIONS_MAX,
+  waitingMax: WAITING_MAX,
+  idleMsMax: IDLE_MS_MAX,
+}
+
+/** A request that needs a connection. */
+export interface Taker extends Carried {
+  /** `connection` is this taker's now: idle, or still connecting and then `connected` follows. */
+  granted(connection: Connection, now: number): void
+  /** The pool closes; it was still waiting. */
+  refused(): void
+}
+
+export interface PoolParts extends ConnectionParts {
+  readonly sweep: Sweep
+  readonly limits: PoolLimits
+}
+
+export class Pool implements ConnectionOwner, Watched {
+  /** Watched: when the first idle connection has to go. */
+  dueAt = Number.POSITIVE_INFINITY
+  slot = -1
+  readonly #endpoint: Endpoint
+  readonly #parts: PoolParts
+  readonly #all = new Set<Connection>()
+  /** The last one is handed out next. */
+  readonly #idle: Connection[] = []
+  /** First in, first out; a Set, because those who stop waiting leave from the middle. */
+  readonly #waiting = new Set<Taker>()
+  #isClosed = false
+
+  constructor(endpoint: Endpoint, parts: PoolParts) {
+    this.#endpoint = endpoint
+    this.#parts = parts
+  }
+
+  get openCount(): number {
+    return this.#all.size
+  }
+
+  get idleCount(): number {
+    return this.#idle.length
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.size
+  }
+
+  /** Grants at once, or later ('waiting'), or never ('full'). */
+  acquire(taker: Taker, now: number): 'granted' | 'waiting' | 'full' {
+    const connection = this.#takeIdle(now)
+    if (connection !== undefined) {
+      this.#grant(connection, taker, now)
+      return 'granted'
+    }
+    if (this.#all.size < this.#parts.limits.connectionsMax) {
+      this.open(taker, now)
+      return 'granted'
+    }
+    if (this.#waiting.size >= this.#parts.limits.waitingMax) return 'full'
+    this.#waiting.add(taker)
+    return 'waiting'
+  }
+
+  /** A connection of its own, never used before. Only where a place is known to be free. */
+  open(taker: Taker, now: number): void {
+    const connection = new Connection(this.#endpoint, this.#parts, this)
+    this.#all.add(connection)
+    this.#grant(connection, taker, now)
+  }
+
+  stopWaiting(taker: Taker): void {
+    this.#waiting.delete(taker)
+  }
+
+  released(connection: Connection, now: number): void {
+    const { limits, sweep } = this.#parts
+    const keptMs = Math.min(limits.idleMsMax, connection.keepAliveMs - KEEP_ALIVE_GUARD_MS)
+    if (keptMs <= 0 || !connection.isIdle) {
+      connection.abandon()
+      return
+    }
+    const waiting = this.#nextWaiting()
+    if (waiting !== undefined) {
+      this.#grant(connection, waiting, now)
+      return
+    }
+    if (this.#idle.length >= limits.idleMax) {
+      connection.abandon()
+      return
+    }
+    connection.retireAt = now + keptMs
+    this.#idle.push(connection)
+    if (connection.retireAt < this.dueAt) this.dueAt = connection.retireAt
+    sweep.watch(this)
+  }
+
+  closed(connection: Connection): void {
+    this.#all.delete(connection)
+    const index = this.#idle.lastIndexOf(connection)
+    if (index !== -1) this.#idle.splice(index, 1)
+  }
+
+  vacated(now: number): void {
+    if (this.#isClosed) return
+    while (this.#all.size < this.#parts.limits.connectionsMax) {
+      const waiting = this.#nextWaiting()
+      if (waiting === undefined) break
+      this.open(waiting, now)
+    }
+    if (this.#all.size === 0) this.#parts.sweep.unwatch(this)
+  }
+
+  /** The sweep: retires what is due and finds out what is due next. */
+  expire(now: number): void {
+    const due = this.#idle.filter((connection) => connection.retireAt <= now)
+    for (const connection of due) connection.abandon()
+    this.dueAt = Number.POSITIVE_INFINITY
+    for (const { retireAt } of this.#idle) if (retireAt < this.dueAt) this.dueAt = retireAt
+    if (this.#idle.length > 0) this.#parts.sweep.watch(this)
+  }
+
+  /** Ends every connection; what they carry and what waits is told that the gateway stops. */
+  close(): void {
+    this.#isClosed = true
+    this.#parts.sweep.unwatch(this)
+    for (const connection of [...this.#all]) connection.fail('draining', 'the forwarder was closed')
+    for (const taker of [...this.#waiting]) taker.refused()
+    this.#waiting.clear()
+  }
+
+  #grant(connection: Connection, taker: Taker, now: number): void {
+    connection.take(taker)
+    taker.granted(connection, now)
+  }
+
+  /** Skips, and ends, those that died or are due while nobody looked. */
+  #takeIdle(now: number): Connection | undefined {
+    for (;;) {
+      const connection = this.#idle.pop()
+      if (connection === undefined) return undefined
+      if (connection.isIdle && connection.retireAt > now) return connection
+      connection.abandon()
+    }
+  }
+
+  #nextWaiting(): Taker | undefined {
+    for (const taker of this.#waiting) {
+      this.#waiting.delete(taker)
+      return taker
+    }
+    return undefined
+  }
+}
