@@ -23,6 +23,9 @@ export interface OpenAnswer {
   readonly blobs: Uint8Array | null
 }
 
+/** Of nested data. An endpoint may send anything, and the stack is not endless. */
+const DEPTH_MAX = 32
+
 type Json = { readonly [key: string]: unknown }
 
 /** Null: not JSON. */
@@ -108,16 +111,17 @@ function flatIndex(indices: readonly number[], shape: readonly number[] | null):
 function fromList(data: readonly unknown[], flat: number): Value | undefined {
   if (!Array.isArray(data[0])) return asValue(data[flat])
   let left = flat
-  const walk = (level: readonly unknown[]): unknown => {
+  const walk = (level: readonly unknown[], depth: number): unknown => {
+    if (depth > DEPTH_MAX) return undefined
     for (const entry of level) {
       if (Array.isArray(entry)) {
-        const found = walk(entry)
+        const found = walk(entry, depth + 1)
         if (found !== undefined) return found
       } else if (left-- === 0) return entry
     }
     return undefined
   }
-  return asValue(walk(data))
+  return asValue(walk(data, 1))
 }
 
 function fromBlob(

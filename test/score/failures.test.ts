@@ -277,5 +277,5 @@ t.test('where no thread can even start, every version is refused instead of wait
   await bench.start({ good: file }, { heapMiBMax: 1 })
   const result = await bench.infer('good', ONE)
   t.equal(result.fault?.code, 'model-not-loaded')
-  console.error(result, bench.scorer.pool.deaths)
+  t.match(result.fault?.detail, /memory limit/)
 })

@@ -1,9 +1,13 @@
 /** Local scoring end to end: real threads, real ONNX Runtime, real files; nothing is imitated. */
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import t from 'tap'
+import { headerOf } from '../../src/domain/head.ts'
 import type { AttemptResult } from '../../src/domain/outcome.ts'
+import { entryBeside } from '../../src/kernel/entry.ts'
 import { Bench, jsonOf, rowsRequest, valuesOf } from '../support/local-models.ts'
 import { linearModel } from '../support/onnx-writer.ts'
 
@@ -161,6 +165,38 @@ t.test('a bad item in a batch is told so in exact words and disturbs no other', 
   t.ok(results.every((result) => (result.answer === null) !== (result.fault === null)))
 })
 
+t.test('binary tensors in and out give what JSON gives', async (t) => {
+  const bench = new Bench()
+  t.teardown(() => bench.close())
+  const file = join(bench.folder, 'v1.onnx')
+  writeFileSync(file, linearModel([[0.1], [0.7]]))
+  await bench.start({ v1: file })
+  const rows = [
+    [1.5, -2],
+    [3, 4.25],
+  ]
+  const head = Buffer.from(
+    JSON.stringify({
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [2, 2], parameters: { binary_data_size: 16 } }],
+      outputs: [{ name: 'y', parameters: { binary_data: true } }],
+    }),
+  )
+  const body = Buffer.concat([head, new Uint8Array(Float32Array.from(rows.flat()).buffer)])
+  const [binary, plain] = await Promise.all([
+    bench.infer('v1', body, { jsonLength: head.length }),
+    bench.infer('v1', rowsRequest(rows)),
+  ])
+  const { headers, body: bytes } = binary.answer!
+  t.equal(headerOf(headers, 'content-type'), 'application/octet-stream')
+  const length = Number(headerOf(headers, 'inference-header-content-length'))
+  t.same(JSON.parse(Buffer.from(bytes.subarray(0, length)).toString()), {
+    model_name: 'digits',
+    model_version: 'v1',
+    outputs: [{ name: 'y', datatype: 'FP32', shape: [2, 1], parameters: { binary_data_size: 8 } }],
+  })
+  t.same([...new Float32Array(bytes.slice(length).buffer)], valuesOf(plain))
+})
+
 t.test('a full queue refuses at once and by the name of its limit', async (t) => {
   const bench = new Bench()
   t.teardown(() => bench.close())
@@ -288,4 +324,15 @@ t.test('closing answers what waits and leaves nothing running', async (t) => {
   t.same([(await running).fault?.code, (await waiting).fault?.code], ['draining', 'draining'])
   t.equal((await bench.infer('v1', rowsRequest([[1]]))).fault?.code, 'draining')
   t.equal(bench.sweep.size, 0)
+})
+
+t.test('inside another thread, as on a lane, it scores and lets that thread end', async (t) => {
+  const bench = new Bench()
+  t.teardown(() => bench.close())
+  const file = join(bench.folder, 'v1.onnx')
+  writeFileSync(file, linearModel([[2]]))
+  const worker = new Worker(entryBeside(import.meta.url, 'lane-thread'), { workerData: file })
+  const [[message], [code]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')])
+  t.same(message, [42])
+  t.equal(code, 0)
 })
