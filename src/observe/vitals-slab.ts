@@ -1,0 +1,163 @@
+/**
+ * A lane's counts, written by the lane, read by the control thread without asking. Every write is a few
+ * additions and one store (2–20 ns); nothing is allocated and no name becomes a key: names that are not
+ * of the closed lists in slab-layout.ts cannot be counted at all.
+ */
+import type { ShadowOutcome } from '../domain/exchange.ts'
+import type { ConsequenceClass, FaultCode } from '../domain/fault.ts'
+import { ROLES, type Role } from '../domain/outcome.ts'
+import type { BreakerName, Reason } from '../domain/plan.ts'
+import type { Snapshot } from '../domain/routes.ts'
+import { assert } from '../kernel/assert.ts'
+import {
+  AGREEMENTS,
+  ATTEMPT_VERDICTS,
+  type AttemptVerdict,
+  BREAKER_STATES,
+  CONSEQUENCE_ACTIONS,
+  CONSEQUENCE_CLASSES,
+  type ConsequenceAction,
+  FAULT_CODES,
+  type Fate,
+  REASONS,
+  SHADOW_FATES,
+  SLAB_FORMAT,
+  SlabLayout,
+} from './slab-layout.ts'
+
+export class VitalsSlab {
+  readonly buffer: SharedArrayBuffer
+  readonly layout: SlabLayout
+  readonly #words: Float64Array
+  readonly #loads: number
+  readonly #lane: Readonly<Record<'open' | 'accepted' | 'refused' | 'in' | 'out' | 'asked' | 'lost', number>>
+
+  constructor(snapshot: Snapshot) {
+    const layout = layoutOf(snapshot)
+    this.layout = layout
+    this.buffer = new SharedArrayBuffer(layout.length * Float64Array.BYTES_PER_ELEMENT)
+    this.#words = new Float64Array(this.buffer)
+    this.#words[layout.laneAt('format')] = SLAB_FORMAT
+    this.#words[layout.laneAt('versions')] = layout.shape.versions
+    this.#words[layout.laneAt('models')] = layout.shape.models
+    this.#loads = layout.loadAt(0, 'running')
+    this.#lane = {
+      open: layout.laneAt('connectionsOpen'),
+      accepted: layout.laneAt('connectionsAccepted'),
+      refused: layout.laneAt('connectionsRefused'),
+      in: layout.laneAt('bytesIn'),
+      out: layout.laneAt('bytesOut'),
+      asked: layout.laneAt('serverQuestions'),
+      lost: layout.laneAt('histogramsRefused'),
+    }
+  }
+
+  /** `row`: a version's index, or `layout.rowWithoutVersion`. */
+  request(row: number, reason: Reason | '', status: number): void {
+    const statusClass = Math.min(Math.max(Math.floor(status / 100) - 2, 0), 3)
+    this.#increment(this.layout.requestAt(row, numberOf(REASON_NUMBERS, reason), statusClass))
+  }
+
+  /** `modelIndex` -1: no known model. */
+  fault(modelIndex: number, code: FaultCode): void {
+    this.#increment(this.layout.faultAt(modelIndex, numberOf(FAULT_NUMBERS, code)))
+  }
+
+  attempt(versionIndex: number, role: Role, verdict: AttemptVerdict): void {
+    const at = this.layout.attemptAt(
+      versionIndex,
+      numberOf(ROLE_NUMBERS, role),
+      numberOf(VERDICT_NUMBERS, verdict),
+    )
+    this.#increment(at)
+  }
+
+  shadow(versionIndex: number, fate: Fate): void {
+    this.#increment(this.layout.shadowAt(versionIndex, numberOf(FATE_NUMBERS, fate)))
+  }
+
+  agreement(versionIndex: number, agreement: ShadowOutcome['agreement']): void {
+    this.#increment(this.layout.agreementAt(versionIndex, numberOf(AGREEMENT_NUMBERS, agreement)))
+  }
+
+  consequence(modelIndex: number, of: ConsequenceClass, action: ConsequenceAction): void {
+    const at = this.layout.consequenceAt(
+      modelIndex,
+      numberOf(CLASS_NUMBERS, of),
+      numberOf(ACTION_NUMBERS, action),
+    )
+    this.#increment(at)
+  }
+
+  /** `since`: Unix ms. */
+  breaker(versionIndex: number, state: BreakerName, since: number): void {
+    this.#words[this.layout.breakerAt(versionIndex, 'state')] = BREAKER_STATES.indexOf(state)
+    this.#words[this.layout.breakerAt(versionIndex, 'since')] = since
+    if (state === 'open') this.#increment(this.layout.breakerAt(versionIndex, 'opens'))
+  }
+
+  /** The breaker refused an attempt, or would have in dry-run. */
+  breakerRefused(versionIndex: number): void {
+    this.#increment(this.layout.breakerAt(versionIndex, 'refusals'))
+  }
+
+  load(modelIndex: number, running: number, queued: number): void {
+    const at = this.#loads + modelIndex * 2
+    this.#words[at] = running
+    this.#words[at + 1] = queued
+  }
+
+  bytes(received: number, sent: number): void {
+    this.#words[this.#lane.in]! += received
+    this.#words[this.#lane.out]! += sent
+  }
+
+  connectionOpened(): void {
+    this.#increment(this.#lane.accepted)
+    this.#increment(this.#lane.open)
+  }
+
+  connectionClosed(): void {
+    this.#words[this.#lane.open]! -= 1
+  }
+
+  /** Turned away before a request was read, because of `server.limits.connections`. */
+  connectionRefused(): void {
+    this.#increment(this.#lane.refused)
+  }
+
+  serverQuestion(): void {
+    this.#increment(this.#lane.asked)
+  }
+
+  histogramRefused(): void {
+    this.#increment(this.#lane.lost)
+  }
+
+  #increment(at: number): void {
+    this.#words[at]! += 1
+  }
+}
+
+export function layoutOf(snapshot: Snapshot): SlabLayout {
+  return new SlabLayout({ versions: snapshot.versions.length, models: snapshot.models.size })
+}
+
+const REASON_NUMBERS = numbered(REASONS)
+const FAULT_NUMBERS = numbered(FAULT_CODES)
+const ROLE_NUMBERS = numbered(ROLES)
+const VERDICT_NUMBERS = numbered(ATTEMPT_VERDICTS)
+const FATE_NUMBERS = numbered(SHADOW_FATES)
+const AGREEMENT_NUMBERS = numbered(AGREEMENTS)
+const CLASS_NUMBERS = numbered(CONSEQUENCE_CLASSES)
+const ACTION_NUMBERS = numbered(CONSEQUENCE_ACTIONS)
+
+function numbered<Name extends string>(names: readonly Name[]): ReadonlyMap<Name, number> {
+  return new Map(names.map((name, index) => [name, index]))
+}
+
+function numberOf<Name extends string>(numbers: ReadonlyMap<Name, number>, name: Name): number {
+  const number = numbers.get(name)
+  assert(number !== undefined, `${name} is not of a closed list`)
+  return number
+}
