@@ -1,6 +1,6 @@
 /**
- * How each version is trained. The settings were chosen on the last fifth of the training rows, never
- * on the held-out ones; seeds are fixed, so the same rows give the same bytes.
+ * How each version is trained. The settings were picked from a handful tried on the last fifth of the
+ * training rows, never on the held-out ones; seeds are fixed, so the same rows give the same bytes.
  */
 import { type BoostedTrees, type BoostingOptions, trainBoostedTrees } from './boosted-trees.ts'
 import { DIGIT_CLASSES } from './digits-data.ts'
