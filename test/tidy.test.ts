@@ -171,25 +171,27 @@ t.test('every name a registry adds is known where names are kept', async (t) => 
 })
 
 /**
- * A source is tested when a test of its own folder reaches it without leaving that folder, so a test of
- * `decide/` proves a strategy and a test of the pipeline does not. Types need none: the compiler proves them.
+ * A source is tested when a test of its own folder reaches it, by way of test/support/ and of that folder
+ * alone, so a test of `decide/` proves a strategy and a test of the pipeline does not. Types need none: the compiler proves them.
  */
 function checkMirror(
   sources: readonly Source[],
   tests: readonly Source[],
   elsewhere: ReadonlyMap<string, string>,
 ): Violation[] {
-  const importsOf = new Map(sources.map(({ path, imports }) => [path, imports]))
+  const importsOf = new Map([...sources, ...tests].map(({ path, imports }) => [path, imports]))
   const tested = new Set<string>()
-  const reach = (from: readonly Import[], area: string): void => {
+  const reach = (from: readonly Import[], area: string, seen: Set<string>): void => {
     for (const { to, isType } of from) {
-      if (isType || tested.has(to) || areaOf(to) !== area) continue
+      if (isType || seen.has(to) || (to.startsWith('src/') && areaOf(to) !== area)) continue
+      seen.add(to)
       tested.add(to)
-      reach(importsOf.get(to) ?? [], area)
+      reach(importsOf.get(to) ?? [], area, seen)
     }
   }
-  for (const { path, imports } of tests) {
-    for (const area of isLawOfRegistries(path) ? REGISTRY_AREAS : [areaOf(path)]) reach(imports, area)
+  for (const { path, imports } of tests.filter(({ path }) => path.endsWith('.test.ts'))) {
+    for (const area of isLawOfRegistries(path) ? REGISTRY_AREAS : [areaOf(path)])
+      reach(imports, area, new Set())
   }
   return sources
     .filter(({ path, tree }) => !tested.has(path) && !isOnlyTypes(tree) && !isExcused(path, elsewhere))
@@ -199,16 +201,17 @@ function checkMirror(
     })
 }
 
-const REGISTRY_AREAS = ['protocols/', 'decide/', 'workers/']
+/** Which folders the tests of a folder prove, where it is not their own alone. */
+const PROVES = new Map([
+  ['contracts/', ['protocols/', 'decide/', 'workers/']],
+  // score/ is the lane's side of workers/: its tests run real models on the real pool.
+  ['score/', ['score/', 'workers/']],
+])
 
-function isLawOfRegistries(path: string): boolean {
-  return path.startsWith('test/contracts/')
-}
-
-/** `decide/` of src/decide/strategies/pin.ts and of its tests; `journeys/` for what lies in src/ itself. */
+/** `decide/` of src/decide/strategies/pin.ts and of its tests; `journeys/` of the pipeline and what composes it. */
 function areaOf(path: string): string {
   const [, area = '', ...rest] = path.split('/')
-  return rest.length === 0 ? 'journeys/' : `${area}/`
+  return rest.length === 0 || area === 'passage' ? 'journeys/' : `${area}/`
 }
 
 function isOnlyTypes(tree: Source['tree']): boolean {

@@ -8,6 +8,7 @@ import { join, posix, relative } from 'node:path'
 import {
   isCallExpression,
   isExportDeclaration,
+  isIdentifier,
   isImportDeclaration,
   isImportTypeNode,
   isLiteralTypeNode,
@@ -24,6 +25,8 @@ export interface Import {
   readonly isLocal: boolean
   /** The import is erased: nothing of the other file runs. */
   readonly isType: boolean
+  /** Not an import: the file is the entry of a thread started here. */
+  readonly isStart: boolean
   readonly line: number
 }
 
@@ -120,16 +123,16 @@ function importsOf(path: string, tree: SourceFile): Import[] {
   visit(tree, (node) => {
     const found = specifierOf(node)
     if (found === undefined) return
-    const { specifier, isType } = found
-    const isLocal = specifier.startsWith('.')
+    const { specifier, isType = false, isStart = false } = found
+    const isLocal = isStart || specifier.startsWith('.')
     const to = isLocal ? posix.join(posix.dirname(path), specifier) : specifier
-    imports.push({ to, isLocal, isType, line: lineOf(tree, node) })
+    imports.push({ to, isLocal, isType, isStart, line: lineOf(tree, node) })
   })
   return imports
 }
 
-/** `import … from`, `export … from`, `import()` and `typeof import()`, whatever their form. */
-function specifierOf(node: Node): { specifier: string; isType: boolean } | undefined {
+/** `import … from`, `export … from`, `import()`, `typeof import()`, and the entry of a thread. */
+function specifierOf(node: Node): { specifier: string; isType?: boolean; isStart?: boolean } | undefined {
   if (isImportDeclaration(node) && isStringLiteral(node.moduleSpecifier)) {
     return {
       specifier: node.moduleSpecifier.text,
@@ -144,7 +147,11 @@ function specifierOf(node: Node): { specifier: string; isType: boolean } | undef
   }
   if (isCallExpression(node) && node.expression.kind === SyntaxKind.ImportKeyword) {
     const argument = node.arguments[0]
-    if (argument && isStringLiteral(argument)) return { specifier: argument.text, isType: false }
+    if (argument && isStringLiteral(argument)) return { specifier: argument.text }
+  }
+  if (isCallExpression(node) && isIdentifier(node.expression) && node.expression.text === 'entryBeside') {
+    const name = node.arguments[1]
+    if (name && isStringLiteral(name)) return { specifier: `${name.text}.ts`, isStart: true }
   }
   return undefined
 }
