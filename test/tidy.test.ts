@@ -7,7 +7,6 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
-import { isInterfaceDeclaration, isTypeAliasDeclaration } from 'typescript/unstable/ast'
 import { faultTable } from '../scripts/write-fault-table.ts'
 import { STRATEGIES } from '../src/decide/strategies/index.ts'
 import { FAULTS } from '../src/domain/fault.ts'
@@ -16,6 +15,7 @@ import { RUNTIMES } from '../src/workers/runtimes/index.ts'
 import { checkBans, checkPlaces, checkWords } from './support/tidy-bans.ts'
 import { DOORS } from './support/tidy-doors.ts'
 import { checkCycles, checkDoors, checkLayers } from './support/tidy-imports.ts'
+import { checkMirror } from './support/tidy-mirror.ts'
 import {
   checkExports,
   checkFileNames,
@@ -26,15 +26,7 @@ import {
   checkUsualSize,
   stringsOf,
 } from './support/tidy-shape.ts'
-import {
-  type Import,
-  listFiles,
-  readSources,
-  readText,
-  type Source,
-  type Violation,
-  violation,
-} from './support/tidy-tree.ts'
+import { listFiles, readSources, readText, type Source, type Violation } from './support/tidy-tree.ts'
 
 const ROOT = process.cwd()
 const all = readSources(ROOT)
@@ -169,63 +161,6 @@ t.test('every name a registry adds is known where names are kept', async (t) => 
       )
   }
 })
-
-/**
- * A source is tested when a test of its own folder reaches it, by way of test/support/ and of that folder
- * alone, so a test of `decide/` proves a strategy and a test of the pipeline does not. Types need none: the compiler proves them.
- */
-function checkMirror(
-  sources: readonly Source[],
-  tests: readonly Source[],
-  elsewhere: ReadonlyMap<string, string>,
-): Violation[] {
-  const importsOf = new Map([...sources, ...tests].map(({ path, imports }) => [path, imports]))
-  const tested = new Set<string>()
-  const reach = (from: readonly Import[], area: string, seen: Set<string>): void => {
-    for (const { to, isType } of from) {
-      if (isType || seen.has(to) || (to.startsWith('src/') && areaOf(to) !== area)) continue
-      seen.add(to)
-      tested.add(to)
-      reach(importsOf.get(to) ?? [], area, seen)
-    }
-  }
-  for (const { path, imports } of tests.filter(({ path }) => path.endsWith('.test.ts'))) {
-    for (const area of isLawOfRegistries(path) ? REGISTRY_AREAS : [areaOf(path)])
-      reach(imports, area, new Set())
-  }
-  return sources
-    .filter(({ path, tree }) => !tested.has(path) && !isOnlyTypes(tree) && !isExcused(path, elsewhere))
-    .map(({ path }) => {
-      const words = `no test in test/${areaOf(path)} reaches it: test it there, or say in PROVED_ELSEWHERE what proves it`
-      return violation(path, 1, words)
-    })
-}
-
-/** Which folders the tests of a folder prove, where it is not their own alone. */
-const PROVES = new Map([
-  ['contracts/', ['protocols/', 'decide/', 'workers/']],
-  // score/ is the lane's side of workers/: its tests run real models on the real pool.
-  ['score/', ['score/', 'workers/']],
-])
-
-/** `decide/` of src/decide/strategies/pin.ts and of its tests; `journeys/` of the pipeline and what composes it. */
-function areaOf(path: string): string {
-  const [, area = '', ...rest] = path.split('/')
-  return rest.length === 0 || area === 'passage' ? 'journeys/' : `${area}/`
-}
-
-function isOnlyTypes(tree: Source['tree']): boolean {
-  return tree.statements.every(
-    (statement) =>
-      isInterfaceDeclaration(statement) ||
-      isTypeAliasDeclaration(statement) ||
-      /^(import|export) type\b/.test(statement.getText(tree)),
-  )
-}
-
-function isExcused(path: string, elsewhere: ReadonlyMap<string, string>): boolean {
-  return [...elsewhere.keys()].some((prefix) => path.startsWith(`src/${prefix}`))
-}
 
 /** Each violation is a line of its own in the report. */
 function none(t: Test, violations: readonly Violation[]): void {
