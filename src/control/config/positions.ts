@@ -19,6 +19,9 @@ interface Places {
   value: Place
 }
 
+/** Problems are never deeper; a key of 20,000 steps must not cost its square. */
+const DEPTH_MAX = 16
+
 const TOP: Place = { line: 1, column: 1, length: 1 }
 
 /** Finds the place of a path; of the nearest table around it when the path itself is not written. */
@@ -49,7 +52,7 @@ function placesOf(text: string): Map<string, Places> {
 function visitTable(node: AST.TOMLTable, places: Map<string, Places>): void {
   const path = node.resolvedKey
   let keyIndex = 0
-  for (let depth = 1; depth <= path.length; depth += 1) {
+  for (let depth = 1; depth <= Math.min(path.length, DEPTH_MAX); depth += 1) {
     const isIndex = typeof path[depth - 1] === 'number'
     const key = node.key.keys[isIndex ? keyIndex - 1 : keyIndex]
     if (!isIndex) keyIndex += 1
@@ -63,7 +66,7 @@ function visitTable(node: AST.TOMLTable, places: Map<string, Places>): void {
 
 function visitPair(node: AST.TOMLKeyValue, base: Path, places: Map<string, Places>): void {
   const path = [...base]
-  for (const [index, key] of node.key.keys.entries()) {
+  for (const [index, key] of node.key.keys.slice(0, DEPTH_MAX).entries()) {
     path.push(key.type === 'TOMLBare' ? key.name : key.value)
     const last = index === node.key.keys.length - 1
     add(places, path, placeOf(key), placeOf(last ? node.value : key))

@@ -21,6 +21,8 @@ export interface Salvaged {
   original(path: Path): Path
 }
 
+/** Deeper than any place the schema knows (8); what is below belongs to a key that is refused itself. */
+const GRAMMAR_DEPTH = 16
 const SPECIAL = '__proto__'
 const OPTIONAL: ReadonlySet<string> = new Set(['optional', 'default', 'prefault'])
 
@@ -52,13 +54,13 @@ function draftsOf(error: z.ZodError, surgery: Surgery, value: unknown): Draft[] 
   })
 }
 
-/** Keys that zod's records pass over in silence. Not recursive: nesting depth is the writer's choice. */
+/** Keys that zod's records pass over in silence. */
 function specialKeys(value: unknown): Path[] {
   if (!hasSpecialKey(value)) return []
   const found: Path[] = []
   const waiting: { value: unknown; path: Path }[] = [{ value, path: [] }]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    if (typeof next.value !== 'object' || next.value === null) continue
+    if (typeof next.value !== 'object' || next.value === null || next.path.length > GRAMMAR_DEPTH) continue
     for (const [key, inner] of Object.entries(next.value)) {
       const path = [...next.path, Array.isArray(next.value) ? Number(key) : key]
       if (key === SPECIAL) found.push(path)
@@ -68,7 +70,7 @@ function specialKeys(value: unknown): Path[] {
   return found
 }
 
-/** The usual answer is no; found without building a path for each of thousands of values. */
+/** The usual answer is no; found without a path for each of thousands of values, and without recursion. */
 function hasSpecialKey(value: unknown): boolean {
   const waiting: unknown[] = [value]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
@@ -81,12 +83,13 @@ function hasSpecialKey(value: unknown): boolean {
   return false
 }
 
-function copied(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(copied)
-  if (typeof value !== 'object' || value === null || value instanceof Date) return value
-  const copy: Container = Object.create(null)
-  for (const [key, inner] of Object.entries(value)) copy[key] = copied(inner)
-  return { ...copy }
+/** Below the grammar's depth nothing is ever cut, so what is there may be shared. */
+function copied(value: unknown, depth = 0): unknown {
+  if (typeof value !== 'object' || value === null || value instanceof Date || depth > GRAMMAR_DEPTH)
+    return value
+  if (Array.isArray(value)) return value.map((inner) => copied(inner, depth + 1))
+  // fromEntries defines properties, so a key named __proto__ stays a key.
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, copied(inner, depth + 1)]))
 }
 
 class Surgery {

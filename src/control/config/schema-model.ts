@@ -2,38 +2,12 @@
  * The grammar of one `[models.<name>]`, as zod schemas: shape, units and ranges of every key by itself.
  * What keys mean together (weights, order of timeouts, names of versions) is in rules/.
  */
-import { z } from 'zod'
+import type { z } from 'zod'
 import { parseEndpoint } from './address.ts'
 import * as leaf from './leaf.ts'
-import {
-  NAME,
-  parseFilePath,
-  parseHeaderName,
-  parseKeySource,
-  parsePointer,
-  parseStep,
-  REMOTE_NAME,
-} from './words.ts'
-
-const NAME_EXPECTED = 'letters, digits, . _ and -, beginning with a letter or digit, at most 64 characters'
-
-export const name = (what: string, description: string) =>
-  leaf.pattern(NAME, what, `${what}: ${NAME_EXPECTED}`, description).meta({ standIn: 'x' })
-const versionName = (description: string) => name('a version name', description)
-const pointer = (description: string) =>
-  leaf.parsed(parsePointer, {
-    what: 'a JSON pointer',
-    expected: 'a JSON pointer (RFC 6901) such as "/outputs/0/data/0"',
-    description,
-    standIn: '',
-  })
-const header = (description: string) =>
-  leaf.parsed(parseHeaderName, {
-    what: 'a header name',
-    expected: 'the name of a request header, such as "x-tenant"',
-    description,
-    standIn: 'x',
-  })
+import { route } from './schema-route.ts'
+import { name, pointer, versionName } from './schema-words.ts'
+import { parseFilePath, parseKeySource, parseStep, REMOTE_NAME } from './words.ts'
 
 const keySource = leaf.parsed(parseKeySource, {
   what: 'a source of the sticky key',
@@ -214,84 +188,6 @@ const version = leaf.table(
       .optional(),
   },
   'One deployment of the model: remote (`endpoints`) or local (`runtime` and `file`).',
-)
-
-const rule = leaf.table(
-  {
-    when: leaf.table(
-      {
-        header: header('Which request header is looked at.'),
-        equals: leaf.text(4096, 'text', 'The value is exactly this.').optional(),
-        prefix: leaf.text(4096, 'text', 'The value begins with this.').optional(),
-        in: leaf
-          .list(
-            leaf.text(4096, 'text', 'One of the values.'),
-            { min: 1, max: 1024 },
-            'The value is one of these.',
-          )
-          .optional(),
-        present: z
-          .literal(true)
-          .meta({ description: 'The header is there, whatever its value.', what: 'true', expected: 'true' })
-          .optional(),
-      },
-      'What must hold: `header` and exactly one of the tests.',
-    ),
-    version: versionName('The version that serves what matches.'),
-  },
-  'Sends matching requests to a version. The first rule that matches decides.',
-)
-
-const route = leaf.table(
-  {
-    primary: versionName('The version that serves what nothing else claims.')
-      .meta({ defaultText: 'the only version, if there is just one' })
-      .optional(),
-    canary: leaf
-      .table(
-        {
-          version: versionName('The version on trial.'),
-          percent: leaf.percent('Share of the keys it gets.'),
-        },
-        'A version on trial with a share of the traffic.',
-      )
-      .optional(),
-    rules: leaf.list(rule, { min: 0, max: 256 }, 'Come first, in order.').prefault([]),
-    pin: leaf.flag('May a caller force a version with the header modelgate-pin?').prefault(false),
-    experiment: leaf
-      .table(
-        {
-          name: name('an experiment name', 'Part of the assignment: another name shuffles the keys anew.'),
-          arms: leaf.named(
-            versionName('A version of the model.'),
-            leaf.percent('Share of the keys it gets.'),
-            'Versions and their percents; together 100.',
-          ),
-        },
-        'An A/B test: every sticky key belongs to one arm.',
-      )
-      .optional(),
-    shadows: leaf
-      .list(
-        leaf.table(
-          {
-            version: versionName(
-              'The version that gets a copy. The primary itself is allowed: it measures noise.',
-            ),
-            percent: leaf.percent('Share of the requests that are copied.').prefault(100),
-            max_concurrent: leaf
-              .whole(1, 100_000, 'Copies under way at once; more are dropped and counted.')
-              .prefault(64),
-            timeout: leaf.duration('1ms', '1h', 'How long a copy may take.').prefault('2s'),
-          },
-          'Copies requests to a version whose answers nobody gets.',
-        ),
-        { min: 0, max: 16 },
-        'Versions that see copies of the traffic.',
-      )
-      .prefault([]),
-  },
-  'Which version serves whom. Precedence: rules, pin, experiment, canary, primary.',
 )
 
 const compareRule = leaf.table(

@@ -6,7 +6,8 @@
 import type { z } from 'zod'
 import { parseListen } from './address.ts'
 import * as leaf from './leaf.ts'
-import { modelSchema, name } from './schema-model.ts'
+import { modelSchema } from './schema-model.ts'
+import { name } from './schema-words.ts'
 import { parseFilePath, parsePointer } from './words.ts'
 
 const listenAddress = (description: string) =>

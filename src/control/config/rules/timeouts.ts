@@ -5,35 +5,37 @@
 import { durationText } from '../units.ts'
 import type { ModelScope } from './scope.ts'
 
-export function checkTimeouts(scope: ModelScope): void {
-  const { timeouts, breaker } = scope.model
-  for (const inner of ['queue', 'connect', 'first_byte', 'idle'] as const) {
-    within(scope, ['timeouts', inner], timeouts[inner], ['timeouts', 'total'], timeouts.total)
-  }
-  within(scope, ['breaker', 'slow_after'], breaker.slow_after, ['timeouts', 'total'], timeouts.total)
-  within(scope, ['breaker', 'open_for'], breaker.open_for, ['breaker', 'open_for_max'], breaker.open_for_max)
+/** A place in the model and what is in force there; undefined when it is not written and shrinks to fit. */
+interface Time {
+  readonly at: readonly [string, string]
+  readonly ms: number | undefined
 }
 
-type Place = readonly [string, string]
+export function checkTimeouts(scope: ModelScope): void {
+  const { timeouts, breaker } = scope.model
+  const total: Time = { at: ['timeouts', 'total'], ms: timeouts.total }
+  for (const inner of ['queue', 'connect', 'first_byte', 'idle'] as const) {
+    checkWithin(scope, { at: ['timeouts', inner], ms: timeouts[inner] }, total)
+  }
+  checkWithin(scope, { at: ['breaker', 'slow_after'], ms: breaker.slow_after }, total)
+  const openForMax: Time = { at: ['breaker', 'open_for_max'], ms: breaker.open_for_max }
+  checkWithin(scope, { at: ['breaker', 'open_for'], ms: breaker.open_for }, openForMax)
+}
 
-function within(
-  scope: ModelScope,
-  inner: Place,
-  ms: number | undefined,
-  outer: Place,
-  outerMs: number,
-): void {
-  if (ms === undefined || ms <= outerMs || !scope.isSound(...inner) || !scope.isSound(...outer)) return
-  const own = scope.isWritten(...inner)
-  const limit = `${durationText(outerMs)}${scope.isWritten(...outer) ? '' : ' by default'}`
+function checkWithin(scope: ModelScope, inner: Time, outer: Time): void {
+  if (inner.ms === undefined || outer.ms === undefined || inner.ms <= outer.ms) return
+  if (!scope.isSound(...inner.at) || !scope.isSound(...outer.at)) return
+  const own = scope.isWritten(...inner.at)
+  const [innerName, outerName] = [inner.at.join('.'), outer.at.join('.')]
+  const limit = `${durationText(outer.ms)}${scope.isWritten(...outer.at) ? '' : ' by default'}`
   const relation = own ? 'longer' : 'by default longer'
   scope.error(
-    own ? inner : outer,
-    `${inner.join('.')} (${durationText(ms)}) is ${relation} than ${outer.join('.')}, which is ${limit}`,
+    own ? inner.at : outer.at,
+    `${innerName} (${durationText(inner.ms)}) is ${relation} than ${outerName}, which is ${limit}`,
     {
       expected: own
-        ? `at most ${durationText(outerMs)}, or a longer ${outer.join('.')}`
-        : `at least ${durationText(ms)}`,
+        ? `at most ${durationText(outer.ms)}, or a longer ${outerName}`
+        : `at least ${durationText(inner.ms)}`,
     },
   )
 }

@@ -1,0 +1,149 @@
+/**
+ * What the checker refuses, and how well it says so. Single mistakes are in test/corpus/config, one for
+ * each thing somebody will get wrong; here is what several of them do together.
+ */
+import t from 'tap'
+import { asMark, checked, mistakes, problemsOf } from '../../support/config-mistakes.ts'
+
+const REMOTE = 'endpoints = ["http://h:1"]'
+const TWO = `[models.m.versions.v1]\n${REMOTE}\n[models.m.versions.v2]\n${REMOTE}\n`
+
+/** A model with two versions and one more line in a table of its own. */
+const inModel = (table: string, line: string): string => `${TWO}[models.m.${table}]\n${line}\n`
+const inVersion = (lines: string): string => `[models.m.versions.v1]\n${lines}\n`
+
+t.test(
+  'each mistake of the corpus is reported at its place, in its words, and nothing else is',
+  async (t) => {
+    const corpus = mistakes()
+    t.ok(corpus.length > 90, 'the corpus was found')
+    for (const { name, text, errors } of corpus) {
+      const problems = problemsOf(text)
+      const found = problems.filter((problem) => problem.severity === 'error')
+      t.same(found.map(asMark), errors, name)
+      t.ok(
+        problems.every((problem) => problem.expected !== ''),
+        `${name}: what was expected is said`,
+      )
+    }
+  },
+)
+
+t.test('what is not implemented yet may be written with its off value', async (t) => {
+  const text = `[server]
+trust = []
+limits = { chunked_requests = "refuse" }
+[audit]
+mode = "batched"
+capture = { percent = 0, redact = ["/parameters/ssn"] }
+[upstream]
+deny_private = false
+[governance]
+principals = []
+[models.m]
+retry = { attempts = 1 }
+limits = { adaptive = false }
+compare = { segments = [] }
+[models.m.versions.v1]
+endpoints = ["http://h"]
+balance = "round-robin"
+pipeline = 1
+`
+  t.match(checked(text), { ok: true, warnings: [] })
+})
+
+t.test('the form of what is not implemented yet is checked all the same', async (t) => {
+  const text = `[models.m]\nretry = { attempts = "two" }\n${inVersion(REMOTE)}`
+  const [problem, ...more] = problemsOf(text)
+  t.match(problem, { path: 'models.m.retry.attempts', message: /"two" is not a whole number/ })
+  t.same(more, [])
+})
+
+t.test('one run shows every problem, in the order of the file, and no echo of another', async (t) => {
+  const text = `[server]
+lanes = 0
+limts = 1
+[models.m]
+timeouts = { total = 5, connect = "9s" }
+[models.m.versions.v1]
+endpoints = ["http://01.1.1.1", "http://h", "http://H"]
+[models.m.route]
+canary = { version = "v9", percent = 150 }
+shadows = [{ percent = 3 }, { version = "v7", percent = "x" }]
+`
+  const seen = problemsOf(text).map((problem) => `${problem.line}:${problem.column} ${problem.path}`)
+  t.same(seen, [
+    '2:9 server.lanes',
+    '3:1 server.limts',
+    '5:22 models.m.timeouts.total',
+    '7:14 models.m.versions.v1.endpoints[0]',
+    '7:45 models.m.versions.v1.endpoints[2]',
+    '9:22 models.m.route.canary.version',
+    '9:38 models.m.route.canary.percent',
+    '10:12 models.m.route.shadows[0].version',
+    '10:41 models.m.route.shadows[1].version',
+    '10:57 models.m.route.shadows[1].percent',
+  ])
+})
+
+t.test('broken TOML is one problem for each section, with its place', async (t) => {
+  const text =
+    '[server]\nlanes = = 3\nlisten = 5 5\n[models.m\n[models.n]\nprotocl = "raw"\n[models.n.versions.v1]\nendpoints = ["http://h"\n'
+  const problems = problemsOf(text)
+  t.match(problems[0], { line: 2, message: /invalid TOML/, path: '' })
+  t.ok(
+    problems.some((problem) => problem.line >= 8 && /invalid TOML/.test(problem.message)),
+    'the unfinished list',
+  )
+  t.ok(problems.every((problem) => problem.severity === 'error'))
+})
+
+t.test('repeated keys and tables are refused, and the rest is still checked', async (t) => {
+  const text =
+    '[server]\nlanes = 1\nlanes = 2\nx = 1\n[models.m.versions.v1]\nendpoints = ["http://h"]\n[models.m.versions.v1]\n'
+  const seen = problemsOf(text).map((problem) => `${problem.line}:${problem.column} ${problem.message}`)
+  t.same(seen, [
+    '3:1 this key or table is already defined',
+    '4:1 unknown key "x"',
+    '7:2 this key or table is already defined',
+  ])
+})
+
+t.test('numbers no program can hold exactly are refused where they stand', async (t) => {
+  t.match(problemsOf('[scoring]\nqueue = 9007199254740993\n')[0], { line: 2, severity: 'error' })
+})
+
+t.test('doubts are warnings and do not stop the gateway', async (t) => {
+  const warned = (text: string): string[] => {
+    const result = checked(text)
+    t.equal(result.ok, true, text)
+    return result.ok ? result.warnings.map((problem) => `${problem.severity} ${problem.path}`) : []
+  }
+  t.same(warned(''), ['warning models'])
+  t.same(warned(inVersion('runtime = "onnx"\nfile = "none.onnx"')), ['warning models.m.versions.v1.file'])
+  t.same(warned(inModel('route', 'primary = "v1"')), ['warning models.m.versions.v2'])
+  t.same(
+    warned(
+      inModel(
+        'route',
+        'primary = "v1"\ncanary = { version = "v2", percent = 1 }\nexperiment = { name = "e", arms = { v1 = 50, v2 = 50 } }',
+      ),
+    ),
+    ['warning models.m.route.canary'],
+  )
+  t.same(
+    warned(
+      inModel(
+        'route',
+        'primary = "v1"\nrules = [{ when = { header = "A", equals = "b" }, version = "v2" }, { when = { header = "a", equals = "b" }, version = "v1" }]',
+      ),
+    ),
+    ['warning models.m.route.rules[1]'],
+  )
+  t.same(warned(`${inVersion(REMOTE)}[models.m.compare]\noutputs = [{ path = "/a", as = "label" }]\n`), [
+    'warning models.m.compare.outputs',
+  ])
+  t.same(warned(`${inVersion(REMOTE)}[models.m.on_failure]\ninvalid_output = ["reply:sorry.bin"]\n`), [
+    'warning models.m.on_failure.invalid_output',
+  ])
+})
