@@ -27,8 +27,8 @@ const SOURCES: readonly { source: FaultSource; title: string; text: string }[] =
 const INTRODUCTION = `# Faults
 
 Every expected failure has one code. It is the \`modelgate-error\` response header, the label in the
-metrics, the field in the decision record and the word in the log. *Consequence* names the list in
-\`[models.NAME.on_failure]\` that is tried before the caller is told; *repeat* says when the gateway may
+metrics, the field in the decision record and the word in the log. _Consequence_ names the list in
+\`[models.NAME.on_failure]\` that is tried before the caller is told; _repeat_ says when the gateway may
 send the request once more by itself.
 
 This page is written by \`npm run docs\` from \`src/domain/fault.ts\`.
@@ -49,10 +49,24 @@ function section({ source, title, text }: (typeof SOURCES)[number]): string {
     .filter((code) => traitsOf(code).source === source)
     .map((code) => {
       const { status, meaning, consequence, retry } = traitsOf(code)
-      return `| \`${code}\` | ${status} | ${meaning} | ${consequence ? `\`${consequence}\`` : '–'} | ${REPEAT[retry]} |`
+      return [`\`${code}\``, String(status), meaning, consequence ? `\`${consequence}\`` : '–', REPEAT[retry]]
     })
-  const head = '| code | status | meaning | consequence | repeat |\n|---|---|---|---|---|'
-  return `## ${title}\n\n${text}\n\n${head}\n${rows.join('\n')}\n`
+  return `## ${title}\n\n${text}\n\n${table(['code', 'status', 'meaning', 'consequence', 'repeat'], rows)}`
+}
+
+/** Columns as wide as their widest cell, as the formatter wants them. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]!.length)))
+  const line = (cells: readonly string[], fill: string) =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column]!, fill)).join(' | ')} |\n`
+  return (
+    line(head, ' ') +
+    line(
+      head.map(() => ''),
+      '-',
+    ) +
+    rows.map((row) => line(row, ' ')).join('')
+  )
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
