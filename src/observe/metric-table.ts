@@ -1,0 +1,337 @@
+/**
+ * Every metric of the gateway: name, type, labels, help, and where its samples come from. The page at
+ * /metrics and the documentation are both made from this table.
+ *
+ * Base units, `_total` for counters. Label values come from the configuration and from closed lists
+ * only: what callers send can never become one, so the number of series is fixed by the configuration.
+ */
+import { type Phase, ROLES } from '../domain/outcome.ts'
+import type { Model, Version } from '../domain/routes.ts'
+import { isShadow, reasonsOf, rolesOf } from './configured.ts'
+import type { Hdr } from './hdr.ts'
+import type { Reading } from './reading.ts'
+import { requestSeries, versionSeries } from './series.ts'
+import {
+  AGREEMENTS,
+  ATTEMPT_VERDICTS,
+  BREAKER_STATES,
+  CONSEQUENCE_ACTIONS,
+  CONSEQUENCE_CLASSES,
+  FAULT_CODES,
+  type LaneCount,
+  REASONS,
+  SHADOW_FATES,
+  STATUS_CLASSES,
+} from './slab-layout.ts'
+
+/** Label of requests whose model is not configured, and of those that no version answered. */
+export const UNKNOWN_MODEL = '(unknown)'
+export const NO_VERSION = '(none)'
+
+export interface Sample<Value> {
+  /** In the order of the metric's labels. */
+  readonly labels: readonly string[]
+  readonly value: Value
+}
+
+interface MetricTraits {
+  readonly name: string
+  readonly labels: readonly string[]
+  /** One line, for the page and the documentation. */
+  readonly help: string
+}
+
+export type Metric =
+  | (MetricTraits & {
+      readonly type: 'counter' | 'gauge'
+      readonly samples: (reading: Reading) => Iterable<Sample<number>>
+    })
+  | (MetricTraits & {
+      readonly type: 'histogram'
+      readonly samples: (reading: Reading) => Iterable<Sample<Hdr>>
+    })
+
+export const METRICS: readonly Metric[] = [
+  {
+    name: 'modelgate_config_info',
+    type: 'gauge',
+    labels: ['hash'],
+    help: 'Always 1; the label is the hash of the configuration in force.',
+    samples: ({ snapshot }) => [{ labels: [snapshot.hash], value: 1 }],
+  },
+  {
+    name: 'modelgate_config_generation',
+    type: 'gauge',
+    labels: [],
+    help: 'Generation of the configuration in force: 1 at start, +1 with each change.',
+    samples: ({ snapshot }) => [{ labels: [], value: snapshot.generation }],
+  },
+  {
+    name: 'modelgate_lanes',
+    type: 'gauge',
+    labels: [],
+    help: 'Data-plane threads whose counts are in these numbers.',
+    samples: ({ laneCount }) => [{ labels: [], value: laneCount }],
+  },
+  {
+    name: 'modelgate_requests_total',
+    type: 'counter',
+    labels: ['model', 'version', 'reason', 'class'],
+    help: `Requests finished, by the version that answered (${NO_VERSION}: none did), why it was chosen, and status class. Refusals and callers that left included, shadows not.`,
+    samples: requests,
+  },
+  {
+    name: 'modelgate_faults_total',
+    type: 'counter',
+    labels: ['model', 'code'],
+    help: 'Requests that met a fault, by its code (the modelgate-error header), answered by a consequence or not.',
+    samples: faults,
+  },
+  {
+    name: 'modelgate_attempts_total',
+    type: 'counter',
+    labels: ['model', 'version', 'role', 'verdict'],
+    help: 'Attempts at a version, shadows included, by how its breaker counts them; refused: the breaker did not let it begin.',
+    samples: attempts,
+  },
+  {
+    name: 'modelgate_consequences_total',
+    type: 'counter',
+    labels: ['model', 'class', 'action'],
+    help: 'Requests whose version could not answer, by kind of failure and what the caller got: another version, a fixed reply, or the failure.',
+    samples: (reading) =>
+      reading.models.flatMap(({ index, name }) =>
+        CONSEQUENCE_CLASSES.flatMap((of, ofNumber) =>
+          CONSEQUENCE_ACTIONS.map((action, number) => ({
+            labels: [name, of, action],
+            value: reading.sum(reading.layout.consequenceAt(index, ofNumber, number)),
+          })),
+        ),
+      ),
+  },
+  {
+    name: 'modelgate_shadows_total',
+    type: 'counter',
+    labels: ['model', 'version', 'fate'],
+    help: 'Shadow copies by what became of them; each request of a model with shadows is counted once for each of its shadows.',
+    samples: (reading) =>
+      ofShadows(reading, SHADOW_FATES, (version, number) => reading.layout.shadowAt(version, number)),
+  },
+  {
+    name: 'modelgate_shadow_agreements_total',
+    type: 'counter',
+    labels: ['model', 'version', 'agreement'],
+    help: 'Shadow copies by how their answer compares with the one the caller got.',
+    samples: (reading) =>
+      ofShadows(reading, AGREEMENTS, (version, number) => reading.layout.agreementAt(version, number)),
+  },
+  {
+    name: 'modelgate_breaker_state',
+    type: 'gauge',
+    labels: ['model', 'version', 'state'],
+    help: 'Number of lanes in which the version’s breaker is in this state; closed lets traffic through.',
+    samples: breakerStates,
+  },
+  {
+    name: 'modelgate_breaker_opens_total',
+    type: 'counter',
+    labels: ['model', 'version'],
+    help: 'How often the version’s breaker opened, over all lanes.',
+    samples: (reading) => ofVersions(reading, ({ index }) => reading.layout.breakerAt(index, 'opens')),
+  },
+  {
+    name: 'modelgate_breaker_refusals_total',
+    type: 'counter',
+    labels: ['model', 'version'],
+    help: 'Attempts that the version’s breaker refused, or would have with enforce = false.',
+    samples: (reading) => ofVersions(reading, ({ index }) => reading.layout.breakerAt(index, 'refusals')),
+  },
+  {
+    name: 'modelgate_requests_running',
+    type: 'gauge',
+    labels: ['model'],
+    help: 'Requests that hold a place of limits.concurrent.',
+    samples: (reading) => ofModels(reading, ({ index }) => reading.layout.loadAt(index, 'running')),
+  },
+  {
+    name: 'modelgate_requests_queued',
+    type: 'gauge',
+    labels: ['model'],
+    help: 'Requests that wait for a place.',
+    samples: (reading) => ofModels(reading, ({ index }) => reading.layout.loadAt(index, 'queued')),
+  },
+  {
+    name: 'modelgate_request_duration_seconds',
+    type: 'histogram',
+    labels: ['model'],
+    help: 'From receipt of a request’s head to its answer ready to leave.',
+    samples: requestDurations,
+  },
+  {
+    name: 'modelgate_attempt_duration_seconds',
+    type: 'histogram',
+    labels: ['model', 'version', 'role'],
+    help: 'One attempt at a version, as the gateway sees it: connect to last byte, or submit to result.',
+    samples: (reading) => durations(reading, 'total'),
+  },
+  {
+    name: 'modelgate_overhead_duration_seconds',
+    type: 'histogram',
+    labels: ['model', 'version', 'role'],
+    help: 'What the gateway added: a request’s whole time without the time in which an attempt was under way. A wait for a place is in it.',
+    samples: (reading) => durations(reading, 'overhead'),
+  },
+  laneMetric('connectionsOpen', 'gauge', 'modelgate_open_connections', 'Client connections open now.'),
+  laneMetric(
+    'connectionsAccepted',
+    'counter',
+    'modelgate_connections_total',
+    'Client connections accepted since the start.',
+  ),
+  laneMetric(
+    'connectionsRefused',
+    'counter',
+    'modelgate_connections_refused_total',
+    'Client connections turned away because of server.limits.connections.',
+  ),
+  laneMetric(
+    'bytesIn',
+    'counter',
+    'modelgate_request_body_bytes_total',
+    'Bytes of request bodies received, without framing.',
+  ),
+  laneMetric(
+    'bytesOut',
+    'counter',
+    'modelgate_answer_body_bytes_total',
+    'Bytes of answer bodies from versions and fixed replies, without framing.',
+  ),
+  laneMetric(
+    'serverQuestions',
+    'counter',
+    'modelgate_server_questions_total',
+    'Questions about the gateway itself (live, ready, metadata); they leave no record.',
+  ),
+  laneMetric(
+    'histogramsRefused',
+    'counter',
+    'modelgate_histogram_drops_total',
+    'Durations not kept because a lane had its maximum of histograms.',
+  ),
+]
+
+function* requests(reading: Reading): Iterable<Sample<number>> {
+  const { layout, models, snapshot } = reading
+  const rows = [
+    ...snapshot.versions.map((version) => {
+      const reasons: ReadonlySet<string> = reasonsOf(modelOf(reading, version), version.name)
+      return { row: version.index, model: version.model, version: version.name, reasons }
+    }),
+    ...models.map(({ index, name }) => ({
+      row: layout.rowWithoutVersion(index),
+      model: name,
+      ...UNANSWERED,
+    })),
+    { row: layout.rowWithoutVersion(-1), model: UNKNOWN_MODEL, ...UNANSWERED },
+  ]
+  for (const { row, model, version, reasons } of rows) {
+    for (const [reasonNumber, reason] of REASONS.entries()) {
+      for (const [classNumber, statusClass] of STATUS_CLASSES.entries()) {
+        const value = reading.sum(layout.requestAt(row, reasonNumber, classNumber))
+        if (value === 0 && !reasons.has(reason)) continue
+        yield { labels: [model, version, reason === '' ? 'none' : reason, statusClass], value }
+      }
+    }
+  }
+}
+
+const UNANSWERED = { version: NO_VERSION, reasons: new Set(['']) }
+
+function* faults(reading: Reading): Iterable<Sample<number>> {
+  const rows = [
+    ...reading.models.map(({ index, name }) => ({ index, name })),
+    { index: -1, name: UNKNOWN_MODEL },
+  ]
+  for (const { index, name } of rows) {
+    for (const [number, code] of FAULT_CODES.entries()) {
+      yield { labels: [name, code], value: reading.sum(reading.layout.faultAt(index, number)) }
+    }
+  }
+}
+
+function* attempts(reading: Reading): Iterable<Sample<number>> {
+  for (const version of reading.snapshot.versions) {
+    const configured = rolesOf(modelOf(reading, version), version.name)
+    for (const [roleNumber, role] of ROLES.entries()) {
+      for (const [number, verdict] of ATTEMPT_VERDICTS.entries()) {
+        const value = reading.sum(reading.layout.attemptAt(version.index, roleNumber, number))
+        if (value === 0 && !configured.has(role)) continue
+        yield { labels: [version.model, version.name, role, verdict], value }
+      }
+    }
+  }
+}
+
+function* breakerStates(reading: Reading): Iterable<Sample<number>> {
+  for (const { index, model, name } of reading.snapshot.versions) {
+    const states = reading.perLane(reading.layout.breakerAt(index, 'state'))
+    for (const [number, state] of BREAKER_STATES.entries()) {
+      const value = states.filter((one) => one.value === number).length
+      yield { labels: [model, name, state], value }
+    }
+  }
+}
+
+function* requestDurations(reading: Reading): Iterable<Sample<Hdr>> {
+  const { shape } = reading.layout
+  for (const { index, name } of reading.models) {
+    yield { labels: [name], value: reading.histogram(requestSeries(shape, index)) }
+  }
+  yield { labels: [UNKNOWN_MODEL], value: reading.histogram(requestSeries(shape, -1)) }
+}
+
+function* durations(reading: Reading, phase: Phase): Iterable<Sample<Hdr>> {
+  for (const version of reading.snapshot.versions) {
+    const configured = rolesOf(modelOf(reading, version), version.name)
+    for (const role of ROLES) {
+      const value = reading.histogram(versionSeries(version.index, role, phase))
+      const isExpected = configured.has(role) && (phase !== 'overhead' || role !== 'shadow')
+      if (value.count > 0 || isExpected) yield { labels: [version.model, version.name, role], value }
+    }
+  }
+}
+
+/** Versions that are somebody's shadow, and others only where something was counted. */
+function* ofShadows(
+  reading: Reading,
+  names: readonly string[],
+  at: (versionIndex: number, number: number) => number,
+): Iterable<Sample<number>> {
+  for (const version of reading.snapshot.versions) {
+    const configured = isShadow(modelOf(reading, version).route, version.name)
+    for (const [number, name] of names.entries()) {
+      const value = reading.sum(at(version.index, number))
+      if (value > 0 || configured) yield { labels: [version.model, version.name, name], value }
+    }
+  }
+}
+
+function ofVersions(reading: Reading, at: (version: Version) => number): Iterable<Sample<number>> {
+  return reading.snapshot.versions.map((version) => ({
+    labels: [version.model, version.name],
+    value: reading.sum(at(version)),
+  }))
+}
+
+function ofModels(reading: Reading, at: (model: Model) => number): Iterable<Sample<number>> {
+  return reading.models.map((model) => ({ labels: [model.name], value: reading.sum(at(model)) }))
+}
+
+function laneMetric(count: LaneCount, type: 'counter' | 'gauge', name: string, help: string): Metric {
+  const samples = (reading: Reading) => [{ labels: [], value: reading.sum(reading.layout.laneAt(count)) }]
+  return { name, type, labels: [], help, samples }
+}
+
+function modelOf({ snapshot }: Reading, { model }: Version): Model {
+  return snapshot.models.get(model)!
+}
