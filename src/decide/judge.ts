@@ -7,7 +7,7 @@
  */
 import { type Fault, fault, traitsOf } from '../domain/fault.ts'
 import type { AttemptResult } from '../domain/outcome.ts'
-import type { Model, OutputCheck, Version } from '../domain/routes.ts'
+import type { OutputCheck, Version } from '../domain/routes.ts'
 import type { Scalar } from '../protocols/protocol.ts'
 
 export interface Judgement {
@@ -20,22 +20,22 @@ export interface Judgement {
 export function judge(
   result: AttemptResult,
   version: Version,
-  model: Model,
+  checks: readonly OutputCheck[],
   values: () => readonly Scalar[],
 ): Judgement {
   if (result.fault !== null) return { verdict: traitsOf(result.fault.code).blame, fault: result.fault }
   const status = result.answer?.status ?? 0
   if (status >= 500) {
-    const words = `version '${version.name}' of model '${model.name}' answered with status ${status}`
+    const words = `version '${version.name}' of model '${version.model}' answered with status ${status}`
     return { verdict: 'failure', fault: fault('endpoint-error', words) }
   }
   if (status >= 400) return { verdict: 'neutral', fault: null }
-  if (model.output.length === 0) return SUCCESS
+  if (checks.length === 0) return SUCCESS
   const found = values()
-  for (const [index, check] of model.output.entries()) {
+  for (const [index, check] of checks.entries()) {
     const violation = violationOf(check, found[index])
     if (violation === null) continue
-    const words = `version '${version.name}' of model '${model.name}' gave an invalid '${check.name}': ${violation}`
+    const words = `version '${version.name}' of model '${version.model}' gave an invalid '${check.name}': ${violation}`
     return { verdict: 'failure', fault: fault('invalid-output', words) }
   }
   return SUCCESS

@@ -158,13 +158,15 @@ class Passage implements Underway, Watched {
 
   #finished(current: Current, result: AttemptResult): void {
     const { intent, protocol } = this.#errand
-    const judgement = judge(result, current.version, intent.model, () =>
-      protocol.readAnswer(result.answer!, outputPathsOf(intent.model)),
+    const { model, operation } = intent
+    // Metadata and readiness say nothing about how the version scores: no checks, no word to the breaker.
+    const asks = operation === 'infer' || operation === 'call'
+    const { verdict, fault: reason } = judge(result, current.version, asks ? model.output : [], () =>
+      protocol.readAnswer(result.answer!, outputPathsOf(model)),
     )
-    const asks = intent.operation === 'infer' || intent.operation === 'call'
-    const judged = judgement.fault === null ? result : { ...result, fault: judgement.fault }
-    this.#note(current, asks ? judgement.verdict : 'neutral', judged, this.#lane.clock.now())
-    if (judgement.fault !== null) this.#failed(judgement.fault, result.answer)
+    const judged = reason === null ? result : { ...result, fault: reason }
+    this.#note(current, asks ? verdict : 'neutral', judged, this.#lane.clock.now())
+    if (reason !== null) this.#failed(reason, result.answer)
     else this.#conclude(result.answer, null, current.version.name)
   }
 

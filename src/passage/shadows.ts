@@ -10,7 +10,7 @@ import type { ShadowOutcome } from '../domain/exchange.ts'
 import type { Answer, Attempt, AttemptResult } from '../domain/outcome.ts'
 import type { ShadowPlan } from '../domain/plan.ts'
 import type { Shadow, Timeouts } from '../domain/routes.ts'
-import type { Comparison } from '../score/comparer.ts'
+import type { PairVerdict } from '../score/comparer.ts'
 import type { Lane } from './lane-parts.ts'
 import { type Errand, startAttempt } from './start-attempt.ts'
 
@@ -103,13 +103,12 @@ class Copy {
       this.#tell({ agreement: 'not-compared', differences: [] })
       return
     }
-    this.#lane.comparer.submit(
-      { primary: this.#primary, shadow: answer, rules: model.compare },
-      (comparison) => this.#tell(comparison),
+    this.#lane.comparer.submit({ primary: this.#primary, shadow: answer, rules: model.compare }, (verdict) =>
+      this.#tell(verdict),
     )
   }
 
-  #tell(comparison: Comparison): void {
+  #tell(verdict: PairVerdict): void {
     const lane = this.#lane
     const outcome: ShadowOutcome = {
       id: this.#errand.id,
@@ -117,8 +116,8 @@ class Copy {
       version: this.#plan.version.name,
       fate: this.#fate!,
       attempt: this.#attempt,
-      agreement: comparison.agreement,
-      differences: comparison.differences,
+      agreement: verdict.agreement,
+      differences: verdict.differences,
       endedAt: lane.clock.now(),
       receivedAt: this.#receivedAt,
     }

@@ -4,10 +4,12 @@
  */
 import type { Head } from '../domain/head.ts'
 import type { Intent } from '../domain/intent.ts'
+import type { AttemptResult } from '../domain/outcome.ts'
 import type { Plan } from '../domain/plan.ts'
 import type { LocalVersion, RemoteVersion, Version } from '../domain/routes.ts'
 import type { AttemptLimits, Cancel, Done } from '../domain/wire.ts'
 import { outboundHeaders } from '../forward/outbound-headers.ts'
+import { assert } from '../kernel/assert.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import type { Lane } from './lane-parts.ts'
 
@@ -45,7 +47,25 @@ function startLocal(
   done: Done,
 ): Cancel {
   const { operation, jsonLength } = errand.intent
+  assert(operation !== 'call', 'a raw model has no local versions')
+  if (operation === 'ready') return answerReadiness(version, lane, done)
   return lane.scorer.submit({ version, operation, body: errand.body, jsonLength, limits }, done)
+}
+
+/** Whether the version can score is known here; it is told in the next turn, as every answer is. */
+function answerReadiness(version: LocalVersion, lane: Lane, done: Done): Cancel {
+  const state = lane.scorer.state(version)
+  const body = Buffer.from(JSON.stringify({ name: version.model, ready: true }))
+  const answer = { status: 200, headers: ['content-type', 'application/json'], body }
+  const result: AttemptResult = {
+    endpoint: 'pool',
+    phases: { queueMs: -1, connectMs: -1, firstByteMs: 0, totalMs: 0 },
+    reused: false,
+    answer: state.ready ? answer : null,
+    fault: state.ready ? null : state.fault,
+  }
+  const turn = setImmediate(() => done(result))
+  return () => clearImmediate(turn)
 }
 
 function startRemote(

@@ -52,7 +52,7 @@ const result = (status: number): AttemptResult => ({
 })
 
 t.test('statuses are judged: 2xx success, 4xx neutral, 5xx failure', async (t) => {
-  const verdict = (status: number) => judge(result(status), version, makeModel(), () => []).verdict
+  const verdict = (status: number) => judge(result(status), version, [], () => []).verdict
   t.same([200, 204, 302].map(verdict), ['success', 'success', 'success'])
   t.same([400, 404, 429].map(verdict), ['neutral', 'neutral', 'neutral'])
   t.same([500, 502, 503].map(verdict), ['failure', 'failure', 'failure'])
@@ -60,8 +60,7 @@ t.test('statuses are judged: 2xx success, 4xx neutral, 5xx failure', async (t) =
 
 t.test('output checks hold an answer against what was declared', async (t) => {
   const check = (more: Partial<OutputCheck>, value: Scalar) => {
-    const model = makeModel({ output: [{ ...score, ...more }] })
-    const { verdict, fault: reason } = judge(result(200), version, model, () => [value])
+    const { verdict, fault: reason } = judge(result(200), version, [{ ...score, ...more }], () => [value])
     return reason === null ? verdict : `${verdict}: ${reason.code}`
   }
   const wrong = 'failure: invalid-output'
@@ -81,7 +80,6 @@ t.test('output checks hold an answer against what was declared', async (t) => {
 })
 
 t.test('the violating value is not told to callers', async (t) => {
-  const model = makeModel({ output: [score] })
-  const { fault: reason } = judge(result(200), version, model, () => [1234.5])
+  const { fault: reason } = judge(result(200), version, [score], () => [1234.5])
   t.notMatch(reason?.message, /1234/)
 })

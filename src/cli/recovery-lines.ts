@@ -1,0 +1,16 @@
+/** What opening the log found of a run that had not ended in order, in words; nothing when all was well. */
+import type { RecoveryReport } from '../audit/records/notes.ts'
+
+export function recoveryLines(report: RecoveryReport): readonly string[] {
+  const { journals, replayed, digestsLost, missing, torn } = report
+  const lines: string[] = []
+  if (journals > 0) {
+    const digests = digestsLost > 0 ? ` (${digestsLost} digests died with it)` : ''
+    lines.push(`the last run did not end in order: ${replayed} records were brought into the log${digests}`)
+  }
+  for (const { file, kept, bytes, where } of torn) {
+    lines.push(`${file}: ${bytes} damaged bytes (${where}) were set aside in ${kept}`)
+  }
+  if (missing > 0) lines.push(`${missing} records are known to be missing; see the recovery record`)
+  return lines
+}

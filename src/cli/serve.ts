@@ -1,0 +1,96 @@
+/**
+ * `modelgate serve`: runs the gateway until SIGTERM or SIGINT, then finishes what is under way. A second
+ * signal ends it at once.
+ *
+ * Exit codes: 0 stopped in order, 1 invalid configuration or the log was lost, 2 usage, 3 could not start.
+ */
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+import { type Gateway, startGateway } from '../compose.ts'
+import { loadConfig } from '../control/config/load.ts'
+import { check } from './check.ts'
+import type { Io } from './io.ts'
+import { packageVersion } from './package-version.ts'
+import { recoveryLines } from './recovery-lines.ts'
+
+const USAGE = `Usage: modelgate serve [--config FILE]
+
+Runs the gateway until SIGTERM or SIGINT.
+
+  --config FILE   configuration (default: gateway.toml in this directory)
+  --help          this text
+
+Exit code: 0 stopped in order, 1 invalid configuration or the log was lost, 2 wrong usage,
+3 could not start (address taken, data_dir in use, no build of the HTTP server for this platform).
+`
+
+export async function serve(args: readonly string[], io: Io): Promise<number> {
+  const options = parse(args)
+  if (typeof options === 'string') {
+    io.stderr(`modelgate serve: ${options}\n\n${USAGE}`)
+    return 2
+  }
+  if (options.help) {
+    io.stdout(USAGE)
+    return 0
+  }
+  const configFile = options.config
+  const loaded = loadConfig(configFile, { generation: 1, cores: availableParallelism() })
+  if (!loaded.ok) return check(['--config', configFile], { ...io, stdout: io.stderr })
+  for (const { path, message } of loaded.warnings) io.stderr(`modelgate: warning: ${path}: ${message}\n`)
+  const log = (line: string) => io.stderr(`modelgate: ${line}\n`)
+  const start = await startGateway({ snapshot: loaded.snapshot, version: packageVersion(), configFile, log })
+  if (!start.ok) {
+    io.stderr(`modelgate: cannot start: ${start.problem}\n`)
+    return 3
+  }
+  const { host } = loaded.snapshot.server.listen
+  announce(start.gateway, host, io)
+  return untilStopped(start.gateway, log)
+}
+
+function parse(args: readonly string[]): { config: string; help: boolean } | string {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: { config: { type: 'string', default: 'gateway.toml' }, help: { type: 'boolean', short: 'h' } },
+    })
+    return { config: values.config, help: values.help === true }
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+function announce(gateway: Gateway, host: string, io: Io): void {
+  for (const line of recoveryLines(gateway.recovery)) io.stderr(`modelgate: ${line}\n`)
+  io.stdout(
+    `modelgate ${packageVersion()} is serving on http://${host}:${gateway.inferencePort}, admin on port ${gateway.adminPort} (uWebSockets.js ${gateway.uws})\n`,
+  )
+}
+
+/** Stops on the first signal or when the gateway fails; the second signal ends the process at once. */
+export async function untilStopped(gateway: Gateway, log: (line: string) => void): Promise<number> {
+  const signal = new Promise<NodeJS.Signals>((resolve) => {
+    const heard = (name: NodeJS.Signals) => {
+      resolve(name)
+      for (const other of SIGNALS) process.removeListener(other, heard)
+      for (const other of SIGNALS) process.once(other, () => process.exit(130))
+    }
+    for (const name of SIGNALS) process.on(name, heard)
+  })
+  const why = await Promise.race([signal, gateway.failed])
+  if (why instanceof Error) {
+    log(`stopping: ${why.message}`)
+    // The promise about records is broken already; a lane that hangs must not keep the process.
+    setTimeout(() => process.exit(1), FAILED_EXIT_MS).unref()
+    await gateway.stop(why.message)
+    return 1
+  }
+  log(`${why}: finishing what is under way`)
+  const { abandoned } = await gateway.stop(why)
+  if (abandoned > 0) log(`${abandoned} requests did not fit in the grace period`)
+  return 0
+}
+
+const SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT']
+const FAILED_EXIT_MS = 1000

@@ -1,0 +1,156 @@
+/**
+ * The one place where the control thread's parts are made and introduced to each other: the log, the
+ * lanes, the admin server. Nothing here is on a request's path.
+ *
+ * `startGateway` resolves when callers can be served, or to a problem in words; it leaves nothing
+ * running behind when it could not start. The order of stopping is in lifecycle.ts.
+ */
+import { stateHeaderLimit } from './accept/load-uws.ts'
+import { type AuditWriter, openAudit } from './audit/open-audit.ts'
+import type { RecoveryReport } from './audit/records/notes.ts'
+import { AdminServer } from './control/admin/admin-server.ts'
+import type { Readiness } from './control/admin/resource.ts'
+import { LaneThread } from './control/lane-thread.ts'
+import { probePort } from './control/port-probe.ts'
+import { VersionReadiness } from './control/version-readiness.ts'
+import type { HostPort, Snapshot } from './domain/routes.ts'
+import { systemClock } from './kernel/clock.ts'
+import { type Running, stopInOrder } from './lifecycle.ts'
+import { Observatory } from './observe/observatory.ts'
+
+export interface GatewayOptions {
+  readonly snapshot: Snapshot
+  /** Of this program. */
+  readonly version: string
+  /** As the user named it, for the log. */
+  readonly configFile: string
+  /** What an operator should know, one line at a time. */
+  log(line: string): void
+}
+
+export interface Gateway {
+  readonly inferencePort: number
+  readonly adminPort: number
+  /** Build of the HTTP server that loaded. */
+  readonly uws: string
+  readonly recovery: RecoveryReport
+  /** Finishes what is under way within the grace, then ends every thread. The second call waits for the first. */
+  stop(cause: string): Promise<{ readonly abandoned: number }>
+  /** Resolves when the gateway can no longer keep its promises and must be stopped; never otherwise. */
+  readonly failed: Promise<Error>
+}
+
+export type Start =
+  | { readonly ok: true; readonly gateway: Gateway }
+  | { readonly ok: false; readonly problem: string }
+
+export async function startGateway(options: GatewayOptions): Promise<Start> {
+  const { snapshot } = options
+  const { server } = snapshot
+  const taken =
+    (await probePort(server.listen, 'server.listen')) ?? (await probePort(server.admin, 'server.admin'))
+  if (taken !== null) return { ok: false, problem: taken }
+  const opened = await openAudit({ dataDir: server.dataDir, lanes: server.lanes, clock: systemClock })
+  if ('kind' in opened) return { ok: false, problem: opened.message }
+  const running = makeParts(options, opened.audit)
+  try {
+    return { ok: true, gateway: await open(options, running, opened.recovery) }
+  } catch (error) {
+    await stopInOrder(running, { cause: 'could not start', graceMs: 0 })
+    return { ok: false, problem: (error as Error).message }
+  }
+}
+
+interface Parts extends Running {
+  /** The log can take no more records; the process must end. */
+  isLogLost: boolean
+  readonly readiness: VersionReadiness
+  readonly admin: AdminServer
+  readonly failed: Promise<Error>
+}
+
+function makeParts({ snapshot, version, log }: GatewayOptions, audit: AuditWriter): Parts {
+  const { promise: failed, resolve: fail } = withResolvers<Error>()
+  const readiness = new VersionReadiness(snapshot)
+  const observatory = new Observatory({ snapshot: () => snapshot, clock: systemClock, version })
+  stateHeaderLimit(snapshot.server.headerBytesMax)
+  audit.onFatal((problem) => {
+    running.isLogLost = true
+    fail(new Error(problem))
+  })
+  const lanes = Array.from({ length: snapshot.server.lanes }, (_, lane) => {
+    const start = { lane, lanes: snapshot.server.lanes, version, snapshot, journal: audit.laneParts(lane) }
+    return new LaneThread({
+      start,
+      onReading: (announcement) => observatory.take(lane, announcement),
+      onVersions: (states) => readiness.update(lane, states),
+      onBug: (report) => log(`a bug in lane ${lane}: ${report}`),
+      onFailure: fail,
+    })
+  })
+  const parts = { clock: systemClock, audit, lanes, readiness, failed, isDraining: false, isLogLost: false }
+  const admin = new AdminServer({
+    snapshot: () => snapshot,
+    observatory,
+    readiness: () => readinessOf(running),
+    clock: systemClock,
+    version,
+    onBug: (error) => log(`a bug in the admin API: ${String((error as Error).stack ?? error)}`),
+  })
+  const running: Parts = { ...parts, admin }
+  return running
+}
+
+async function open(options: GatewayOptions, parts: Parts, recovery: RecoveryReport): Promise<Gateway> {
+  const { snapshot, version } = options
+  const { audit, lanes, admin, clock, failed } = parts
+  const { port: adminPort } = await admin.listen(snapshot.server.admin.host, snapshot.server.admin.port)
+  const [uws = ''] = await Promise.all(lanes.map((lane) => lane.prepared()))
+  const inferencePort = await listenAll(lanes, snapshot.server.listen)
+  const at = clock.wall()
+  const { node } = process.versions
+  audit.event('start', {
+    at,
+    version,
+    node,
+    platform: `${process.platform} ${process.arch}`,
+    lanes: lanes.length,
+    pid: process.pid,
+  })
+  const { generation, hash } = snapshot
+  audit.event('config', { at, generation, hash, file: options.configFile })
+  for (const problem of parts.readiness.problems()) options.log(problem)
+  let stopping: Promise<{ abandoned: number }> | undefined
+  const stop = (cause: string) => {
+    stopping ??= stopInOrder(parts, { cause, graceMs: snapshot.server.graceMs })
+    return stopping
+  }
+  return { inferencePort, adminPort, uws, recovery, failed, stop }
+}
+
+/** The first lane finds the port when any was asked for; the others share it. */
+async function listenAll(lanes: readonly LaneThread[], at: HostPort): Promise<number> {
+  const [first, ...others] = lanes
+  const port = (await first?.listen(at)) ?? 0
+  await Promise.all(others.map((lane) => lane.listen({ host: at.host, port })))
+  return port
+}
+
+function readinessOf(parts: Parts): Readiness {
+  const log = {
+    name: 'log',
+    ok: !parts.isLogLost,
+    detail: parts.isLogLost ? 'lost; see the log of the process' : 'writing',
+  }
+  const checks = [log, ...parts.readiness.checks()]
+  return { ready: !parts.isDraining && checks.every(({ ok }) => ok), draining: parts.isDraining, checks }
+}
+
+/** Promise.withResolvers, which Node 20 lacks. */
+function withResolvers<T>(): { promise: Promise<T>; resolve(value: T): void } {
+  let settle: (value: T) => void = () => {}
+  const promise = new Promise<T>((resolve) => {
+    settle = resolve
+  })
+  return { promise, resolve: (value) => settle(value) }
+}

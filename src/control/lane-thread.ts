@@ -1,0 +1,89 @@
+/**
+ * The control thread's handle on one lane: starts it, tells it to listen and to drain, and keeps what it
+ * announces. Never terminates it; a lane that does not end by itself is a bug worth seeing.
+ */
+import { Worker } from 'node:worker_threads'
+import type { HostPort } from '../domain/routes.ts'
+import { entryBeside } from '../kernel/entry.ts'
+import type { FromLane, LaneStart, ToLane, VersionState } from '../lane-messages.ts'
+import type { LaneAnnouncement } from '../observe/announcements.ts'
+
+export interface LaneThreadParts {
+  readonly start: LaneStart
+  /** Shared-memory readings and breaker changes, as they are announced. */
+  onReading(announcement: LaneAnnouncement): void
+  onVersions(states: readonly VersionState[]): void
+  /** An error nobody caught inside the lane; the lane goes on. */
+  onBug(report: string): void
+  /** The lane could not start, or ended although nobody asked. */
+  onFailure(error: Error): void
+}
+
+export class LaneThread {
+  readonly #worker: Worker
+  readonly #parts: LaneThreadParts
+  readonly #ended: Promise<void>
+  #waiting:
+    | { kind: FromLane['kind']; resolve(message: FromLane): void; reject(error: Error): void }
+    | undefined
+  #draining = false
+
+  constructor(parts: LaneThreadParts) {
+    this.#parts = parts
+    this.#worker = new Worker(entryBeside(import.meta.url, '../lane'), { workerData: parts.start })
+    this.#worker.on('message', (message: FromLane) => this.#receive(message))
+    this.#worker.on('error', (error) => this.#fail(error as Error))
+    this.#ended = new Promise((resolve) => {
+      this.#worker.on('exit', (code) => {
+        if (!this.#draining) this.#fail(new Error(`lane ${parts.start.lane} ended with code ${code}`))
+        resolve()
+      })
+    })
+  }
+
+  /** Resolves when the lane's parts are made; to the build of the server that it loaded. */
+  async prepared(): Promise<string> {
+    const message = await this.#next('prepared')
+    return message.kind === 'prepared' ? message.uws : ''
+  }
+
+  /** Resolves to the port. */
+  async listen(at: HostPort): Promise<number> {
+    this.#send({ kind: 'listen', at })
+    const message = await this.#next('listening')
+    return message.kind === 'listening' ? message.port : 0
+  }
+
+  /** Resolves when the thread has ended; to the number of requests that did not fit in the grace. */
+  async drain(graceMs: number): Promise<number> {
+    this.#draining = true
+    this.#send({ kind: 'drain', graceMs })
+    const message = await this.#next('drained')
+    await this.#ended
+    return message.kind === 'drained' ? message.abandoned : 0
+  }
+
+  #send(message: ToLane): void {
+    this.#worker.postMessage(message)
+  }
+
+  #next(kind: FromLane['kind']): Promise<FromLane> {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { kind, resolve, reject }
+    })
+  }
+
+  #receive(message: FromLane): void {
+    if (message.kind === 'reading') this.#parts.onReading(message.announcement)
+    else if (message.kind === 'versions') this.#parts.onVersions(message.states)
+    else if (message.kind === 'bug') this.#parts.onBug(message.report)
+    else if (message.kind === 'cannot-start') this.#fail(new Error(message.problem))
+    else if (this.#waiting?.kind === message.kind) this.#waiting.resolve(message)
+  }
+
+  #fail(error: Error): void {
+    if (this.#waiting === undefined) this.#parts.onFailure(error)
+    else this.#waiting.reject(error)
+    this.#waiting = undefined
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * What is ready and what is not, in words: the log, the lanes, and for each model whether its primary
+ * version can answer. A model whose primary is down makes the gateway not ready; any other version that
+ * is down is told but has a declared consequence.
+ */
+import type { Snapshot } from '../domain/routes.ts'
+import type { VersionState } from '../lane-messages.ts'
+
+export interface Check {
+  readonly name: string
+  readonly ok: boolean
+  readonly detail: string
+}
+
+export class VersionReadiness {
+  readonly #snapshot: Snapshot
+  /** By lane, the last word of each on its local versions. */
+  readonly #states = new Map<number, readonly VersionState[]>()
+
+  constructor(snapshot: Snapshot) {
+    this.#snapshot = snapshot
+  }
+
+  update(lane: number, states: readonly VersionState[]): void {
+    this.#states.set(lane, states)
+  }
+
+  /** Local versions that do not answer, each once, for the start-up message. */
+  problems(): readonly string[] {
+    const words = [...this.#states.values()].flat().filter(({ ready }) => !ready)
+    return [...new Set(words.map(({ detail }) => detail))]
+  }
+
+  checks(): readonly Check[] {
+    return [...this.#snapshot.models.values()].map((model) => {
+      const down = this.#downOf(model.name, model.route.primary)
+      return {
+        name: `model ${model.name}`,
+        ok: down === undefined,
+        detail: down?.detail ?? 'primary can answer',
+      }
+    })
+  }
+
+  #downOf(model: string, version: string): VersionState | undefined {
+    for (const states of this.#states.values()) {
+      const down = states.find((state) => state.model === model && state.version === version && !state.ready)
+      if (down !== undefined) return down
+    }
+    return undefined
+  }
+}

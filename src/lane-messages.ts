@@ -1,0 +1,41 @@
+/**
+ * What the control thread and a lane say to each other. Few, rare and plain: nothing here is sent per
+ * request, and neither side waits for the other to serve one.
+ */
+
+import type { JournalParts } from './audit/lane-journal.ts'
+import type { HostPort, Snapshot } from './domain/routes.ts'
+import type { LaneAnnouncement } from './observe/announcements.ts'
+
+/** Handed over when the thread starts. */
+export interface LaneStart {
+  readonly lane: number
+  readonly lanes: number
+  readonly version: string
+  readonly snapshot: Snapshot
+  readonly journal: JournalParts
+}
+
+export type ToLane =
+  | { readonly kind: 'listen'; readonly at: HostPort }
+  /** Take no new connections, finish what is under way within the grace, then end the thread. */
+  | { readonly kind: 'drain'; readonly graceMs: number }
+
+export type FromLane =
+  /** Everything is made and local models are loaded, or are known not to load. */
+  | { readonly kind: 'prepared'; readonly uws: string }
+  | { readonly kind: 'listening'; readonly port: number }
+  | { readonly kind: 'cannot-start'; readonly problem: string }
+  | { readonly kind: 'versions'; readonly states: readonly VersionState[] }
+  | { readonly kind: 'reading'; readonly announcement: LaneAnnouncement }
+  /** An error nobody caught: a bug. The lane goes on; the words are for the log. */
+  | { readonly kind: 'bug'; readonly report: string }
+  | { readonly kind: 'drained'; readonly abandoned: number }
+
+/** Whether a local version can score, from the model itself. */
+export interface VersionState {
+  readonly model: string
+  readonly version: string
+  readonly ready: boolean
+  readonly detail: string
+}

@@ -1,0 +1,144 @@
+/**
+ * One data-plane thread: makes the parts of the request path, listens, and ends in order. Runs as a
+ * worker thread; everything it needs comes with its start, and nothing here waits for another thread
+ * while a request is served.
+ *
+ * A lane ends by closing its server and letting its loop empty. It is never terminated from outside:
+ * that would abort the whole process (the server's native code is not made for it).
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import { parentPort, workerData } from 'node:worker_threads'
+import { Listener } from './accept/listener.ts'
+import { loadUws } from './accept/load-uws.ts'
+import { LaneJournal } from './audit/lane-journal.ts'
+import type { LocalVersion } from './domain/routes.ts'
+import { Forwarder } from './forward/forwarder.ts'
+import { assert } from './kernel/assert.ts'
+import { systemChance } from './kernel/chance.ts'
+import { systemClock } from './kernel/clock.ts'
+import { RequestIds } from './kernel/request-id.ts'
+import { Sweep } from './kernel/sweep.ts'
+import type { FromLane, LaneStart, ToLane } from './lane-messages.ts'
+import { Limiter } from './observe/limiter.ts'
+import { Observer } from './observe/observer.ts'
+import { Vitals } from './observe/vitals.ts'
+import type { Lane } from './passage/lane-parts.ts'
+import { ShadowCaps } from './passage/shadow-caps.ts'
+import { handle } from './pipeline.ts'
+import { PROTOCOLS } from './protocols/index.ts'
+import { Recorder } from './record/recorder.ts'
+import { Comparer } from './score/comparer.ts'
+import { Scorer } from './score/scorer.ts'
+
+/** How often a draining lane looks whether its work is done, in ms. */
+const DRAIN_LOOK_MS = 10
+
+const start = workerData as LaneStart
+assert(parentPort !== null, 'a lane runs as a worker thread')
+const port = parentPort
+const tell = (message: FromLane): void => port.postMessage(message)
+
+const { snapshot, lanes } = start
+
+// A bug must not take other callers' answers with it: it is reported and the lane goes on.
+process.on('uncaughtException', (error) => tell({ kind: 'bug', report: String(error.stack ?? error) }))
+process.on('unhandledRejection', (reason) => {
+  tell({ kind: 'bug', report: reason instanceof Error ? String(reason.stack) : String(reason) })
+})
+
+const loaded = await loadUws(snapshot.server.headerBytesMax)
+
+if (loaded.kind === 'problem') tell({ kind: 'cannot-start', problem: loaded.message })
+else await run(loaded.uws, loaded.build)
+
+async function run(uws: typeof import('uWebSockets.js'), build: string): Promise<void> {
+  const lane = makeLane()
+  lane.scorer.onState = () => tell({ kind: 'versions', states: versionStates(lane) })
+  await lane.scorer.start()
+  tell({ kind: 'versions', states: versionStates(lane) })
+  const listener = new Listener(uws, (incoming) => handle(incoming, lane))
+  port.on('message', (message: ToLane) => {
+    if (message.kind === 'listen') void listen(listener, message)
+    else void drain(listener, lane, message.graceMs)
+  })
+  tell({ kind: 'prepared', uws: build })
+}
+
+function makeLane(): Lane {
+  const clock = systemClock
+  const chance = systemChance
+  const sweep = new Sweep(clock)
+  const recorder = new Recorder({ journal: new LaneJournal(start.journal, clock) })
+  const vitals = new Vitals({
+    snapshot,
+    chance,
+    clock,
+    announce: (announcement) => tell({ kind: 'reading', announcement }),
+    onBreaker: ({ why, ...change }) => recorder.event('breaker', { ...change, cause: why }),
+  })
+  const scorer = new Scorer({
+    snapshot,
+    clock,
+    sweep,
+    threads: share(snapshot.scoring.threads),
+    queueMax: share(snapshot.scoring.queueMax),
+  })
+  return {
+    version: start.version,
+    clock,
+    chance,
+    ids: new RequestIds(),
+    sweep,
+    protocols: PROTOCOLS,
+    snapshot: { current: snapshot },
+    vitals,
+    limiter: new Limiter({ lanes, slab: vitals.slab }),
+    observer: new Observer(vitals),
+    forwarder: new Forwarder({ clock, sweep }),
+    scorer,
+    comparer: new Comparer({ pool: scorer.pool, clock }),
+    recorder,
+    shadowCaps: new ShadowCaps(lanes),
+    work: { draining: false, refusing: false, count: 0 },
+  }
+}
+
+/** This lane's part of a number that is for the whole process; at least one. */
+function share(total: number): number {
+  return Math.max(1, Math.floor(total / lanes))
+}
+
+function versionStates(lane: Lane) {
+  const local = snapshot.versions.filter((version): version is LocalVersion => version.kind === 'local')
+  return local.map((version) => {
+    const state = lane.scorer.state(version)
+    const detail = state.ready ? '' : state.fault.message
+    return { model: version.model, version: version.name, ready: state.ready, detail }
+  })
+}
+
+async function listen(listener: Listener, { at }: Extract<ToLane, { kind: 'listen' }>): Promise<void> {
+  try {
+    tell({ kind: 'listening', port: await listener.open(at.host, at.port) })
+  } catch (error) {
+    tell({ kind: 'cannot-start', problem: (error as Error).message })
+  }
+}
+
+/** Finishes what is under way, then lets go of everything that keeps the thread alive. */
+async function drain(listener: Listener, lane: Lane, graceMs: number): Promise<void> {
+  const until = lane.clock.now() + graceMs
+  lane.work.draining = true
+  listener.pause()
+  while (lane.work.count > 0 && lane.clock.now() < until) await pause(DRAIN_LOOK_MS)
+  lane.work.refusing = true
+  const abandoned = lane.work.count
+  lane.comparer.close()
+  await lane.scorer.close()
+  lane.forwarder.close()
+  lane.sweep.stop()
+  listener.close()
+  lane.recorder.close()
+  tell({ kind: 'drained', abandoned })
+  port.close()
+}

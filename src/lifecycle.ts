@@ -1,0 +1,36 @@
+/**
+ * The order in which a gateway stops, which is the order of who depends on whom: readiness is taken back,
+ * lanes finish what is under way and end, the log takes their last records and closes, the admin server
+ * goes last, so that an operator can watch all of it.
+ */
+import type { AuditWriter } from './audit/open-audit.ts'
+import type { LaneThread } from './control/lane-thread.ts'
+import type { Clock } from './kernel/clock.ts'
+
+export interface Running {
+  readonly clock: Clock
+  readonly audit: AuditWriter
+  readonly lanes: readonly LaneThread[]
+  readonly admin: { close(): Promise<void> }
+  /** Read by readiness; true from the first moment of a stop. */
+  isDraining: boolean
+}
+
+export interface Stopping {
+  /** For the log: `SIGTERM`, `demo finished`, … */
+  readonly cause: string
+  readonly graceMs: number
+}
+
+export async function stopInOrder(
+  running: Running,
+  { cause, graceMs }: Stopping,
+): Promise<{ readonly abandoned: number }> {
+  running.isDraining = true
+  const left = await Promise.all(running.lanes.map((lane) => lane.drain(graceMs)))
+  const abandoned = left.reduce((sum, count) => sum + count, 0)
+  running.audit.event('stop', { at: running.clock.wall(), cause, abandoned })
+  await running.audit.close()
+  await running.admin.close()
+  return { abandoned }
+}
