@@ -57,6 +57,8 @@ export function parseHead(text: string, method: string): AnswerHead | string {
   const problem = parseFields(text, text.indexOf('\r\n') + 2, gathered)
   if (problem !== '') return problem
   const { contentLength, isChunked } = gathered
+  // RFC 9110 §15.2: HTTP/1.0 knows no 1xx.
+  if (isHttp10 && status < 200) return 'an interim answer in HTTP/1.0'
   if (isChunked && contentLength !== -1) return 'both Transfer-Encoding and Content-Length'
   // RFC 9112 §6.1: in HTTP/1.0 such framing is faulty.
   if (isChunked && isHttp10) return 'Transfer-Encoding in an HTTP/1.0 answer'
@@ -91,13 +93,20 @@ function parseFields(text: string, start: number, gathered: Gathered): string {
     if (first === 0x20 || first === 0x09) return 'a folded header line'
     const colon = text.indexOf(':', at)
     if (colon === -1 || colon > lineEnd) return 'a header line without colon'
-    const name = text.slice(at, colon)
-    if (!isToken(name)) return 'a header name that is not a token'
-    const problem = gather(name.toLowerCase(), trimmed(text, colon + 1, lineEnd), gathered)
+    const asWritten = text.slice(at, colon)
+    if (!isToken(asWritten)) return 'a header name that is not a token'
+    const name = asWritten.toLowerCase()
+    if (isFraming(name) && text.slice(colon, lineEnd).includes('\t')) return 'a tab in a framing header'
+    const problem = gather(name, trimmed(text, colon + 1, lineEnd), gathered)
     if (problem !== '') return problem
     at = lineEnd + 2
   }
   return ''
+}
+
+/** White space may be a tab, but readers differ on whether `chunked` and a tab is still `chunked`. */
+function isFraming(name: string): boolean {
+  return name === 'content-length' || name === 'transfer-encoding'
 }
 
 function gather(name: string, value: string, gathered: Gathered): string {

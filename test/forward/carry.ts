@@ -1,0 +1,91 @@
+/** What the forwarder's tests share: a version over given endpoints, a request, and its result as a promise. */
+import { Buffer } from 'node:buffer'
+import type { AttemptResult } from '../../src/domain/outcome.ts'
+import type { Endpoint, RemoteVersion, Timeouts } from '../../src/domain/routes.ts'
+import type { AttemptLimits, Cancel, OutboundRequest } from '../../src/domain/wire.ts'
+import { Forwarder, type ForwarderParts } from '../../src/forward/forwarder.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { Sweep } from '../../src/kernel/sweep.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+
+export const TIMEOUTS: Timeouts = {
+  queueMs: 200,
+  connectMs: 500,
+  firstByteMs: 1_000,
+  idleMs: 1_000,
+  totalMs: 5_000,
+}
+
+export function versionOf(...endpoints: readonly Endpoint[]): RemoteVersion {
+  return {
+    kind: 'remote',
+    index: 0,
+    model: 'fraud',
+    name: 'v2',
+    endpoints,
+    rename: { model: null, version: null },
+  }
+}
+
+export const POST: OutboundRequest = {
+  method: 'POST',
+  target: '/v2/models/fraud/infer',
+  headers: ['content-type', 'application/json'],
+  body: Buffer.from('{"inputs":[]}'),
+  repeatable: true,
+}
+
+export interface Carrying {
+  readonly result: Promise<AttemptResult>
+  readonly cancel: Cancel
+  /** How often `done` was called. */
+  calls(): number
+}
+
+/** A forwarder with its own sweep, on real time or time moved by hand. */
+export class Carrier {
+  readonly clock = new ManualClock()
+  readonly sweep: Sweep
+  readonly forwarder: Forwarder
+
+  constructor(time: 'real' | 'manual' = 'real', parts: Partial<ForwarderParts> = {}) {
+    const clock = time === 'real' ? systemClock : this.clock
+    this.sweep = new Sweep(clock)
+    this.forwarder = new Forwarder({ clock, sweep: this.sweep, ...parts })
+  }
+
+  send(version: RemoteVersion, request: Partial<OutboundRequest> = {}, limits: LimitsInPart = {}): Carrying {
+    let calls = 0
+    let cancel: Cancel = () => {}
+    const { deadlineAt = Number.POSITIVE_INFINITY, ...timeouts } = limits
+    const all: AttemptLimits = { timeouts: { ...TIMEOUTS, ...timeouts }, deadlineAt }
+    const result = new Promise<AttemptResult>((resolve) => {
+      let isSynchronous = true
+      cancel = this.forwarder.send(version, { ...POST, ...request }, all, (found) => {
+        calls += 1
+        if (isSynchronous) throw new Error('done was called inside send')
+        resolve(found)
+      })
+      isSynchronous = false
+    })
+    return { result, cancel, calls: () => calls }
+  }
+
+  /** Moves the time and lets the sweep see it. */
+  advance(ms: number): void {
+    this.clock.advance(ms)
+    this.sweep.run()
+  }
+
+  close(): void {
+    this.forwarder.close()
+  }
+}
+
+type LimitsInPart = Partial<Timeouts> & { readonly deadlineAt?: number }
+
+export function textOf(result: AttemptResult): string {
+  return result.answer === null
+    ? `${result.fault?.code}: ${result.fault?.message}`
+    : Buffer.from(result.answer.body).toString('utf8')
+}
