@@ -43,7 +43,7 @@ export class RollingWindow {
   advance(now: number): void {
     const newest = Math.floor(now / this.#bucketMs)
     if (newest <= this.#newest) return
-    const first = Math.max(this.#newest + 1, newest - WINDOW_BUCKETS + 1)
+    const first = Math.max(this.#newest + 1, newest - WINDOW_BUCKETS + 1, 0)
     for (let bucket = first; bucket <= newest; bucket += 1) this.#forget(bucket % WINDOW_BUCKETS)
     this.#newest = newest
   }
