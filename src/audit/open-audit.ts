@@ -1,0 +1,202 @@
+/**
+ * The control thread's side of the log: takes the directory, starts the writer thread, hands each lane its
+ * parts, writes the control plane's own records, and closes everything in order.
+ *
+ * Opening puts a log in order that was not closed and tells what it found. When the log is lost while running
+ * (a sync failed, the thread died) no lane accepts a record any more and `onFatal` is called once: the process
+ * must stop with an error, because it can no longer keep its promise.
+ */
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { Clock } from '../kernel/clock.ts'
+import { entryBeside } from '../kernel/entry.ts'
+import { openDigestKey } from './digests.ts'
+import { type JournalParts, LaneJournal } from './lane-journal.ts'
+import { LANE_STATE_BYTES, LaneState } from './lane-state.ts'
+import { type Lock, takeLock } from './lock.ts'
+import { KEY_FILE } from './paths.ts'
+import type { Notes, RecoveryReport } from './records/notes.ts'
+import { CONTROL_LANE } from './records/payload.ts'
+import type { NoteType } from './records/record-type.ts'
+import { RING_BYTES, ringMemory } from './ring.ts'
+import { SIGNAL_BYTES, WriterSignal } from './writer-signal.ts'
+import type { FromWriter, WriterStart } from './writer-thread.ts'
+
+/** Over all lanes: journal bytes that may wait for the writer thread before records are refused. */
+export const BACKLOG_BYTES_MAX = 256 * 1024 * 1024
+const CONTROL_RING_BYTES = 4096
+
+export interface AuditOptions {
+  readonly dataDir: string
+  readonly lanes: number
+  readonly clock: Clock
+  /** Per lane; a power of two. */
+  readonly ringBytes?: number
+  readonly backlogBytesMax?: number
+}
+
+export interface AuditProblem {
+  readonly kind: 'audit-problem'
+  /** One line for whoever starts the gateway. */
+  readonly message: string
+}
+
+export interface AuditCounts {
+  /** Records in journals, records in segments, records that could not be written. */
+  readonly written: number
+  readonly sequenced: number
+  readonly lost: number
+  readonly digestsLost: number
+  /** Written but not yet in a synced segment. */
+  readonly backlogBytes: number
+}
+
+export type OpenedAudit = { readonly audit: AuditWriter; readonly recovery: RecoveryReport }
+
+export async function openAudit(options: AuditOptions): Promise<OpenedAudit | AuditProblem> {
+  const { dataDir, clock } = options
+  let lock: Lock | string
+  let key: Buffer
+  try {
+    lock = await takeLock(dataDir, clock)
+    if (typeof lock === 'string') return problem(lock)
+    key = openDigestKey(join(dataDir, KEY_FILE))
+  } catch (error) {
+    return problem(`data_dir ${dataDir} cannot be used: ${(error as Error).message}`)
+  }
+  const lanes = makeLanes(options)
+  const signal = lanes[0]!.signal
+  const workerData: WriterStart = { dataDir, key, lanes, signal }
+  const thread = new Worker(entryBeside(import.meta.url, './writer-thread'), {
+    name: 'audit-writer',
+    workerData,
+  })
+  const opened = await firstMessage(thread)
+  if (opened.kind !== 'ready') {
+    lock.release()
+    return problem(opened.kind === 'closed' ? 'the writer thread ended' : opened.problem)
+  }
+  const parts = lanes.map((lane) => ({ ...lane, start: opened.start }))
+  return { audit: new AuditWriter(parts, { thread, lock, clock }), recovery: opened.report }
+}
+
+function problem(message: string): AuditProblem {
+  return { kind: 'audit-problem', message }
+}
+
+/** The lanes, and behind them the control thread's own. */
+function makeLanes(options: AuditOptions): Omit<JournalParts, 'start'>[] {
+  const { dataDir, lanes } = options
+  const signal = new SharedArrayBuffer(SIGNAL_BYTES)
+  const backlogBytesMax = Math.floor((options.backlogBytesMax ?? BACKLOG_BYTES_MAX) / (lanes + 1))
+  const laneOf = (lane: number, ringBytes: number) => ({
+    dataDir,
+    lane,
+    state: new SharedArrayBuffer(LANE_STATE_BYTES),
+    ring: ringMemory(ringBytes),
+    signal,
+    backlogBytesMax,
+  })
+  const numbers = Array.from({ length: lanes }, (_, lane) => lane)
+  return [
+    ...numbers.map((lane) => laneOf(lane, options.ringBytes ?? RING_BYTES)),
+    laneOf(CONTROL_LANE, CONTROL_RING_BYTES),
+  ]
+}
+
+function firstMessage(thread: Worker): Promise<FromWriter> {
+  return new Promise((resolve) => {
+    const ended = (problem: string) => resolve({ kind: 'cannot-open', problem })
+    thread.once('message', (message: FromWriter) => resolve(message))
+    thread.once('error', (error) => ended(`the writer thread failed: ${(error as Error).message}`))
+    thread.once('exit', () => ended('the writer thread ended'))
+  })
+}
+
+interface AuditThread {
+  readonly thread: Worker
+  readonly lock: Lock
+  readonly clock: Clock
+}
+
+export class AuditWriter {
+  readonly #parts: readonly JournalParts[]
+  readonly #states: readonly LaneState[]
+  readonly #signal: WriterSignal
+  readonly #control: LaneJournal
+  readonly #lock: Lock
+  readonly #ended: Promise<void>
+  #onFatal: (problem: string) => void = () => {}
+  #fatal: string | undefined
+  #isClosed = false
+
+  constructor(parts: readonly JournalParts[], { thread, lock, clock }: AuditThread) {
+    this.#parts = parts
+    this.#states = parts.map(({ state }) => new LaneState(state))
+    const control = parts.at(-1)!
+    this.#signal = new WriterSignal(control.signal)
+    this.#control = new LaneJournal(control, clock)
+    this.#lock = lock
+    thread.removeAllListeners()
+    thread.on('message', (message: FromWriter) => {
+      if (message.kind === 'closed') this.#isClosed = true
+      if (message.kind === 'fatal') this.#fail(message.problem)
+    })
+    thread.on('error', (error) => this.#fail(`the writer thread failed: ${(error as Error).message}`))
+    this.#ended = new Promise((resolve) => {
+      thread.once('exit', () => {
+        if (!this.#isClosed) this.#fail('the writer thread ended by itself')
+        resolve()
+      })
+    })
+  }
+
+  /** For a lane thread's workerData; there, `new LaneJournal(parts, clock)`. */
+  laneParts(lane: number): JournalParts {
+    const parts = this.#parts[lane]
+    if (parts === undefined || lane >= this.#parts.length - 1)
+      throw new RangeError(`there is no lane ${lane}`)
+    return parts
+  }
+
+  /** Called once, at once if it happened already. The process must stop with an error. */
+  onFatal(callback: (problem: string) => void): void {
+    this.#onFatal = callback
+    if (this.#fatal !== undefined) callback(this.#fatal)
+  }
+
+  /** A record of the control plane's own, in the journal when this returns. */
+  event<T extends NoteType>(type: T, note: Notes[T]): void {
+    this.#control.available()
+    this.#control.note(type, note)
+    this.#control.flush()
+  }
+
+  counts(): AuditCounts {
+    const counts = { written: 0, sequenced: 0, lost: 0, digestsLost: 0, backlogBytes: 0 }
+    for (const state of this.#states) {
+      const { records, bytes, lost, digestsLost } = state.position()
+      counts.written += records
+      counts.sequenced += state.sequencedRecords
+      counts.lost += lost
+      counts.digestsLost += digestsLost
+      counts.backlogBytes += Math.max(0, bytes - state.syncedBytes)
+    }
+    return counts
+  }
+
+  /** After all lanes closed theirs: everything is sequenced and synced, the journals go, the lock is given back. */
+  async close(): Promise<void> {
+    this.#control.close()
+    this.#signal.close()
+    await this.#ended
+    this.#lock.release()
+  }
+
+  #fail(problem: string): void {
+    this.#signal.fail()
+    if (this.#fatal !== undefined) return
+    this.#fatal = problem
+    this.#onFatal(problem)
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * Where things lie in a data directory, and how their names are read back. Names sort: segments by the
+ * first sequence they hold, journals by run, lane and number.
+ */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+export const LOCK_FILE = 'lock'
+export const KEY_FILE = join('keys', 'digest.key')
+
+export const segmentsOf = (dataDir: string): string => join(dataDir, 'segments')
+export const journalsOf = (dataDir: string): string => join(dataDir, 'journal')
+/** What was damaged is kept here and never deleted by the gateway. */
+export const tornOf = (dataDir: string): string => join(dataDir, 'torn')
+
+export interface SegmentName {
+  readonly path: string
+  readonly name: string
+  readonly first: number
+}
+
+export interface JournalName {
+  readonly path: string
+  readonly name: string
+  readonly lane: number
+  readonly start: number
+  readonly number: number
+}
+
+export function segmentPath(dataDir: string, first: number): string {
+  return join(segmentsOf(dataDir), `${String(first).padStart(12, '0')}.seg`)
+}
+
+export function journalPath(dataDir: string, lane: number, start: number, number: number): string {
+  return join(journalsOf(dataDir), `${lane}-${start}-${number}.jnl`)
+}
+
+/** Oldest first. A directory that does not exist holds none. */
+export function listSegments(dataDir: string): SegmentName[] {
+  const folder = segmentsOf(dataDir)
+  const found: SegmentName[] = []
+  for (const name of namesIn(folder)) {
+    const match = /^(\d{12,16})\.seg$/.exec(name)
+    if (match !== null) found.push({ path: join(folder, name), name, first: Number(match[1]) })
+  }
+  return found.sort((a, b) => a.first - b.first)
+}
+
+/** In the order they were written: by run, then lane, then number. */
+export function listJournals(dataDir: string): JournalName[] {
+  const folder = journalsOf(dataDir)
+  const found: JournalName[] = []
+  for (const name of namesIn(folder)) {
+    const match = /^(\d{1,5})-(\d{1,15})-(\d{1,12})\.jnl$/.exec(name)
+    if (match === null) continue
+    const [lane, start, number] = [Number(match[1]), Number(match[2]), Number(match[3])]
+    found.push({ path: join(folder, name), name, lane, start, number })
+  }
+  return found.sort((a, b) => a.start - b.start || a.lane - b.lane || a.number - b.number)
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}

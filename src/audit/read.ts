@@ -1,0 +1,147 @@
+/**
+ * Reads the log while somebody may be writing it: the segments, then what still waits in journals, every record
+ * once. A tail that is being written is where reading ends; nothing is locked, changed or repaired.
+ *
+ * Journals are opened before the segments are read: a record moves from one to the other at any moment, and an
+ * open file can be read to its end even after the writer deleted it.
+ */
+import { type FileHandle, open } from 'node:fs/promises'
+import { decodeSequenced, decodeUnsequenced, type LogRecord } from './decode.ts'
+import { decodeFileHeader, FILE_HEADER_BYTES, type FileHeader } from './file-header.ts'
+import type { Frame } from './frame.ts'
+import { FrameCursor } from './frame-cursor.ts'
+import { type JournalName, listJournals, listSegments, type SegmentName } from './paths.ts'
+import { readOrigin } from './records/payload.ts'
+
+export interface OpenJournal {
+  readonly name: JournalName
+  readonly file: FileHandle
+}
+
+/** Every record, oldest first; those of journals last. Damaged stretches are passed over: verify names them. */
+export async function* readLog(dataDir: string): AsyncGenerator<LogRecord> {
+  const journals = await openJournals(dataDir)
+  const sequenced = new Sequenced(journals)
+  try {
+    for (const segment of listSegments(dataDir)) {
+      for await (const frame of framesOfSegment(segment)) {
+        sequenced.see(frame.payload)
+        yield recordOf(segment, frame)
+      }
+    }
+    for (const journal of journals) {
+      for await (const frame of framesOf(journal.file, FILE_HEADER_BYTES)) {
+        if (!sequenced.has(journal.name, frame.sequence)) yield journalRecordOf(journal.name, frame)
+      }
+    }
+  } finally {
+    await closeJournals(journals)
+  }
+}
+
+/** The highest lane sequence met of each lane whose journals are open; lanes are sequenced in order. */
+class Sequenced {
+  readonly #highest = new Map<string, number>()
+
+  constructor(journals: readonly OpenJournal[]) {
+    for (const { name } of journals) this.#highest.set(`${name.start}-${name.lane}`, 0)
+  }
+
+  see(payload: Buffer): void {
+    const origin = readOrigin(payload)
+    if (origin === undefined) return
+    const key = `${origin.start}-${origin.lane}`
+    const highest = this.#highest.get(key)
+    if (highest !== undefined && origin.sequence > highest) this.#highest.set(key, origin.sequence)
+  }
+
+  has({ start, lane }: JournalName, sequence: number): boolean {
+    return sequence <= (this.#highest.get(`${start}-${lane}`) ?? 0)
+  }
+}
+
+export function recordOf({ name }: SegmentName, frame: Frame): LogRecord {
+  const place = { file: `segments/${name}`, at: frame.at, sequence: frame.sequence }
+  return decodeSequenced(frame.type, frame.payload, place)
+}
+
+export function journalRecordOf(name: JournalName, frame: Frame): LogRecord {
+  const { lane, start } = name
+  const place = { file: `journal/${name.name}`, at: frame.at, sequence: 0 }
+  return decodeUnsequenced(frame.type, frame.payload, {
+    place,
+    origin: { lane, start, sequence: frame.sequence },
+  })
+}
+
+export async function openJournals(dataDir: string): Promise<OpenJournal[]> {
+  const opened: OpenJournal[] = []
+  for (const name of listJournals(dataDir)) {
+    const file = await openIfThere(name.path)
+    if (file !== undefined) opened.push({ name, file })
+  }
+  return opened
+}
+
+export async function closeJournals(journals: readonly OpenJournal[]): Promise<void> {
+  for (const { file } of journals) await file.close()
+}
+
+export async function* framesOfSegment(name: SegmentName): AsyncGenerator<Frame> {
+  const file = await openIfThere(name.path)
+  if (file === undefined) return
+  try {
+    yield* framesOf(file, FILE_HEADER_BYTES)
+  } finally {
+    await file.close()
+  }
+}
+
+/** Undefined when the file is gone or does not begin like a segment. */
+export async function segmentHeader(path: string): Promise<FileHeader | undefined> {
+  const file = await openIfThere(path)
+  if (file === undefined) return undefined
+  try {
+    const bytes = Buffer.alloc(FILE_HEADER_BYTES)
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)
+    const header = decodeFileHeader(bytes.subarray(0, bytesRead), 'segment')
+    return typeof header === 'string' ? undefined : header
+  } finally {
+    await file.close()
+  }
+}
+
+/** Whole frames from `at` to the end as it is now; payloads are valid until the next one is asked for. */
+export async function* framesOf(file: FileHandle, at: number): AsyncGenerator<Frame> {
+  const cursor = new FrameCursor(at)
+  const accept = () => true
+  for (let isEnd = false; ; ) {
+    const found = cursor.next()
+    if (typeof found !== 'string') {
+      yield found
+      continue
+    }
+    if (found === 'bad' || isEnd) {
+      if (!cursor.skip(accept, isEnd) && isEnd) return
+      if (found === 'bad' && !isEnd) isEnd = (await fill(cursor, file)) === 0
+      continue
+    }
+    isEnd = (await fill(cursor, file)) === 0
+  }
+}
+
+async function fill(cursor: FrameCursor, file: FileHandle): Promise<number> {
+  const room = cursor.room()
+  const { bytesRead } = await file.read(room, 0, room.length, cursor.filledTo)
+  cursor.added(bytesRead)
+  return bytesRead
+}
+
+async function openIfThere(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'r')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}

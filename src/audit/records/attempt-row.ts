@@ -1,0 +1,76 @@
+/** One try at one version, as decision and shadow records keep it. Layout in SPEC.md, "attempt". */
+import type { Role } from '../../domain/outcome.ts'
+import { clip, fromMicros, toMicros, Words } from './row.ts'
+
+export interface AttemptRecord {
+  readonly version: string
+  readonly role: Role
+  /** Milliseconds after the request was received; −1 in a shadow's record. */
+  readonly afterMs: number
+  readonly endpoint: string
+  readonly reused: boolean
+  /** Milliseconds from the attempt's start; −1 where a phase was not reached. */
+  readonly queueMs: number
+  readonly connectMs: number
+  readonly firstByteMs: number
+  readonly totalMs: number
+  /** Of the answer; 0 when there was none. */
+  readonly status: number
+  readonly answerBytes: number
+  /** Empty when there was none. */
+  readonly faultCode: string
+  readonly faultDetail: string
+  readonly verdict: 'success' | 'failure' | 'neutral'
+}
+
+const ROLE_WORDS = new Words<Role>(['primary', 'canary', 'arm', 'shadow', 'fallback'])
+const VERDICT_WORDS = new Words<AttemptRecord['verdict']>(['success', 'failure', 'neutral'])
+
+export const NAME_LENGTH_MAX = 128
+export const DETAIL_LENGTH_MAX = 200
+
+export function encodeRole(role: Role): number | string {
+  return ROLE_WORDS.encode(role)
+}
+
+export function decodeRole(value: unknown): Role {
+  return ROLE_WORDS.decode(value)
+}
+
+export function encodeAttempt(attempt: AttemptRecord): unknown[] {
+  return [
+    clip(attempt.version, NAME_LENGTH_MAX),
+    ROLE_WORDS.encode(attempt.role),
+    toMicros(attempt.afterMs),
+    clip(attempt.endpoint, DETAIL_LENGTH_MAX),
+    attempt.reused,
+    toMicros(attempt.queueMs),
+    toMicros(attempt.connectMs),
+    toMicros(attempt.firstByteMs),
+    toMicros(attempt.totalMs),
+    attempt.status,
+    attempt.answerBytes,
+    attempt.faultCode,
+    clip(attempt.faultDetail, DETAIL_LENGTH_MAX),
+    VERDICT_WORDS.encode(attempt.verdict),
+  ]
+}
+
+export function decodeAttempt(row: readonly unknown[]): AttemptRecord {
+  return {
+    version: String(row[0]),
+    role: ROLE_WORDS.decode(row[1]),
+    afterMs: fromMicros(row[2]),
+    endpoint: String(row[3]),
+    reused: row[4] === true,
+    queueMs: fromMicros(row[5]),
+    connectMs: fromMicros(row[6]),
+    firstByteMs: fromMicros(row[7]),
+    totalMs: fromMicros(row[8]),
+    status: Number(row[9]),
+    answerBytes: Number(row[10]),
+    faultCode: String(row[11]),
+    faultDetail: String(row[12]),
+    verdict: VERDICT_WORDS.decode(row[13]),
+  }
+}

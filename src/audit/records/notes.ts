@@ -1,0 +1,73 @@
+/**
+ * The rare records: plain maps with their fields' full names, because here reading matters and size does not.
+ * All carry `at`, Unix ms.
+ */
+
+export interface Notes {
+  readonly breaker: {
+    readonly at: number
+    readonly model: string
+    readonly version: string
+    readonly from: string
+    readonly to: string
+    /** What tripped or closed it, in words. */
+    readonly cause: string
+    /** False: it only reported what it would have done. */
+    readonly enforced: boolean
+  }
+  readonly config: {
+    readonly at: number
+    readonly generation: number
+    readonly hash: string
+    readonly file: string
+  }
+  readonly start: {
+    readonly at: number
+    readonly version: string
+    readonly node: string
+    readonly platform: string
+    readonly lanes: number
+    readonly pid: number
+  }
+  readonly stop: { readonly at: number; readonly cause: string; readonly abandoned: number }
+  readonly loss: LossNote
+  readonly recovery: RecoveryReport & { readonly at: number }
+}
+
+export interface LossNote {
+  /** When the loss ended, that is when this could be written. */
+  readonly at: number
+  readonly lane: number
+  /** Unix ms at which the first of them was lost. */
+  readonly since: number
+  /** Records lost; their lane sequences lie between `from` and `to`, ends included. */
+  readonly records: number
+  readonly from: number
+  readonly to: number
+  /** `ENOSPC`, `backlog`, `too-large`, `journal-damaged`, … */
+  readonly cause: string
+}
+
+export interface RecoveryReport {
+  /** Journals a run had left behind. */
+  readonly journals: number
+  /** Records in them that no segment had yet, now appended; and those that were there already. */
+  readonly replayed: number
+  readonly known: number
+  /** Of the replayed, digests that died with the process. */
+  readonly digestsLost: number
+  /** Records known to be missing: holes in the sequence of a journal, none of them explained by a loss record. */
+  readonly missing: number
+  /** What was damaged, kept under `torn/`. */
+  readonly torn: readonly TornPart[]
+}
+
+export interface TornPart {
+  /** The file it was found in, and the file it is kept in, both relative to the data directory. */
+  readonly file: string
+  readonly kept: string
+  readonly at: number
+  readonly bytes: number
+  /** tail: nothing whole follows; middle: whole records follow; file: the file itself cannot be read. */
+  readonly where: 'tail' | 'middle' | 'file'
+}

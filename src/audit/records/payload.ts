@@ -1,0 +1,79 @@
+/**
+ * Packs values into frames and reads them back: msgpack without extensions, so any reader of any language
+ * will do. Every payload stands alone; shared structures would save a third but cannot be read after a crash
+ * that took the structure with it.
+ *
+ * A payload in a segment is the array [origin, digests, record]: the writer thread puts the first two before
+ * the bytes the lane packed, which it never unpacks.
+ */
+import { Packr, RESET_BUFFER_MODE, Unpackr } from 'msgpackr'
+import { DIGEST_BYTES } from '../digests.ts'
+
+const packr = new Packr({ useRecords: false })
+const unpackr = new Unpackr({ useRecords: false })
+
+/** Valid until the next call: the buffer is used again. */
+export function pack(value: unknown): Buffer {
+  return packr.pack(value, RESET_BUFFER_MODE)
+}
+
+/** Throws on bytes that are no msgpack. */
+export function unpack(bytes: Uint8Array): unknown {
+  return unpackr.unpack(bytes)
+}
+
+/** Where a record was first written: unique, and the proof that none is there twice. */
+export interface Origin {
+  readonly lane: number
+  readonly start: number
+  /** The lane's own count, from 1. */
+  readonly sequence: number
+}
+
+/** Why there is no digest. Numbers as in a lane frame's flags, two bits each. */
+export const DIGEST_FATES = ['absent', 'ring-full', 'too-large', 'crash'] as const
+export const ABSENT = 0
+export const RING_FULL = 1
+export const TOO_LARGE = 2
+/** On the lane's side the same number says "handed over": only a crash can lose it after that. */
+export const HANDED_OVER = 3
+
+/** Lanes that are no data-plane threads. */
+export const CONTROL_LANE = 0xfffe
+export const WRITER_LANE = 0xffff
+
+const ORIGIN_BYTES = 16
+const ENVELOPE_HEAD = Buffer.from([0x93, 0xc4, ORIGIN_BYTES])
+const DIGEST_LIST = 0x93
+export const ORIGIN_AT = ENVELOPE_HEAD.length
+/** Array head, origin, list head, and three digests of 2 + 16 bytes. */
+export const ENVELOPE_BYTES_MAX = ORIGIN_AT + ORIGIN_BYTES + 1 + 3 * (2 + DIGEST_BYTES)
+
+/** Writes the array's head and the origin; returns where the digests begin. */
+export function writeOrigin(target: Buffer, at: number, origin: Origin): number {
+  target.set(ENVELOPE_HEAD, at)
+  const from = at + ORIGIN_AT
+  target.writeUInt16LE(origin.lane, from)
+  target.writeUIntLE(origin.start, from + 2, 6)
+  target.writeUIntLE(origin.sequence % 0x1_0000_0000_0000, from + 8, 6)
+  target.writeUInt16LE(0, from + 14)
+  target[from + ORIGIN_BYTES] = DIGEST_LIST
+  return from + ORIGIN_BYTES + 1
+}
+
+/** Undefined when the payload does not begin like an envelope. */
+export function readOrigin(payload: Buffer): Origin | undefined {
+  if (payload.length < ORIGIN_AT + ORIGIN_BYTES || payload.compare(ENVELOPE_HEAD, 0, 3, 0, 3) !== 0)
+    return undefined
+  return {
+    lane: payload.readUInt16LE(ORIGIN_AT),
+    start: payload.readUIntLE(ORIGIN_AT + 2, 6),
+    sequence: payload.readUIntLE(ORIGIN_AT + 8, 6),
+  }
+}
+
+/** Three times absent, behind the origin. Returns where they end. */
+export function noDigests(target: Buffer, at: number): number {
+  target.fill(ABSENT, at, at + 3)
+  return at + 3
+}

@@ -1,0 +1,33 @@
+/** The kinds of record and their numbers in a frame. Numbers are for ever: new kinds are added at the end. */
+
+export const RECORD_TYPES = {
+  /** One request, however it ended. */
+  decision: 1,
+  /** What became of one shadow copy. */
+  shadow: 2,
+  /** A version's circuit breaker changed its state. */
+  breaker: 3,
+  /** A configuration came into force. */
+  config: 4,
+  /** The gateway began, or ended in order. */
+  start: 5,
+  stop: 6,
+  /** Records that could not be written, counted exactly. */
+  loss: 7,
+  /** What was found, and what was done, when a log was opened that had not been closed. */
+  recovery: 8,
+} as const
+
+export type RecordType = keyof typeof RECORD_TYPES
+
+/** Records whose payload is a plain map, named fields as they are. */
+export type NoteType = Exclude<RecordType, 'decision' | 'shadow'>
+
+const NAMES = new Map<number, RecordType>(
+  Object.entries(RECORD_TYPES).map(([name, number]) => [number, name as RecordType]),
+)
+
+/** Undefined for a type of a later version. */
+export function recordTypeOf(number: number): RecordType | undefined {
+  return NAMES.get(number)
+}

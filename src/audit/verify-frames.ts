@@ -1,0 +1,131 @@
+/**
+ * Walks the whole log and says whether it is whole: every file's header fits its name, every frame's checksum is
+ * right, sequences run without a hole from segment to segment. Streams in 1 MiB of memory; the first bad place
+ * is named. Beside a running gateway the last segment may end inside a frame that is being written; after a
+ * crash it may end torn. Both are told apart from damage, which has whole records behind it or is not at the end.
+ */
+import type { Disk } from './disk.ts'
+import { systemDisk } from './disk.ts'
+import { FILE_HEADER_BYTES } from './file-header.ts'
+import { FrameReader } from './frame-reader.ts'
+import { listSegments, type SegmentName } from './paths.ts'
+import { recordTypeOf } from './records/record-type.ts'
+import { readHeader } from './recover.ts'
+
+export interface FrameVerdict {
+  readonly isWhole: boolean
+  readonly segments: number
+  readonly records: number
+  /** By type name; `type-n` for those of later versions. */
+  readonly types: ReadonlyMap<string, number>
+  readonly bytes: number
+  /** 0 when there are no records. */
+  readonly first: number
+  readonly last: number
+  /** Bytes at the very end that are no whole frame (yet). */
+  readonly tailBytes: number
+  /** The first bad place; null when the log is whole. */
+  readonly firstBad: BadPlace | null
+  readonly badPlaces: number
+}
+
+export interface BadPlace {
+  readonly file: string
+  readonly at: number
+  /** Sequence of the record expected there. */
+  readonly sequence: number
+  readonly problem: string
+}
+
+interface Tally {
+  records: number
+  bytes: number
+  first: number
+  last: number
+  tailBytes: number
+  firstBad: BadPlace | null
+  badPlaces: number
+  readonly types: Map<string, number>
+}
+
+/** `onSegment` is called after each segment, for a progress bar. */
+export function verifyFrames(
+  dataDir: string,
+  { disk = systemDisk, onSegment }: { disk?: Disk; onSegment?: (done: number, of: number) => void } = {},
+): FrameVerdict {
+  const segments = listSegments(dataDir)
+  const tally: Tally = {
+    records: 0,
+    bytes: 0,
+    first: 0,
+    last: 0,
+    tailBytes: 0,
+    firstBad: null,
+    badPlaces: 0,
+    types: new Map(),
+  }
+  for (const [index, name] of segments.entries()) {
+    verifySegment(name, { tally, disk, isLast: index === segments.length - 1 })
+    onSegment?.(index + 1, segments.length)
+  }
+  return { ...tally, isWhole: tally.badPlaces === 0, segments: segments.length }
+}
+
+interface Walk {
+  readonly tally: Tally
+  readonly disk: Disk
+  readonly isLast: boolean
+}
+
+function verifySegment(name: SegmentName, { tally, disk, isLast }: Walk): void {
+  const bad = (at: number, sequence: number, problem: string) => {
+    tally.badPlaces += 1
+    tally.firstBad ??= { file: `segments/${name.name}`, at, sequence, problem }
+  }
+  const fd = disk.openForReading(name.path)
+  try {
+    const size = disk.size(fd)
+    tally.bytes += size
+    const header = readHeader(disk, fd, 'segment')
+    if (typeof header === 'string') {
+      if (isLast && size < FILE_HEADER_BYTES) {
+        tally.tailBytes = size
+        return
+      }
+      bad(0, name.first, header)
+    } else if (header.first !== name.first) bad(0, name.first, `the header says it begins at ${header.first}`)
+    if (tally.records > 0 && name.first !== tally.last + 1) {
+      bad(0, tally.last + 1, `the segment begins at ${name.first}`)
+    }
+    const reader = new FrameReader(disk, fd, { at: Math.min(FILE_HEADER_BYTES, size), last: name.first - 1 })
+    walkFrames(reader, size, tally, bad)
+    for (const damage of reader.damages) {
+      if (damage.where === 'tail' && isLast) tally.tailBytes = damage.bytes
+      else bad(damage.at, 0, `${damage.bytes} bytes hold no whole record`)
+    }
+  } finally {
+    disk.close(fd)
+  }
+}
+
+function walkFrames(
+  reader: FrameReader,
+  size: number,
+  tally: Tally,
+  bad: (at: number, sequence: number, problem: string) => void,
+): void {
+  let expected = reader.last + 1
+  for (let frame = reader.next(size); frame !== undefined; frame = reader.next(size)) {
+    const damage = reader.damages.shift()
+    if (damage !== undefined) bad(damage.at, expected, `${damage.bytes} bytes hold no whole record`)
+    if (frame.sequence !== expected) {
+      bad(damage?.at ?? frame.at, expected, `the next record is ${frame.sequence}`)
+    }
+    expected = frame.sequence + 1
+    tally.records += 1
+    if (tally.first === 0) tally.first = frame.sequence
+    tally.last = frame.sequence
+    const type = recordTypeOf(frame.type) ?? `type-${frame.type}`
+    tally.types.set(type, (tally.types.get(type) ?? 0) + 1)
+  }
+}

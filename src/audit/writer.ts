@@ -1,0 +1,136 @@
+/**
+ * What the writer thread does, a round at a time: records from all lanes into the segments, one sync for all
+ * of them within 25 ms (the promise is 50), then the journals that are no longer needed go. It runs without
+ * a thread in tests, with a manual clock and a faulty disk.
+ *
+ * When segments cannot be written, nothing is lost: the lanes' journals are synced instead and hold the records
+ * until the disk takes them again, up to the backlog each lane may have. A sync that fails ends everything.
+ */
+import type { Clock } from '../kernel/clock.ts'
+import type { Digester } from './digests.ts'
+import type { Disk } from './disk.ts'
+import { type Hole, JournalTap } from './journal-tap.ts'
+import type { JournalParts } from './lane-journal.ts'
+import type { LossNote, Notes } from './records/notes.ts'
+import { noDigests, pack, WRITER_LANE } from './records/payload.ts'
+import { type NoteType, RECORD_TYPES } from './records/record-type.ts'
+import { type SegmentWriter, SyncFailure } from './segment-writer.ts'
+
+export const SYNC_AFTER_MS = 25
+const STALL_MS = 500
+
+export interface WriterParts {
+  readonly lanes: readonly JournalParts[]
+  readonly start: number
+  readonly segment: SegmentWriter
+  readonly digester: Digester
+  readonly disk: Disk
+  readonly clock: Clock
+}
+
+export class Writer {
+  readonly #parts: WriterParts
+  readonly #taps: readonly JournalTap[]
+  readonly #holes: Hole[] = []
+  #sequence = 0
+  #dirtySince = Number.NaN
+  #stalledUntil = Number.NEGATIVE_INFINITY
+  #journalsSyncedAt = Number.NEGATIVE_INFINITY
+
+  constructor(parts: WriterParts) {
+    this.#parts = parts
+    this.#taps = parts.lanes.map((lane) => new JournalTap(lane, parts.disk, parts.digester))
+  }
+
+  get hasNews(): boolean {
+    return this.#taps.some((tap) => tap.hasNews)
+  }
+
+  /** Nothing to do until a lane publishes something. */
+  get isIdle(): boolean {
+    return !this.#parts.segment.isDirty && !this.hasNews
+  }
+
+  /** Takes what there is. Throws `SyncFailure`; every other trouble of the disk is waited out. */
+  round(): void {
+    const { clock, segment } = this.#parts
+    const now = clock.now()
+    if (now < this.#stalledUntil) return this.#syncJournals(now)
+    for (let isMore = true; isMore; ) {
+      isMore = false
+      for (const tap of this.#taps) isMore = tap.take(segment, (hole) => this.#holes.push(hole)) || isMore
+      this.#tellHoles()
+      if (!this.#flush()) return
+      const later = clock.now()
+      if (Number.isNaN(this.#dirtySince) && segment.isDirty) this.#dirtySince = later
+      if (later - this.#dirtySince >= SYNC_AFTER_MS) this.#sync(isMore)
+    }
+  }
+
+  /** A record of the writer's own. */
+  note<T extends NoteType>(type: T, note: Notes[T]): void {
+    const { segment, start } = this.#parts
+    if (!segment.hasRoom) segment.flush()
+    this.#sequence += 1
+    const origin = { lane: WRITER_LANE, start, sequence: this.#sequence }
+    segment.add({ type: RECORD_TYPES[type], origin }, pack(note), noDigests)
+  }
+
+  /** Everything the lanes left, onto the disk; then their journals go. Throws when the disk does not take it. */
+  finish(): void {
+    this.#stalledUntil = Number.NEGATIVE_INFINITY
+    this.round()
+    this.#parts.segment.flush()
+    this.#sync(false)
+    if (this.hasNews) throw new Error('records are left in the journals: the disk took no more')
+    for (const tap of this.#taps) tap.end()
+    this.#parts.segment.close()
+  }
+
+  #flush(): boolean {
+    const { segment, clock } = this.#parts
+    try {
+      segment.flush()
+      return true
+    } catch (error) {
+      if (error instanceof SyncFailure) throw error
+      this.#stalledUntil = clock.now() + STALL_MS
+      this.#syncJournals(clock.now())
+      return false
+    }
+  }
+
+  /** Records still waiting in journals when the sync is due are synced where they are. */
+  #sync(isMore: boolean): void {
+    this.#parts.segment.sync()
+    this.#dirtySince = Number.NaN
+    for (const tap of this.#taps) tap.settle()
+    if (isMore) this.#syncJournals(this.#parts.clock.now())
+  }
+
+  #syncJournals(now: number): void {
+    if (now - this.#journalsSyncedAt < SYNC_AFTER_MS) return
+    this.#journalsSyncedAt = now
+    try {
+      for (const tap of this.#taps) tap.syncJournal()
+    } catch (error) {
+      throw new SyncFailure(`a journal could not be synced: ${(error as Error).message}`)
+    }
+  }
+
+  #tellHoles(): void {
+    const at = this.#parts.clock.wall()
+    for (const { lane, from, to } of this.#holes.splice(0)) {
+      const loss: LossNote = {
+        at,
+        lane,
+        since: at,
+        records: to - from + 1,
+        from,
+        to,
+        cause: 'journal-damaged',
+      }
+      this.note('loss', loss)
+    }
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * `modelgate explain <request-id>`: the story of one request from its records, beside a running gateway and
+ * without one. It only reads. Exit 0 found, 1 not in the log, 2 wrong usage, 3 the log cannot be read.
+ */
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { findDecision, type Story } from '../audit/find.ts'
+import { isRequestId } from '../audit/records/row.ts'
+import { loadConfig } from '../control/config/load.ts'
+import { tellStory } from './explain-text.ts'
+import type { Io } from './io.ts'
+
+const USAGE = `Usage: modelgate explain REQUEST-ID [--config FILE] [--data DIR] [--json]
+
+  REQUEST-ID   as in the response header modelgate-request-id
+  --config     whose data_dir holds the log (gateway.toml unless told)
+  --data       the log's directory itself; no configuration is read
+  --json       the records as data
+`
+
+export async function explain(args: readonly string[], io: Io): Promise<number> {
+  const asked = parse(args)
+  if (typeof asked === 'string') {
+    io.stderr(`modelgate explain: ${asked}\n\n${USAGE}`)
+    return 2
+  }
+  if (asked.help) {
+    io.stdout(USAGE)
+    return 0
+  }
+  const dataDir = asked.data === undefined ? dataDirOf(asked.config, io) : resolve(asked.data)
+  if (dataDir === undefined) return 3
+  if (!existsSync(dataDir)) {
+    io.stderr(`modelgate explain: there is no log at ${dataDir}\n`)
+    return 3
+  }
+  let story: Story | null
+  try {
+    story = await findDecision(dataDir, asked.id)
+  } catch (error) {
+    io.stderr(`modelgate explain: the log in ${dataDir} cannot be read: ${(error as Error).message}\n`)
+    return 3
+  }
+  if (story === null) {
+    if (asked.json) io.stdout('null\n')
+    else io.stderr(`modelgate explain: the log in ${dataDir} knows no request ${asked.id}\n`)
+    return 1
+  }
+  io.stdout(asked.json ? `${JSON.stringify(story, null, 2)}\n` : tellStory(story))
+  return 0
+}
+
+interface Asked {
+  readonly id: string
+  readonly config: string
+  readonly data: string | undefined
+  readonly json: boolean
+  readonly help: boolean
+}
+
+function parse(args: readonly string[]): Asked | string {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        config: { type: 'string', default: 'gateway.toml' },
+        data: { type: 'string' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    })
+    const { config, data, json, help } = values
+    const id = (positionals[0] ?? '').toLowerCase()
+    if (help) return { id, config, data, json, help }
+    if (positionals.length !== 1) return 'exactly one request id is needed'
+    if (!isRequestId(id))
+      return `'${positionals[0]}' is not a request id: 36 characters like 019aaf00-0000-7000-8000-000000000000`
+    return { id, config, data, json, help }
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+function dataDirOf(file: string, io: Io): string | undefined {
+  const loaded = loadConfig(file, { generation: 1, cores: 1 })
+  if (loaded.ok) return loaded.snapshot.server.dataDir
+  const why = loaded.problems[0]?.message ?? 'it is not valid'
+  io.stderr(`modelgate explain: ${file} cannot tell where the log is (${why}); --data DIR does\n`)
+  return undefined
+}

@@ -1,0 +1,49 @@
+/**
+ * What the request path sees of the log: one decision record per request, refusals and aborts included, and one
+ * per shadow copy. A reply leaves only from `release`, and only with `true` may it be the model's answer.
+ *
+ * Nothing here waits: records of one turn of the loop are written together at its end.
+ */
+import type { LaneJournal } from '../audit/lane-journal.ts'
+import type { Notes } from '../audit/records/notes.ts'
+import type { NoteType } from '../audit/records/record-type.ts'
+import type { Exchange, ShadowOutcome } from '../domain/exchange.ts'
+import { decisionOf, shadowOf } from './build.ts'
+
+export class Recorder {
+  readonly #journal: LaneJournal
+
+  constructor({ journal }: { readonly journal: LaneJournal }) {
+    this.#journal = journal
+  }
+
+  /** False: answer 503 `audit-unavailable` before any model is called. */
+  available(): boolean {
+    return this.#journal.available()
+  }
+
+  /**
+   * `release` is called exactly once, after this turn: with true when the record is in the journal (it survives
+   * this process), with false when it could not be written and the caller must not get the answer.
+   */
+  decision(exchange: Exchange, release: (written: boolean) => void): void {
+    const { intent, answer } = exchange
+    // A random key identifies nobody, so there is nothing to recognize by its digest.
+    const key = intent === null || intent.key.source === 'random' ? '' : intent.key.value
+    const inputs = { key, request: exchange.requestBody, answer: answer?.body ?? null }
+    this.#journal.decision(decisionOf(exchange), inputs, release)
+  }
+
+  shadow(outcome: ShadowOutcome): void {
+    this.#journal.shadow(shadowOf(outcome))
+  }
+
+  event<T extends NoteType>(type: T, note: Notes[T]): void {
+    this.#journal.note(type, note)
+  }
+
+  /** Writes and releases what is pending. Nothing may be recorded after it. */
+  close(): void {
+    this.#journal.close()
+  }
+}

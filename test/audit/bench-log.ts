@@ -1,0 +1,95 @@
+/**
+ * A log without threads: lanes and the writer's rounds by hand, a manual clock and a faulty disk, so that a test
+ * says exactly who ran when and what the disk did.
+ */
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { LogRecord } from '../../src/audit/decode.ts'
+import { Digester, openDigestKey } from '../../src/audit/digests.ts'
+import { type JournalParts, LaneJournal } from '../../src/audit/lane-journal.ts'
+import { LANE_STATE_BYTES } from '../../src/audit/lane-state.ts'
+import { KEY_FILE } from '../../src/audit/paths.ts'
+import { readLog } from '../../src/audit/read.ts'
+import type { RecoveryReport } from '../../src/audit/records/notes.ts'
+import { isNoteworthy, removeJournals, replay, survey } from '../../src/audit/recover.ts'
+import { ringMemory } from '../../src/audit/ring.ts'
+import { SegmentWriter } from '../../src/audit/segment-writer.ts'
+import { Writer } from '../../src/audit/writer.ts'
+import { SIGNAL_BYTES } from '../../src/audit/writer-signal.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+import { FaultyDisk } from './faulty-disk.ts'
+
+export interface LogOptions {
+  readonly dataDir?: string
+  readonly lanes?: number
+  readonly ringBytes?: number
+  readonly backlogBytesMax?: number
+  readonly segmentBytesMax?: number
+  readonly fileBytesMax?: number
+  readonly clock?: ManualClock
+}
+
+export interface BenchLog {
+  readonly dataDir: string
+  readonly clock: ManualClock
+  /** What lanes write to, and what the writer writes to. */
+  readonly laneDisk: FaultyDisk
+  readonly disk: FaultyDisk
+  readonly lanes: LaneJournal[]
+  readonly parts: JournalParts[]
+  readonly signal: SharedArrayBuffer
+  readonly writer: Writer
+  readonly digester: Digester
+  readonly recovery: RecoveryReport
+}
+
+export function openBenchLog(options: LogOptions = {}): BenchLog {
+  const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'modelgate-log-'))
+  const clock = options.clock ?? new ManualClock()
+  const laneDisk = new FaultyDisk()
+  const disk = new FaultyDisk()
+  const digester = new Digester(openDigestKey(join(dataDir, KEY_FILE)))
+  const found = survey(dataDir, disk, clock)
+  const { start } = found
+  const signal = new SharedArrayBuffer(SIGNAL_BYTES)
+  const parts = Array.from({ length: options.lanes ?? 1 }, (_, lane) => ({
+    dataDir,
+    lane,
+    start,
+    state: new SharedArrayBuffer(LANE_STATE_BYTES),
+    ring: ringMemory(options.ringBytes ?? 64 * 1024),
+    signal,
+    backlogBytesMax: options.backlogBytesMax ?? 64 * 1024 * 1024,
+  }))
+  const bytesMax = options.segmentBytesMax
+  const segment = new SegmentWriter({
+    dataDir,
+    disk,
+    clock,
+    start,
+    keyId: digester.keyId,
+    next: found.nextSequence,
+    ...(bytesMax === undefined ? {} : { bytesMax }),
+  })
+  const writer = new Writer({ lanes: parts, start, segment, digester, disk, clock })
+  const recovery = replay(dataDir, found, segment, disk)
+  if (isNoteworthy(recovery)) writer.note('recovery', { at: clock.wall(), ...recovery })
+  segment.flush()
+  segment.sync()
+  removeJournals(dataDir, found.journals, disk)
+  const fileBytesMax = options.fileBytesMax
+  const more = { disk: laneDisk, ...(fileBytesMax === undefined ? {} : { fileBytesMax }) }
+  const lanes = parts.map((part) => new LaneJournal(part, clock, more))
+  return { dataDir, clock, laneDisk, disk, lanes, parts, signal, writer, digester, recovery }
+}
+
+export async function allRecords(dataDir: string): Promise<LogRecord[]> {
+  const records: LogRecord[] = []
+  for await (const record of readLog(dataDir)) records.push(record)
+  return records
+}
+
+export function decisionIds(records: readonly LogRecord[]): string[] {
+  return records.flatMap((record) => (record.type === 'decision' ? [record.decision.id] : []))
+}
