@@ -61,7 +61,12 @@ export const DOORS: readonly Door[] = [
     why: 'record/ packs what audit/ unpacks; both sides of one format',
   },
 
-  { package: 'node:net', folders: ['forward/'], why: 'connections to endpoints have one owner' },
+  // port-probe.ts opens and closes a listener, to find out before the lanes do whether the port is free.
+  {
+    package: 'node:net',
+    folders: ['forward/', 'control/port-probe.ts'],
+    why: 'connections to endpoints have one owner',
+  },
   { package: 'node:tls', folders: ['forward/'], why: 'connections to endpoints have one owner' },
   {
     package: 'node:dns',
@@ -101,7 +106,11 @@ export const DOORS: readonly Door[] = [
   { package: 'node:crypto', folders: EVERYWHERE, why: '' },
   { package: 'node:zlib', folders: ['observe/', 'audit/'], why: 'nothing is compressed on a request’s way' },
   { package: 'node:events', folders: EVERYWHERE, why: '' },
-  { package: 'node:timers', folders: ['cli/', 'lane.ts'], why: 'timers are in the table of banned calls' },
+  {
+    package: 'node:timers',
+    folders: ['cli/', 'lane.ts', 'audit/'],
+    why: 'timers are in the table of banned calls',
+  },
   { package: 'node:util', folders: ['cli/'], why: 'it parses and colours what people type and see' },
   { package: 'node:readline', folders: ['cli/'], why: 'only commands talk to a terminal' },
   {

@@ -98,7 +98,8 @@ export const LAYERS: readonly Layer[] = [
   {
     path: 'lifecycle.ts',
     may: ALPHABET,
-    why: 'the order of starting and stopping knows no part by its type',
+    types: ['audit/', 'control/'],
+    why: 'the order of starting and stopping is handed the parts that compose.ts made',
   },
   { path: 'compose.ts', may: [''], why: WIRING },
   {
