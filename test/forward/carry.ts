@@ -1,5 +1,6 @@
 /** What the forwarder's tests share: a version over given endpoints, a request, and its result as a promise. */
 import { Buffer } from 'node:buffer'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { AttemptResult } from '../../src/domain/outcome.ts'
 import type { Endpoint, RemoteVersion, Timeouts } from '../../src/domain/routes.ts'
 import type { AttemptLimits, Cancel, OutboundRequest } from '../../src/domain/wire.ts'
@@ -83,6 +84,14 @@ export class Carrier {
 }
 
 type LimitsInPart = Partial<Timeouts> & { readonly deadlineAt?: number }
+
+/** Waits for something that happens by itself; fails after a while that no machine needs. */
+export async function until(holds: () => boolean, what: string): Promise<void> {
+  for (let waitedMs = 0; !holds(); waitedMs += 2) {
+    if (waitedMs > 5_000) throw new Error(`it never came to this: ${what}`)
+    await delay(2)
+  }
+}
 
 export function textOf(result: AttemptResult): string {
   return result.answer === null

@@ -1,10 +1,9 @@
 /** The forwarder over real sockets: what an endpoint may do, and what comes of it. */
 import { Buffer } from 'node:buffer'
 import { type AddressInfo, createServer } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { answering, plainAnswer, type Script, ScriptedUpstream } from '../support/scripted-upstream.ts'
-import { Carrier, POST, textOf, versionOf } from './carry.ts'
+import { Carrier, POST, textOf, until, versionOf } from './carry.ts'
 
 /** An upstream with these scripts, a carrier, and both ended after the test. */
 async function stage(t: Test, scripts: readonly Script[], ...carrier: ConstructorParameters<typeof Carrier>) {
@@ -141,8 +140,7 @@ t.test('a byte or FIN on an idle connection ends it, and nobody sees that answer
     const { upstream, carry, version } = await stage(t, [first, answering(OK)])
     await carry.send(version).result
     t.equal(carry.forwarder.counts().idle, 1)
-    await delay(80)
-    t.strictSame(carry.forwarder.counts(), { open: 0, idle: 0, waiting: 0 }, `${act}: gone`)
+    await until(() => carry.forwarder.counts().open === 0, `${act}: gone`)
     const second = await carry.send(version).result
     t.equal(textOf(second), 'ok', act)
     t.equal(second.reused, false)
@@ -352,11 +350,10 @@ t.test('closing ends what is under way and everything that is open', async (t) =
   const both = [carry.send(version), carry.send(version)]
   t.equal(textOf(await both[0]!.result), 'ok', 'on the idle one')
   const busy = both[1]!
-  t.equal(upstream.connectionCount, 2)
+  await until(() => upstream.connectionCount === 2, 'the second connection')
   const connecting = [carry.send(version), carry.send(version)][1]!
   carry.close()
   for (const { result } of [busy, connecting]) t.equal((await result).fault?.code, 'draining')
   t.equal((await carry.send(version).result).fault?.code, 'draining', 'and for those that come later')
-  await delay(30)
-  t.equal(upstream.openCount, 0)
+  await until(() => upstream.openCount === 0, 'no open connection')
 })

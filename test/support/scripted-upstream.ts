@@ -140,6 +140,7 @@ export class ScriptedUpstream {
   readonly problems: unknown[] = []
   readonly port: number
   readonly #server: Server
+  readonly #scripts: Promise<void>[] = []
 
   private constructor(server: Server) {
     this.#server = server
@@ -173,6 +174,12 @@ export class ScriptedUpstream {
     return this.connections.filter((connection) => !connection.isClosed).length
   }
 
+  /** Once that many connections were accepted and their scripts have run to their ends. */
+  async scriptsEnded(connections = 1): Promise<void> {
+    while (this.#scripts.length < connections) await delay(1)
+    await Promise.all(this.#scripts)
+  }
+
   /** Ends everything and reports the first unexpected error of a script. */
   async close(): Promise<void> {
     for (const connection of this.connections) connection.socket.destroy()
@@ -186,9 +193,10 @@ export class ScriptedUpstream {
     this.connections.push(connection)
     const script = scripts[Math.min(connection.index, scripts.length - 1)]
     const run = async () => script?.(connection)
-    run().catch((problem: unknown) => {
+    const ended = run().catch((problem: unknown) => {
       if (!(problem instanceof ConnectionGone)) this.problems.push(problem)
     })
+    this.#scripts.push(ended)
   }
 }
 

@@ -1,0 +1,409 @@
+/** Time and places: every timer with its own fault, cancel, the connection limit, idle connections. */
+import { Buffer } from 'node:buffer'
+import { setTimeout as delay } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import type { FaultCode } from '../../src/domain/fault.ts'
+import type { OutboundRequest } from '../../src/domain/wire.ts'
+import { IDLE_MS_MAX } from '../../src/forward/pool.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { answering, plainAnswer, type Script, ScriptedUpstream } from '../support/scripted-upstream.ts'
+import { Carrier, type Carrying, textOf, versionOf } from './carry.ts'
+
+const OK = plainAnswer(200, 'ok')
+/** Long enough for bytes to cross the loopback and be read. */
+const CROSSING_MS = 40
+
+async function stage(t: Test, scripts: readonly Script[], ...carrier: ConstructorParameters<typeof Carrier>) {
+  const upstream = await ScriptedUpstream.start(...scripts)
+  const carry = new Carrier(...carrier)
+  t.teardown(async () => {
+    carry.close()
+    await upstream.close()
+    if (carry.sweep.size > 0) throw new Error(`${carry.sweep.size} still watched`)
+  })
+  return { upstream, carry, version: versionOf(upstream.endpoint) }
+}
+
+const silent: Script = async (connection) => {
+  await connection.request()
+}
+
+/** Takes the request, sends this much, then nothing. */
+function sends(...pieces: readonly string[]): Script {
+  return async (connection) => {
+    await connection.request()
+    for (const piece of pieces) {
+      connection.send(piece)
+      await connection.pause(CROSSING_MS / 4)
+    }
+  }
+}
+
+interface TimerCase {
+  readonly name: string
+  readonly script: Script
+  readonly request?: Partial<OutboundRequest>
+  readonly limits: Record<string, number>
+  /** Before time moves: let bytes cross. */
+  readonly crosses: boolean
+  readonly dueMs: number
+  readonly code: FaultCode
+  readonly message: string
+}
+
+const WHO = "version 'v2' of model 'fraud'"
+const HALF = 'HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nha'
+/** Larger than what the kernel buffers of both sides take. */
+const HUGE = Buffer.alloc(24 * 1024 * 1024)
+
+const TIMERS: readonly TimerCase[] = [
+  {
+    name: 'connect',
+    script: silent,
+    limits: { connectMs: 250 },
+    crosses: false,
+    dueMs: 250,
+    code: 'connect-timeout',
+    message: `${WHO} did not accept a connection within 250 ms`,
+  },
+  {
+    name: 'first byte',
+    script: silent,
+    limits: { firstByteMs: 300 },
+    crosses: true,
+    dueMs: 300,
+    code: 'first-byte-timeout',
+    message: `${WHO} did not begin to answer within 300 ms`,
+  },
+  {
+    name: 'first byte, which an interim answer is not',
+    script: sends('HTTP/1.1 100 Continue\r\n\r\n'),
+    limits: { firstByteMs: 300, idleMs: 100 },
+    crosses: true,
+    dueMs: 300,
+    code: 'first-byte-timeout',
+    message: `${WHO} did not begin to answer within 300 ms`,
+  },
+  {
+    name: 'first byte, after an interim answer in two pieces',
+    script: sends('HTTP/1.1 103 Hin', 'ts\r\n\r\n'),
+    limits: { firstByteMs: 300, idleMs: 100 },
+    crosses: true,
+    dueMs: 300,
+    code: 'first-byte-timeout',
+    message: `${WHO} did not begin to answer within 300 ms`,
+  },
+  {
+    name: 'idle, in the head',
+    script: sends('HTTP/1.1 200 OK\r\ncont'),
+    limits: { firstByteMs: 50, idleMs: 400 },
+    crosses: true,
+    dueMs: 400,
+    code: 'idle-timeout',
+    message: `${WHO} paused its answer for more than 400 ms`,
+  },
+  {
+    name: 'idle, in the body',
+    script: sends(HALF),
+    limits: { firstByteMs: 50, idleMs: 400 },
+    crosses: true,
+    dueMs: 400,
+    code: 'idle-timeout',
+    message: `${WHO} paused its answer for more than 400 ms`,
+  },
+  {
+    name: 'total, while waiting for the first byte',
+    script: silent,
+    limits: { firstByteMs: 2_000, totalMs: 600 },
+    crosses: true,
+    dueMs: 600,
+    code: 'total-timeout',
+    message: `${WHO} did not complete its answer within 600 ms`,
+  },
+  {
+    name: 'total, while the answer comes',
+    script: sends(HALF),
+    limits: { idleMs: 2_000, totalMs: 600 },
+    crosses: true,
+    dueMs: 600,
+    code: 'total-timeout',
+    message: `${WHO} did not complete its answer within 600 ms`,
+  },
+  {
+    name: 'total, while the request is being taken',
+    script: (connection) => connection.stopReading(),
+    request: { body: HUGE },
+    limits: { firstByteMs: 100, totalMs: 600 },
+    crosses: true,
+    dueMs: 600,
+    code: 'total-timeout',
+    message: `${WHO} did not complete its answer within 600 ms`,
+  },
+  {
+    name: 'the caller’s deadline, while connecting',
+    script: silent,
+    limits: { deadlineAt: 1_150 },
+    crosses: false,
+    dueMs: 150,
+    code: 'deadline-exceeded',
+    message: `the caller’s deadline passed before ${WHO} had answered`,
+  },
+  {
+    name: 'the caller’s deadline, before the first byte',
+    script: silent,
+    limits: { deadlineAt: 1_150 },
+    crosses: true,
+    dueMs: 150,
+    code: 'deadline-exceeded',
+    message: `the caller’s deadline passed before ${WHO} had answered`,
+  },
+  {
+    name: 'the caller’s deadline, while the answer comes',
+    script: sends(HALF),
+    limits: { deadlineAt: 1_150 },
+    crosses: true,
+    dueMs: 150,
+    code: 'deadline-exceeded',
+    message: `the caller’s deadline passed before ${WHO} had answered`,
+  },
+  {
+    name: 'the model’s limit, when it is before the caller’s deadline',
+    script: silent,
+    limits: { deadlineAt: 1_700, totalMs: 600 },
+    crosses: true,
+    dueMs: 600,
+    code: 'total-timeout',
+    message: `${WHO} did not complete its answer within 600 ms`,
+  },
+]
+
+for (const { name, script, request, limits, crosses, dueMs, code, message } of TIMERS) {
+  t.test(`timer: ${name}`, async (t) => {
+    const { upstream, carry, version } = await stage(t, [script], 'manual')
+    const carrying = carry.send(version, request, limits)
+    if (crosses) await upstream.scriptsEnded()
+    if (crosses) await delay(CROSSING_MS)
+    carry.advance(dueMs - 1)
+    await delay(0)
+    t.equal(carrying.calls(), 0, 'never early')
+    carry.advance(1)
+    const { fault, answer, phases } = await carrying.result
+    t.equal(fault?.code, code)
+    t.equal(fault?.message, message)
+    t.equal(answer, null)
+    t.equal(phases.totalMs, dueMs)
+    t.equal(carry.forwarder.counts().open, 0, 'the connection is closed')
+    for (const connection of upstream.connections) if (!request) await connection.closed
+    t.equal(carrying.calls(), 1)
+  })
+}
+
+t.test('pauses shorter than idle add up without a fault', async (t) => {
+  const script: Script = async (connection) => {
+    await connection.request()
+    for (const byte of plainAnswer(200, 'slow')) {
+      connection.send(byte)
+      await connection.pause(5)
+    }
+  }
+  const { carry, version } = await stage(t, [script])
+  const result = await carry.send(version, {}, { idleMs: 150, firstByteMs: 150 }).result
+  t.equal(textOf(result), 'slow')
+  t.ok(result.phases.totalMs > 150, `${result.phases.totalMs} ms in all`)
+})
+
+t.test('on real time a deadline holds within a tick or two', async (t) => {
+  const { carry, version } = await stage(t, [silent])
+  const startedAt = systemClock.now()
+  const result = await carry.send(version, {}, { deadlineAt: startedAt + 100 }).result
+  t.equal(result.fault?.code, 'deadline-exceeded')
+  const tookMs = systemClock.now() - startedAt
+  t.ok(tookMs >= 100 && tookMs < 200, `${tookMs} ms`)
+})
+
+t.test('a deadline that has passed starts nothing', async (t) => {
+  const { upstream, carry, version } = await stage(t, [answering(OK)], 'manual')
+  const { fault } = await carry.send(version, {}, { deadlineAt: 1_000 }).result
+  t.equal(fault?.code, 'deadline-exceeded')
+  await delay(CROSSING_MS)
+  t.equal(upstream.connectionCount, 0)
+})
+
+t.test('a late answer reaches nobody', async (t) => {
+  const late: Script = async (connection) => {
+    await connection.request()
+    await connection.pause(100)
+    connection.send(plainAnswer(200, 'late'))
+  }
+  const { carry, version } = await stage(t, [late, answering(OK)])
+  const first = carry.send(version, {}, { firstByteMs: 50 })
+  t.equal((await first.result).fault?.code, 'first-byte-timeout')
+  t.equal(textOf(await carry.send(version).result), 'ok')
+  await delay(100)
+  t.equal(first.calls(), 1)
+})
+
+t.test('cancel closes the connection within 50 ms, and done is never called', async (t) => {
+  const scripts: readonly (readonly [string, Script])[] = [
+    ['before the first byte', silent],
+    ['in the answer', sends(HALF)],
+  ]
+  for (const [name, script] of scripts) {
+    const { upstream, carry, version } = await stage(t, [script])
+    const carrying = carry.send(version)
+    await upstream.scriptsEnded()
+    const cancelledAt = systemClock.now()
+    carrying.cancel()
+    await upstream.connections[0]!.closed
+    const tookMs = systemClock.now() - cancelledAt
+    t.ok(tookMs < 50, `${name}: ${tookMs.toFixed(1)} ms`)
+    carrying.cancel()
+    await delay(20)
+    t.equal(carrying.calls(), 0)
+    t.strictSame(carry.forwarder.counts(), { open: 0, idle: 0, waiting: 0 })
+  }
+})
+
+t.test('cancel at once, and cancel after the answer', async (t) => {
+  const { upstream, carry, version } = await stage(t, [answering(OK)])
+  const unsent = carry.send(version)
+  unsent.cancel()
+  const refused = carry.send(version, { headers: ['x', '\n'] })
+  refused.cancel()
+  const answered = carry.send(version)
+  await answered.result
+  answered.cancel()
+  t.equal(carry.forwarder.counts().idle, 1, 'a connection that is somebody else’s by now stays')
+  await delay(CROSSING_MS)
+  t.strictSame([unsent.calls(), refused.calls(), answered.calls()], [0, 0, 1])
+  t.equal(upstream.openCount, 1)
+})
+
+t.test('requests beyond the connection limit wait their turn', async (t) => {
+  const slow: Script = async (connection) => {
+    for (;;) {
+      const { target } = await connection.request()
+      await connection.pause(20)
+      connection.send(plainAnswer(200, target))
+    }
+  }
+  const { upstream, carry, version } = await stage(t, [slow], 'real', { poolLimits: { connectionsMax: 2 } })
+  const ended: string[] = []
+  const sent = Array.from({ length: 6 }, (_, index) =>
+    carry.send(version, { target: `/${index}` }, { queueMs: 2_000 }).result.then((result) => {
+      ended.push(textOf(result))
+      return result
+    }),
+  )
+  t.strictSame(carry.forwarder.counts(), { open: 2, idle: 0, waiting: 4 })
+  const results = await Promise.all(sent)
+  t.equal(upstream.connectionCount, 2)
+  t.strictSame(ended.slice().sort(), ['/0', '/1', '/2', '/3', '/4', '/5'])
+  t.strictSame(ended.slice(4).sort(), ['/4', '/5'], 'first come, first served')
+  const waited = results.map(({ phases }) => phases.queueMs)
+  t.strictSame(waited.slice(0, 2), [0, 0])
+  t.ok(
+    waited.slice(2).every((ms) => ms > 10),
+    waited.join(' '),
+  )
+})
+
+t.test('a connection that dies makes room for one that waits', async (t) => {
+  const shuts: Script = async (connection) => {
+    await connection.request()
+    await connection.pause(20)
+    connection.finish()
+  }
+  const { upstream, carry, version } = await stage(t, [shuts, answering(OK)], 'real', {
+    poolLimits: { connectionsMax: 1 },
+  })
+  const [first, second] = [carry.send(version), carry.send(version)]
+  t.equal((await first!.result).fault?.code, 'closed-before-answer')
+  t.equal(textOf(await second!.result), 'ok')
+  t.equal(upstream.connectionCount, 2)
+})
+
+t.test('a cancelled request makes room for one that waits', async (t) => {
+  const { upstream, carry, version } = await stage(t, [silent, answering(OK)], 'real', {
+    poolLimits: { connectionsMax: 1 },
+  })
+  const [first, second] = [carry.send(version), carry.send(version)]
+  await upstream.scriptsEnded()
+  first!.cancel()
+  t.equal(textOf(await second!.result), 'ok')
+})
+
+t.test(
+  'waiting ends by its own timer, by the deadline, by cancel, or at once when the line is full',
+  async (t) => {
+    const { upstream, carry, version } = await stage(t, [silent], 'manual', {
+      poolLimits: { connectionsMax: 1, waitingMax: 3 },
+    })
+    const holder = carry.send(version)
+    const timed = carry.send(version, {}, { queueMs: 100 })
+    const dead = carry.send(version, {}, { queueMs: 100, deadlineAt: 1_050 })
+    const left = carry.send(version, {}, { queueMs: 100 })
+    const full = (await carry.send(version).result).fault
+    t.equal(full?.code, 'overloaded')
+    t.equal(full?.message, `too many requests wait for a connection to ${WHO}`)
+    t.strictSame(full?.headers, ['retry-after', '1'])
+    left.cancel()
+    await delay(CROSSING_MS)
+    t.equal(carry.forwarder.counts().waiting, 2)
+    carry.advance(50)
+    t.equal((await dead.result).fault?.code, 'deadline-exceeded')
+    carry.advance(50)
+    const { fault, phases } = await timed.result
+    t.equal(fault?.code, 'queue-timeout')
+    t.equal(fault?.message, `no connection to ${WHO} became free within 100 ms`)
+    t.strictSame(phases, { queueMs: -1, connectMs: -1, firstByteMs: -1, totalMs: 100 })
+    t.strictSame([holder.calls(), left.calls()], [0, 0])
+    t.equal(carry.forwarder.counts().waiting, 0)
+    t.equal(upstream.connectionCount, 1)
+  },
+)
+
+t.test('those that wait are told when the forwarder closes', async (t) => {
+  const { carry, version } = await stage(t, [silent], 'manual', { poolLimits: { connectionsMax: 1 } })
+  const both: Carrying[] = [carry.send(version), carry.send(version)]
+  carry.close()
+  for (const { result } of both) t.equal((await result).fault?.code, 'draining')
+})
+
+t.test('idle connections are let go in time, and before the endpoint said it would', async (t) => {
+  for (const [headers, keptMs] of [
+    [[], IDLE_MS_MAX],
+    [['keep-alive: timeout=5'], 4_000],
+    [['keep-alive: timeout=600'], IDLE_MS_MAX],
+  ] as const) {
+    const { upstream, carry, version } = await stage(
+      t,
+      [answering(plainAnswer(200, 'ok', headers))],
+      'manual',
+    )
+    await carry.send(version).result
+    carry.advance(keptMs - 1)
+    t.equal((await carry.send(version).result).reused, true, 'still good')
+    carry.advance(keptMs - 1)
+    t.equal(carry.forwarder.counts().idle, 1, 'each use begins it anew')
+    carry.advance(1)
+    t.equal(carry.forwarder.counts().open, 0)
+    await upstream.connections[0]!.closed
+    t.equal((await carry.send(version).result).reused, false)
+  }
+})
+
+t.test('no more idle connections are kept than allowed', async (t) => {
+  const { carry, version } = await stage(t, [answering(OK)], 'real', { poolLimits: { idleMax: 2 } })
+  await Promise.all(Array.from({ length: 5 }, () => carry.send(version).result))
+  t.strictSame(carry.forwarder.counts(), { open: 2, idle: 2, waiting: 0 })
+})
+
+t.test('endpoints nobody asks for any more are forgotten', async (t) => {
+  const closing = answering(plainAnswer(200, 'ok', ['connection: close']))
+  const old = await stage(t, [closing])
+  const fresh = await stage(t, [closing])
+  await old.carry.send(old.version).result
+  t.equal(textOf(await old.carry.send(fresh.version).result), 'ok')
+  t.equal(textOf(await old.carry.send(old.version).result), 'ok', 'and come back when asked for')
+})
