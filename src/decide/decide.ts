@@ -62,7 +62,7 @@ function firstChoice(question: Question): { strategy: Strategy; choice: Choice }
 /** What percentages alone would have served: a rule or pin overrides an assignment, it does not undo it. */
 function assignedOf(question: Question, choice: Choice): string {
   if (choice.point >= 0) return choice.version
-  const assigning = STRATEGIES.filter(({ reason }) => reason !== 'rule' && reason !== 'pin')
+  const assigning = STRATEGIES.filter(({ overrides }) => !overrides)
   for (const strategy of assigning) {
     const assigned = strategy.choose(question)
     if (assigned !== null) return assigned.version

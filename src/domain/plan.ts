@@ -2,11 +2,19 @@
 import type { Role } from './outcome.ts'
 import type { Shadow, Version } from './routes.ts'
 
-/** Why the served version was chosen; the `modelgate-reason` header. */
-export type Reason = 'rule' | 'pin' | 'experiment' | 'canary' | 'primary' | 'fallback'
+/**
+ * Why the served version was chosen; the `modelgate-reason` header. The closed set is the list of
+ * strategies (decide/strategies/index.ts) and `fallback`; a Snapshot carries it as `reasons`.
+ */
+export type Reason = string
 
-/** Why a version that could have served did not. */
-export type Passed =
+/** A version serves because the declared consequence of another one's failure names it. */
+export const FALLBACK: Reason = 'fallback'
+
+/** Why a version that could have served did not; a strategy may bring words of its own. */
+export type Passed = (string & {}) | KnownPassed
+
+export type KnownPassed =
   | 'chosen'
   | 'rule-did-not-match'
   | 'not-pinned'
@@ -37,7 +45,7 @@ export interface ShadowPlan {
 
 export interface Plan {
   readonly version: Version
-  readonly reason: Exclude<Reason, 'fallback'>
+  readonly reason: Reason
   readonly role: Exclude<Role, 'shadow' | 'fallback'>
   /** Name of the experiment that assigned an arm, or empty. */
   readonly experiment: string

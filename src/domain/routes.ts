@@ -5,6 +5,8 @@
  * Made by control/config/compile.ts only. `index` fields number models and versions densely from 0,
  * so that counters and histograms live in flat arrays instead of maps keyed by labels.
  */
+import type { Settings } from './settings.ts'
+
 export interface Snapshot {
   /** 1 for the first configuration of a process, +1 for each swap. */
   readonly generation: number
@@ -13,6 +15,8 @@ export interface Snapshot {
   readonly server: ServerSettings
   readonly audit: AuditSettings
   readonly scoring: ScoringSettings
+  /** Every reason a version can be served for, in order of precedence; the last is `fallback`. */
+  readonly reasons: readonly string[]
   readonly models: ReadonlyMap<string, Model>
   /** Every version of every model; `versions[i].index === i`. */
   readonly versions: readonly Version[]
@@ -49,7 +53,8 @@ export interface ScoringSettings {
   readonly queueMax: number
 }
 
-export type ProtocolName = 'open-inference' | 'raw'
+/** A name in the list of dialects (protocols/index.ts). */
+export type ProtocolName = string
 
 export interface Model {
   readonly index: number
@@ -127,7 +132,8 @@ export interface CompareRule {
 
 export interface Route {
   readonly primary: string
-  readonly canary: { readonly version: string; readonly percent: number } | null
+  /** Tables of strategies that declare their own form, by the strategy's reason (`canary`, …). */
+  readonly own: ReadonlyMap<string, Settings>
   readonly rules: readonly Rule[]
   readonly pinAllowed: boolean
   readonly experiment: Experiment | null
@@ -185,7 +191,8 @@ export interface Endpoint {
 
 export interface LocalVersion extends VersionBase {
   readonly kind: 'local'
-  readonly runtime: 'onnx' | 'javascript'
+  /** A name in the list of runtimes (workers/runtimes/index.ts). */
+  readonly runtime: string
   /** Absolute path. */
   readonly file: string
   /** As written in the configuration, for messages. */

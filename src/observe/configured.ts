@@ -5,12 +5,13 @@
 import type { Role } from '../domain/outcome.ts'
 import type { Reason } from '../domain/plan.ts'
 import type { Model } from '../domain/routes.ts'
+import type { Settings } from '../domain/settings.ts'
 
 export function rolesOf({ route, onFailure }: Model, version: string): ReadonlySet<Role> {
   const roles = new Set<Role>()
   const isRuled = route.rules.some((rule) => rule.version === version)
   if (route.primary === version || isRuled || route.pinAllowed) roles.add('primary')
-  if (route.canary?.version === version) roles.add('canary')
+  if (ownReasons(route, version).length > 0) roles.add('canary')
   if (route.experiment?.arms.some((arm) => arm.version === version)) roles.add('arm')
   if (isShadow(route, version)) roles.add('shadow')
   if (isFallback(onFailure, version)) roles.add('fallback')
@@ -22,10 +23,16 @@ export function reasonsOf({ route, onFailure }: Model, version: string): Readonl
   if (route.rules.some((rule) => rule.version === version)) reasons.add('rule')
   if (route.pinAllowed) reasons.add('pin')
   if (route.experiment?.arms.some((arm) => arm.version === version)) reasons.add('experiment')
-  if (route.canary?.version === version) reasons.add('canary')
+  for (const reason of ownReasons(route, version)) reasons.add(reason)
   if (route.primary === version) reasons.add('primary')
   if (isFallback(onFailure, version)) reasons.add('fallback')
   return reasons
+}
+
+/** Strategies whose own settings name the version. */
+function ownReasons({ own }: Model['route'], version: string): readonly string[] {
+  const names = ([, settings]: [string, Settings]) => Object.values(settings).flat().includes(version)
+  return [...own].filter(names).map(([reason]) => reason)
 }
 
 export function isShadow(route: Model['route'], version: string): boolean {

@@ -52,6 +52,10 @@ export interface RenderedError {
 
 export interface Protocol {
   readonly name: ProtocolName
+  /** Local runtimes can read its requests and write its answers. */
+  readonly servesLocally: boolean
+  /** `prepare` can address an endpoint by names of its own (`rename`). */
+  readonly renames: boolean
   /** True when every answer can be asked for twice without harm, so shadows and one safe retry are allowed. */
   isRepeatable(method: string): boolean
   /** undefined: the path is another dialect's. */

@@ -14,7 +14,8 @@ function plan(model: Model, more: Partial<Intent> = {}, fields: Record<string, s
 }
 
 const key = (value: string) => ({ source: 'header:x-user-id', value })
-const withCanary = (percent: number) => makeModel({ route: { canary: { version: 'v2', percent } } })
+const withCanary = (percent: number) =>
+  makeModel({ route: { own: new Map([['canary', { version: 'v2', percent }]]) } })
 
 t.test('precedence is rules, pin, experiment, canary, primary', async (t) => {
   const versions = ['v1', 'v2', 'v3', 'v4', 'v5']
@@ -26,7 +27,7 @@ t.test('precedence is rules, pin, experiment, canary, primary', async (t) => {
       rules: [rule],
       pinAllowed: true,
       experiment: { name: 'e', arms },
-      canary: { version: 'v2', percent: 100 },
+      own: new Map([['canary', { version: 'v2', percent: 100 }]]),
     },
   })
   const seen = (p: Plan) => [p.reason, p.version.name, p.role]
@@ -50,7 +51,7 @@ t.test('every version that was not chosen has a reason', async (t) => {
     versions: ['v1', 'v2', 'v3', 'v4', 'v5'],
     onFailure: { ...makeModel().onFailure, timeout: [{ do: 'version', version: 'v4' }] },
     route: {
-      canary: { version: 'v2', percent: 0 },
+      own: new Map([['canary', { version: 'v2', percent: 0 }]]),
       shadows: [{ version: 'v3', percent: 100, concurrentMax: 4, timeoutMs: 100 }],
     },
   })
@@ -159,7 +160,7 @@ t.test('shadows are planned with a reason when they are not sent', async (t) => 
   const fatesOfPost = decide(makeIntent(model), makeHead(), post).shadows.map(({ fate }) => fate)
   t.same(fatesOfPost, ['not_idempotent', 'not_idempotent', 'not_idempotent'])
   const canary = makeModel({
-    route: { canary: { version: 'v2', percent: 100 }, shadows: [shadow('v2', 100)] },
+    route: { own: new Map([['canary', { version: 'v2', percent: 100 }]]), shadows: [shadow('v2', 100)] },
   })
   t.same(fates(plan(canary)), ['served_version'], 'the version that serves is not asked twice')
 })

@@ -16,7 +16,7 @@ export function makeSnapshot(breaker: Partial<BreakerSettings> = {}): Snapshot {
       },
       route: {
         primary: 'v1',
-        canary: { version: 'v2', percent: 10 },
+        own: new Map([['canary', { version: 'v2', percent: 10 }]]),
         shadows: [{ version: 'v2', percent: 100, concurrentMax: 4, timeoutMs: 1000 }],
       },
     }),
@@ -43,6 +43,7 @@ export function makeSnapshot(breaker: Partial<BreakerSettings> = {}): Snapshot {
     },
     audit: { mode: 'batched' },
     scoring: { threads: 1, queueMax: 16 },
+    reasons: ['rule', 'pin', 'experiment', 'canary', 'primary', 'fallback'],
     models: new Map([
       ['fraud', fraud],
       ['price', price],

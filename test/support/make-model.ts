@@ -80,7 +80,7 @@ export function makeModel({ versions = ['v1', 'v2'], route = {}, ...more }: Mode
     ...more,
     route: {
       primary: versions[0]!,
-      canary: null,
+      own: new Map(),
       rules: [],
       pinAllowed: false,
       experiment: null,

@@ -8,7 +8,6 @@ import type {
   ConsequenceKey,
   Endpoint,
   Model,
-  ProtocolName,
   Route,
   Rule,
   RuleTest,
@@ -18,6 +17,8 @@ import type {
 import { assert } from '../../kernel/assert.ts'
 import { configHash, type ReplyFile } from './canonical.ts'
 import { deepFreeze } from './freeze.ts'
+import { ownSettings, REASONS } from './own-settings.ts'
+import { protocolOf } from './registries.ts'
 import type { Settled, SettledModel } from './settle.ts'
 
 export interface CompileContext {
@@ -54,6 +55,7 @@ export function compile(settled: Settled, context: CompileContext): Snapshot {
       threads: scoring.threads === 'auto' ? Math.max(1, context.cores) : scoring.threads,
       queueMax: scoring.queue,
     },
+    reasons: REASONS,
     models,
     versions,
   })
@@ -69,11 +71,11 @@ interface Numbering {
 function compileModel(name: string, model: SettledModel, numbering: Numbering): Model {
   const { timeouts, breaker } = model
   const { context } = numbering
-  assert(model.protocol === 'open-inference' || model.protocol === 'raw', 'other protocols were refused')
+  assert(protocolOf(model.protocol) !== undefined, 'protocols not spoken were refused')
   return {
     index: numbering.index,
     name,
-    protocol: model.protocol satisfies ProtocolName,
+    protocol: model.protocol,
     key: model.key,
     timeouts: {
       queueMs: timeouts.queue,
@@ -166,7 +168,7 @@ function compileRoute(route: SettledModel['route']): Route {
   const { experiment } = route
   return {
     primary: route.primary,
-    canary: route.canary ?? null,
+    own: ownSettings(route),
     rules: route.rules.map(
       (rule): Rule => ({
         when: { header: rule.when.header, test: testOf(rule.when) },

@@ -3,7 +3,9 @@
  * setting that is silently ignored is worse than one that is refused. Whoever implements a row removes
  * it here, and nothing else needs to change in this folder but compile.ts.
  */
+
 import type { Path, Report } from './problem.ts'
+import { SPOKEN } from './registries.ts'
 
 export interface NotYet {
   /** `*` stands for any key or position. */
@@ -72,8 +74,8 @@ export const NOT_YET: readonly NotYet[] = [
   },
   {
     path: [...MODEL, 'protocol'],
-    what: 'any protocol but open-inference and raw',
-    off: is('open-inference', 'raw'),
+    what: `any protocol but ${SPOKEN.join(' and ')}`,
+    off: is(...SPOKEN),
     instead: '"open-inference", or "raw" to pass requests through as they are',
   },
   {

@@ -5,6 +5,7 @@
 import type { z } from 'zod'
 import { parseEndpoint } from './address.ts'
 import * as leaf from './leaf.ts'
+import { PROTOCOL_NAMES, RUNTIME_NAMES } from './registries.ts'
 import { route } from './schema-route.ts'
 import { name, pointer, versionName } from './schema-words.ts'
 import { parseFilePath, parseKeySource, parseStep, REMOTE_NAME } from './words.ts'
@@ -175,7 +176,7 @@ const version = leaf.table(
       .optional(),
     runtime: leaf
       .choice(
-        ['onnx', 'javascript'],
+        RUNTIME_NAMES,
         'Serve the version in this process with this runtime. Either this or `endpoints`.',
       )
       .optional(),
@@ -258,10 +259,7 @@ const retry = leaf.table(
 export const modelSchema = leaf.table(
   {
     protocol: leaf
-      .choice(
-        ['open-inference', 'kserve-v1', 'openai', 'raw'],
-        'The wire dialect callers and endpoints speak.',
-      )
+      .choice(PROTOCOL_NAMES, 'The wire dialect callers and endpoints speak.')
       .prefault('open-inference'),
     key: leaf
       .list(

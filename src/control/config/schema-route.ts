@@ -3,6 +3,7 @@
  */
 import { z } from 'zod'
 import * as leaf from './leaf.ts'
+import { ownTables, PRECEDENCE } from './own-settings.ts'
 import { header, name, versionName } from './schema-words.ts'
 
 const rule = leaf.table(
@@ -31,54 +32,48 @@ const rule = leaf.table(
   'Sends matching requests to a version. The first rule that matches decides.',
 )
 
-export const route = leaf.table(
-  {
-    primary: versionName('The version that serves what nothing else claims.')
-      .meta({ defaultText: 'the only version, if there is just one' })
-      .optional(),
-    canary: leaf
-      .table(
-        {
-          version: versionName('The version on trial.'),
-          percent: leaf.percent('Share of the keys it gets.'),
-        },
-        'A version on trial with a share of the traffic.',
-      )
-      .optional(),
-    rules: leaf.list(rule, { min: 0, max: 256 }, 'Come first, in order.').prefault([]),
-    pin: leaf.flag('May a caller force a version with the header modelgate-pin?').prefault(false),
-    experiment: leaf
-      .table(
-        {
-          name: name('an experiment name', 'Part of the assignment: another name shuffles the keys anew.'),
-          arms: leaf.named(
-            versionName('A version of the model.'),
-            leaf.percent('Share of the keys it gets.'),
-            'Versions and their percents; together 100.',
-          ),
-        },
-        'An A/B test: every sticky key belongs to one arm.',
-      )
-      .optional(),
-    shadows: leaf
-      .list(
-        leaf.table(
-          {
-            version: versionName(
-              'The version that gets a copy. The primary itself is allowed: it measures noise.',
-            ),
-            percent: leaf.percent('Share of the requests that are copied.').prefault(100),
-            max_concurrent: leaf
-              .whole(1, 100_000, 'Copies under way at once; more are dropped and counted.')
-              .prefault(64),
-            timeout: leaf.duration('1ms', '1h', 'How long a copy may take.').prefault('2s'),
-          },
-          'Copies requests to a version whose answers nobody gets.',
+const known = {
+  primary: versionName('The version that serves what nothing else claims.')
+    .meta({ defaultText: 'the only version, if there is just one' })
+    .optional(),
+  rules: leaf.list(rule, { min: 0, max: 256 }, 'Come first, in order.').prefault([]),
+  pin: leaf.flag('May a caller force a version with the header modelgate-pin?').prefault(false),
+  experiment: leaf
+    .table(
+      {
+        name: name('an experiment name', 'Part of the assignment: another name shuffles the keys anew.'),
+        arms: leaf.named(
+          versionName('A version of the model.'),
+          leaf.percent('Share of the keys it gets.'),
+          'Versions and their percents; together 100.',
         ),
-        { min: 0, max: 16 },
-        'Versions that see copies of the traffic.',
-      )
-      .prefault([]),
-  },
-  'Which version serves whom. Precedence: rules, pin, experiment, canary, primary.',
+      },
+      'An A/B test: every sticky key belongs to one arm.',
+    )
+    .optional(),
+  shadows: leaf
+    .list(
+      leaf.table(
+        {
+          version: versionName(
+            'The version that gets a copy. The primary itself is allowed: it measures noise.',
+          ),
+          percent: leaf.percent('Share of the requests that are copied.').prefault(100),
+          max_concurrent: leaf
+            .whole(1, 100_000, 'Copies under way at once; more are dropped and counted.')
+            .prefault(64),
+          timeout: leaf.duration('1ms', '1h', 'How long a copy may take.').prefault('2s'),
+        },
+        'Copies requests to a version whose answers nobody gets.',
+      ),
+      { min: 0, max: 16 },
+      'Versions that see copies of the traffic.',
+    )
+    .prefault([]),
+}
+
+/** Keys of strategies that declare their own form stand beside the others; ownSettings() reads them. */
+export const route = leaf.table(
+  { ...known, ...ownTables() } as typeof known,
+  `Which version serves whom. Precedence: ${PRECEDENCE.join(', ')}.`,
 )

@@ -2,17 +2,21 @@
  * `route.canary`: keys whose point lies below the percent. The range grows from zero, so raising the
  * percent only moves keys into the canary and lowering it only moves keys out.
  */
-import type { Strategy } from './strategy.ts'
+import { ownStrategy } from './strategy.ts'
 
-export const canary: Strategy = {
+export const canary = ownStrategy({
   reason: 'canary',
-  choose({ intent, pointOf }) {
-    const running = intent.model.route.canary
-    if (running === null) return null
-    const point = pointOf('canary')
-    if (point * 100 >= running.percent) return null
-    return { version: running.version, role: 'canary', experiment: '', point }
+  form: {
+    about: 'A version on trial with a share of the traffic.',
+    fields: {
+      version: { kind: 'version', about: 'The version on trial.' },
+      percent: { kind: 'percent', about: 'Share of the keys it gets.' },
+    },
   },
-  passedOver: (version, { intent }) =>
-    intent.model.route.canary?.version === version ? 'outside-percent' : null,
-}
+  choose(settings, { pointOf }) {
+    const point = pointOf('canary')
+    if (point * 100 >= settings.percent) return null
+    return { version: settings.version, role: 'canary', experiment: '', point }
+  },
+  passedOver: (version, settings) => (settings.version === version ? 'outside-percent' : null),
+})

@@ -6,6 +6,8 @@ import type { Strategy } from './strategy.ts'
 
 export const experiment: Strategy = {
   reason: 'experiment',
+  overrides: false,
+  form: null,
   choose({ intent, pointOf }) {
     const running = intent.model.route.experiment
     if (running === null) return null

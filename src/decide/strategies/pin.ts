@@ -3,6 +3,8 @@ import type { Strategy } from './strategy.ts'
 
 export const pin: Strategy = {
   reason: 'pin',
+  overrides: true,
+  form: null,
   choose({ intent }) {
     if (intent.pin === null) return null
     const isPrimary = intent.pin === intent.model.route.primary

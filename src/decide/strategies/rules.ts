@@ -5,6 +5,8 @@ import type { Choice, Question, Strategy } from './strategy.ts'
 
 export const rules: Strategy = {
   reason: 'rule',
+  overrides: true,
+  form: null,
   choose(question) {
     const rule = question.intent.model.route.rules.find((candidate) => matches(candidate, question))
     return rule === undefined ? null : choiceOf(rule, question)

@@ -8,6 +8,8 @@ import { recognize } from './recognize.ts'
 
 export const openInference: Protocol = {
   name: 'open-inference',
+  servesLocally: true,
+  renames: true,
   isRepeatable: () => true,
   recognize,
   identify,

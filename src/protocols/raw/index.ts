@@ -8,6 +8,8 @@ import { recognize } from './recognize.ts'
 
 export const raw: Protocol = {
   name: 'raw',
+  servesLocally: false,
+  renames: false,
   isRepeatable: (method) => method === 'GET' || method === 'HEAD' || method === 'OPTIONS',
   recognize,
   identify,

@@ -81,7 +81,7 @@ t.test(
     t.match(fraud?.breaker, { slowAfterMs: 800, openForMaxMs: 60_000, probes: 3, enforce: true })
     t.match(fraud?.route, {
       primary: 'v1',
-      canary: { version: 'v2', percent: 2.5 },
+      own: new Map([['canary', { version: 'v2', percent: 2.5 }]]),
       pinAllowed: false,
       experiment: null,
     })

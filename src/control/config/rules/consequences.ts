@@ -1,5 +1,6 @@
 /** Chains of consequences end where they end, name what exists, and never ask the version that just failed. */
 import type { ConsequenceKey } from '../../../domain/routes.ts'
+import { ownReferences } from '../own-settings.ts'
 import type { CheckedModel } from '../schema-model.ts'
 import { checkReference, primaryOf } from './route.ts'
 import type { ModelScope } from './scope.ts'
@@ -69,7 +70,7 @@ function onlyServed(scope: ModelScope): string | undefined {
     ...route.rules.map((rule) => rule.version),
     ...Object.keys(route.experiment?.arms ?? {}),
   ])
-  if (route.canary !== undefined) served.add(route.canary.version)
+  for (const { version } of ownReferences(route)) served.add(version)
   return served.size === 1 ? primary : undefined
 }
 
@@ -81,7 +82,7 @@ export function usedVersions(model: CheckedModel, primary: string | undefined): 
     ...route.shadows.map((shadow) => shadow.version),
   ])
   for (const arm of Object.keys(route.experiment?.arms ?? {})) used.add(arm)
-  if (route.canary !== undefined) used.add(route.canary.version)
+  for (const { version } of ownReferences(route)) used.add(version)
   if (primary !== undefined) used.add(primary)
   for (const key of CONSEQUENCES) {
     for (const step of model.on_failure[key]) if (step.do === 'version') used.add(step.version)

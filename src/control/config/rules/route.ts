@@ -1,6 +1,7 @@
 /** Every version a route names exists, percents add up, and nothing is written that can never be reached. */
 
 import { nearest } from '../nearest.ts'
+import { ownReferences } from '../own-settings.ts'
 import type { Path } from '../problem.ts'
 import type { CheckedModel } from '../schema-model.ts'
 import type { ModelScope } from './scope.ts'
@@ -29,7 +30,7 @@ export function checkRoute(scope: ModelScope): void {
   checkPrimary(scope)
   for (const [index, rule] of route.rules.entries()) checkRule(scope, index, rule)
   checkRepeatedRules(scope)
-  if (route.canary !== undefined) checkCanary(scope, route.canary.version)
+  checkOwnTables(scope)
   checkExperiment(scope)
   checkShadows(scope)
 }
@@ -88,8 +89,14 @@ function checkRepeatedRules(scope: ModelScope): void {
   }
 }
 
+function checkOwnTables(scope: ModelScope): void {
+  for (const { at, version } of ownReferences(scope.model.route)) {
+    const known = checkReference(scope, ['route', ...at], version)
+    if (known && at[0] === 'canary') checkCanary(scope, version)
+  }
+}
+
 function checkCanary(scope: ModelScope, version: string): void {
-  if (!checkReference(scope, ['route', 'canary', 'version'], version)) return
   if (version === primaryOf(scope) && scope.isSound('route', 'primary')) {
     scope.error(['route', 'canary', 'version'], 'the canary is the primary itself', {
       expected: 'another version',

@@ -1,4 +1,5 @@
 /** A version is either somewhere else (endpoints) or here (runtime and file), and says nothing of the other kind. */
+import { protocolOf, RUNTIME_NAMES } from '../registries.ts'
 import type { CheckedModel } from '../schema-model.ts'
 import type { ModelScope } from './scope.ts'
 
@@ -48,7 +49,10 @@ function checkLocal(scope: ModelScope, at: string[]): void {
   for (const key of ['runtime', 'file']) {
     if (scope.isWritten(...at, key)) continue
     scope.error(at, `a local version needs ${key}`, {
-      expected: key === 'file' ? 'file = "models/…", the model’s file' : 'runtime = "onnx" or "javascript"',
+      expected:
+        key === 'file'
+          ? 'file = "models/…", the model’s file'
+          : `runtime = ${RUNTIME_NAMES.map((name) => JSON.stringify(name)).join(' or ')}`,
       on: 'key',
     })
   }
@@ -59,10 +63,11 @@ function checkLocal(scope: ModelScope, at: string[]): void {
       on: 'key',
     })
   }
-  if (scope.model.protocol === 'raw' && scope.isSound('protocol')) {
+  const { protocol } = scope.model
+  if (protocolOf(protocol)?.servesLocally === false && scope.isSound('protocol')) {
     scope.error(
       [...at, scope.isWritten(...at, 'runtime') ? 'runtime' : 'file'],
-      'a local version cannot serve protocol "raw"',
+      `a local version cannot serve protocol "${protocol}"`,
       {
         expected: 'endpoints, or protocol = "open-inference"',
         on: 'key',
@@ -88,10 +93,15 @@ function checkRemote(scope: ModelScope, at: string[], version: CheckedVersion): 
       expected: 'model = "NAME", version = "NAME" or both',
     })
   }
-  if (scope.model.protocol === 'raw' && scope.isSound('protocol')) {
-    scope.error([...at, 'rename'], 'protocol "raw" passes the path on as it came and renames nothing', {
-      expected: 'no rename, or another protocol',
-      on: 'key',
-    })
+  const { protocol } = scope.model
+  if (protocolOf(protocol)?.renames === false && scope.isSound('protocol')) {
+    scope.error(
+      [...at, 'rename'],
+      `protocol "${protocol}" passes the path on as it came and renames nothing`,
+      {
+        expected: 'no rename, or another protocol',
+        on: 'key',
+      },
+    )
   }
 }
