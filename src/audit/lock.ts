@@ -52,7 +52,7 @@ export async function takeLock(dataDir: string, clock: Clock): Promise<Lock | st
       if (linkedTo(draft, path)) return lockAt(path, own, clock)
       const text = readText(path)
       if (text === undefined) continue
-      if (text !== own && (await isAlive(path, text))) return refusal(path, text)
+      if (await isAlive(path, text)) return refusal(path, text)
       if (!setAside(path, text)) return refusal(path, readText(path) ?? text)
     }
     return `${path} is being taken by somebody else at this moment`

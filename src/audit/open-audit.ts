@@ -55,15 +55,9 @@ export type OpenedAudit = { readonly audit: AuditWriter; readonly recovery: Reco
 
 export async function openAudit(options: AuditOptions): Promise<OpenedAudit | AuditProblem> {
   const { dataDir, clock } = options
-  let lock: Lock | string
-  let key: Buffer
-  try {
-    lock = await takeLock(dataDir, clock)
-    if (typeof lock === 'string') return problem(lock)
-    key = openDigestKey(join(dataDir, KEY_FILE))
-  } catch (error) {
-    return problem(`data_dir ${dataDir} cannot be used: ${(error as Error).message}`)
-  }
+  const taken = await takeDirectory(dataDir, clock)
+  if (typeof taken === 'string') return problem(taken)
+  const { lock, key } = taken
   const lanes = makeLanes(options)
   const signal = lanes[0]!.signal
   const workerData: WriterStart = { dataDir, key, lanes, signal }
@@ -78,6 +72,18 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit | Au
   }
   const parts = lanes.map((lane) => ({ ...lane, start: opened.start }))
   return { audit: new AuditWriter(parts, { thread, lock, clock }), recovery: opened.report }
+}
+
+async function takeDirectory(dataDir: string, clock: Clock): Promise<{ lock: Lock; key: Buffer } | string> {
+  let lock: Lock | string = ''
+  try {
+    lock = await takeLock(dataDir, clock)
+    if (typeof lock === 'string') return lock
+    return { lock, key: openDigestKey(join(dataDir, KEY_FILE)) }
+  } catch (error) {
+    if (typeof lock !== 'string') lock.release()
+    return `data_dir ${dataDir} cannot be used: ${(error as Error).message}`
+  }
 }
 
 function problem(message: string): AuditProblem {

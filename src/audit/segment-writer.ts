@@ -16,7 +16,9 @@ export const SEGMENT_BYTES_MAX = 64 * 1024 * 1024
 /** Records of one round of the writer thread; when it is full it is written before more are read. */
 const BATCH_BYTES_MAX = 1024 * 1024
 
-export class SyncFailure extends Error {}
+export class SyncFailure extends Error {
+  override readonly name = 'SyncFailure'
+}
 
 export interface SegmentParts {
   readonly dataDir: string

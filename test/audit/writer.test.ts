@@ -1,0 +1,193 @@
+/** The writer's rounds: order, digests, segments, what is kept when, and what happens when the disk says no. */
+import { createHmac } from 'node:crypto'
+import { closeSync, openSync, readdirSync, readFileSync, statSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import type { LaneJournal } from '../../src/audit/lane-journal.ts'
+import { LaneState } from '../../src/audit/lane-state.ts'
+import { journalsOf, KEY_FILE, listJournals, listSegments, tornOf } from '../../src/audit/paths.ts'
+import { verifyFrames } from '../../src/audit/verify-frames.ts'
+import { allRecords, decisionIds, openBenchLog } from './bench-log.ts'
+import { sampleDecision, sampleInputs } from './samples.ts'
+
+function record(lane: LaneJournal, count: number): string[] {
+  const ids: string[] = []
+  for (let index = 0; index < count; index += 1) {
+    const decision = sampleDecision()
+    lane.decision(decision, sampleInputs, () => {})
+    ids.push(decision.id)
+  }
+  lane.flush()
+  return ids
+}
+
+t.test('records of all lanes get one contiguous sequence and the digests of their own bodies', async (t) => {
+  const log = openBenchLog({ lanes: 3 })
+  const ids = log.lanes.flatMap((lane) => record(lane, 20))
+  log.writer.round()
+  const more = log.lanes.flatMap((lane) => record(lane, 5))
+  for (const lane of log.lanes) lane.close()
+  log.writer.finish()
+  const records = await allRecords(log.dataDir)
+  t.strictSame(
+    records.map(({ place }) => place.sequence),
+    Array.from({ length: 75 }, (_, index) => index + 1),
+  )
+  t.strictSame(new Set(decisionIds(records)), new Set([...ids, ...more]))
+  const key = readFileSync(join(log.dataDir, KEY_FILE))
+  const digest = (value: string | Buffer) =>
+    createHmac('sha256', key).update(value).digest('hex').slice(0, 32)
+  const expected = {
+    key: digest(sampleInputs.key),
+    request: digest(sampleInputs.request),
+    answer: digest(sampleInputs.answer),
+  }
+  for (const found of records) if (found.type === 'decision') t.strictSame(found.digests, expected)
+  t.equal(statSync(join(log.dataDir, KEY_FILE)).mode & 0o777, 0o600)
+  t.equal(log.digester.hexOf(Buffer.from(sampleInputs.key)), expected.key)
+})
+
+t.test('large bodies are digested alike, and what is missing has its reason', async (t) => {
+  const log = openBenchLog({ ringBytes: 64 * 1024 })
+  const lane = log.lanes[0]!
+  const large = Buffer.alloc(30_000, 5)
+  lane.decision(sampleDecision(), { key: '', request: large, answer: null }, () => {})
+  lane.decision(sampleDecision(), { key: 'k', request: Buffer.alloc(33_000), answer: large }, () => {})
+  lane.decision(sampleDecision(), { key: 'k', request: large, answer: Buffer.alloc(0) }, () => {})
+  lane.close()
+  log.writer.finish()
+  const digests = (await allRecords(log.dataDir)).map((found) =>
+    found.type === 'decision' ? found.digests : null,
+  )
+  t.match(digests, [
+    { key: 'absent', request: log.digester.hexOf(large), answer: 'absent' },
+    { key: /^[0-9a-f]{32}$/, request: 'too-large', answer: log.digester.hexOf(large) },
+    { key: /^[0-9a-f]{32}$/, request: 'ring-full', answer: 'absent' },
+  ])
+  t.equal(new LaneState(log.parts[0]!.state).position().digestsLost, 2)
+})
+
+t.test('bodies of records that were never written do not shift the digests of later ones', async (t) => {
+  const log = openBenchLog()
+  const lane = log.lanes[0]!
+  record(lane, 2)
+  log.laneDisk.room = 10
+  lane.decision(sampleDecision(), { key: 'other', request: Buffer.from('other'), answer: null }, () => {})
+  lane.flush()
+  log.laneDisk.room = Infinity
+  log.clock.advance(1000)
+  t.ok(lane.available())
+  lane.decision(sampleDecision(), { key: 'mine', request: Buffer.from('mine'), answer: null }, () => {})
+  lane.close()
+  log.writer.finish()
+  const last = (await allRecords(log.dataDir)).at(-1)!
+  t.match(last, { digests: { key: log.digester.hexOf(Buffer.from('mine')), answer: 'absent' } })
+})
+
+t.test('a record is synced within 50 ms of being written, many with one sync', async (t) => {
+  const log = openBenchLog()
+  const before = log.disk.syncs
+  record(log.lanes[0]!, 10)
+  log.writer.round()
+  t.equal(log.disk.syncs, before)
+  for (let ms = 0; ms < 25; ms += 5) {
+    log.clock.advance(5)
+    record(log.lanes[0]!, 10)
+    log.writer.round()
+  }
+  t.equal(log.disk.syncs, before + 1)
+  const state = new LaneState(log.parts[0]!.state)
+  t.equal(state.sequencedRecords, 60)
+  t.equal(state.position().bytes - state.syncedBytes, 0)
+  t.ok(log.writer.isIdle)
+  log.lanes[0]!.close()
+})
+
+t.test('segments end before they grow too large, and each begins where the last one stopped', async (t) => {
+  const log = openBenchLog({ segmentBytesMax: 20_000 })
+  for (let turn = 0; turn < 30; turn += 1) {
+    record(log.lanes[0]!, 10)
+    log.writer.round()
+  }
+  log.lanes[0]!.close()
+  log.writer.finish()
+  const segments = listSegments(log.dataDir)
+  t.ok(segments.length > 3, `${segments.length} segments`)
+  for (const { path } of segments) t.ok(statSync(path).size <= 20_000)
+  t.match(verifyFrames(log.dataDir), {
+    isWhole: true,
+    records: 300,
+    first: 1,
+    last: 300,
+    segments: segments.length,
+  })
+})
+
+t.test('a journal file goes once its records are synced in segments, not before', async (t) => {
+  const log = openBenchLog({ fileBytesMax: 8000 })
+  record(log.lanes[0]!, 15)
+  record(log.lanes[0]!, 15)
+  record(log.lanes[0]!, 15)
+  const files = listJournals(log.dataDir).length
+  t.ok(files >= 2)
+  log.writer.round()
+  t.equal(listJournals(log.dataDir).length, files)
+  log.clock.advance(25)
+  log.writer.round()
+  t.equal(listJournals(log.dataDir).length, 1, 'the one being written stays')
+  log.lanes[0]!.close()
+  log.writer.finish()
+  t.equal(readdirSync(journalsOf(log.dataDir)).length, 0)
+})
+
+t.test('when segments cannot be written the journals are synced and nothing is lost', async (t) => {
+  const log = openBenchLog()
+  log.disk.room = 700
+  const ids = record(log.lanes[0]!, 5)
+  const before = log.disk.syncs
+  log.writer.round()
+  t.ok(log.disk.syncs > before, 'the journal went to the disk instead')
+  t.ok(log.lanes[0]!.available(), 'and the lane goes on')
+  ids.push(...record(log.lanes[0]!, 5))
+  log.clock.advance(100)
+  log.writer.round()
+  t.strictSame(decisionIds(await allRecords(log.dataDir)), ids, 'readable in the journal meanwhile')
+  log.disk.room = Infinity
+  log.clock.advance(500)
+  log.writer.round()
+  log.lanes[0]!.close()
+  log.writer.finish()
+  t.match(verifyFrames(log.dataDir), { isWhole: true, records: 10, tailBytes: 0 })
+  t.strictSame(decisionIds(await allRecords(log.dataDir)), ids)
+})
+
+t.test('a failed sync ends everything and is not tried again', async (t) => {
+  const log = openBenchLog()
+  record(log.lanes[0]!, 1)
+  log.writer.round()
+  log.disk.failsSync = true
+  log.clock.advance(25)
+  t.throws(() => log.writer.round(), { name: 'SyncFailure' })
+  log.lanes[0]!.close()
+})
+
+t.test('damage inside a journal that is being read is kept aside and told as a loss', async (t) => {
+  const log = openBenchLog()
+  const ids = record(log.lanes[0]!, 9)
+  const [journal] = listJournals(log.dataDir)
+  const fd = openSync(journal!.path, 'r+')
+  writeSync(fd, Buffer.alloc(20, 0xff), 0, 20, Math.floor(statSync(journal!.path).size / 2))
+  closeSync(fd)
+  log.lanes[0]!.close()
+  log.writer.finish()
+  const records = await allRecords(log.dataDir)
+  const kept = decisionIds(records)
+  t.equal(kept.length, 8)
+  t.ok(kept.every((id) => ids.includes(id)))
+  t.match(
+    records.filter(({ type }) => type === 'loss'),
+    [{ note: { cause: 'journal-damaged', records: 1, from: 5, to: 5, lane: 0 } }],
+  )
+  t.equal(readdirSync(tornOf(log.dataDir)).length, 1)
+  t.match(verifyFrames(log.dataDir), { isWhole: true, records: 9 })
+})
