@@ -10,7 +10,9 @@ import { type AuditWriter, openAudit } from './audit/open-audit.ts'
 import type { RecoveryReport } from './audit/records/notes.ts'
 import { AdminServer } from './control/admin/admin-server.ts'
 import type { Readiness } from './control/admin/resource.ts'
+import { decision } from './control/admin/resources/decision.ts'
 import { LaneThread } from './control/lane-thread.ts'
+import { logMetrics } from './control/log-metrics.ts'
 import { probePort } from './control/port-probe.ts'
 import { VersionReadiness } from './control/version-readiness.ts'
 import type { HostPort, Snapshot } from './domain/routes.ts'
@@ -72,7 +74,12 @@ interface Parts extends Running {
 function makeParts({ snapshot, version, log }: GatewayOptions, audit: AuditWriter): Parts {
   const { promise: failed, resolve: fail } = withResolvers<Error>()
   const readiness = new VersionReadiness(snapshot)
-  const observatory = new Observatory({ snapshot: () => snapshot, clock: systemClock, version })
+  const observatory = new Observatory({
+    snapshot: () => snapshot,
+    clock: systemClock,
+    version,
+    more: logMetrics(() => audit.counts()),
+  })
   stateHeaderLimit(snapshot.server.headerBytesMax)
   audit.onFatal((problem) => {
     running.isLogLost = true
@@ -95,6 +102,7 @@ function makeParts({ snapshot, version, log }: GatewayOptions, audit: AuditWrite
     readiness: () => readinessOf(running),
     clock: systemClock,
     version,
+    more: [decision(snapshot.server.dataDir)],
     onBug: (error) => log(`a bug in the admin API: ${String((error as Error).stack ?? error)}`),
   })
   const running: Parts = { ...parts, admin }

@@ -9,7 +9,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { Listener } from './accept/listener.ts'
-import { loadUws } from './accept/load-uws.ts'
+import { loadUws, type Uws } from './accept/load-uws.ts'
 import { LaneJournal } from './audit/lane-journal.ts'
 import type { LocalVersion } from './domain/routes.ts'
 import { Forwarder } from './forward/forwarder.ts'
@@ -51,7 +51,7 @@ const loaded = await loadUws(snapshot.server.headerBytesMax)
 if (loaded.kind === 'problem') tell({ kind: 'cannot-start', problem: loaded.message })
 else await run(loaded.uws, loaded.build)
 
-async function run(uws: typeof import('uWebSockets.js'), build: string): Promise<void> {
+async function run(uws: Uws, build: string): Promise<void> {
   const lane = makeLane()
   lane.scorer.onState = () => tell({ kind: 'versions', states: versionStates(lane) })
   await lane.scorer.start()

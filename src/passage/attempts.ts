@@ -153,7 +153,7 @@ class Passage implements Underway, Watched {
   #start(version: Version, done: Done): Cancel {
     const { intent } = this.#errand
     const limits = { timeouts: intent.model.timeouts, deadlineAt: intent.deadlineAt }
-    return startAttempt(version, this.#errand, limits, { lane: this.#lane, isShadow: false }, done)
+    return startAttempt(version, this.#errand, { lane: this.#lane, limits, isShadow: false }, done)
   }
 
   #finished(current: Current, result: AttemptResult): void {

@@ -66,7 +66,7 @@ class Copy {
     }
     const startedAt = lane.clock.now()
     const limits = { timeouts: timeoutsOf(plan.settings, errand.intent.model.timeouts), deadlineAt: Infinity }
-    startAttempt(plan.version, errand, limits, { lane, isShadow: true }, (result) =>
+    startAttempt(plan.version, errand, { lane, limits, isShadow: true }, (result) =>
       this.#answered(result, startedAt),
     )
   }

@@ -24,28 +24,17 @@ export interface Errand {
 
 export interface Conduct {
   readonly lane: Lane
+  readonly limits: AttemptLimits
   readonly isShadow: boolean
 }
 
 /** Starts one try at one version, wherever it runs. Shadows use it too, with limits of their own. */
-export function startAttempt(
-  version: Version,
-  errand: Errand,
-  limits: AttemptLimits,
-  how: Conduct,
-  done: Done,
-): Cancel {
-  if (version.kind === 'local') return startLocal(version, errand, limits, how.lane, done)
-  return startRemote(version, errand, limits, how, done)
+export function startAttempt(version: Version, errand: Errand, how: Conduct, done: Done): Cancel {
+  if (version.kind === 'local') return startLocal(version, errand, how, done)
+  return startRemote(version, errand, how, done)
 }
 
-function startLocal(
-  version: LocalVersion,
-  errand: Errand,
-  limits: AttemptLimits,
-  lane: Lane,
-  done: Done,
-): Cancel {
+function startLocal(version: LocalVersion, errand: Errand, { lane, limits }: Conduct, done: Done): Cancel {
   const { operation, jsonLength } = errand.intent
   assert(operation !== 'call', 'a raw model has no local versions')
   if (operation === 'ready') return answerReadiness(version, lane, done)
@@ -68,13 +57,8 @@ function answerReadiness(version: LocalVersion, lane: Lane, done: Done): Cancel 
   return () => clearImmediate(turn)
 }
 
-function startRemote(
-  version: RemoteVersion,
-  errand: Errand,
-  limits: AttemptLimits,
-  { lane, isShadow }: Conduct,
-  done: Done,
-): Cancel {
+function startRemote(version: RemoteVersion, errand: Errand, how: Conduct, done: Done): Cancel {
+  const { lane, limits, isShadow } = how
   const { head, body, intent, protocol, id } = errand
   const deadlineLeftMs = Number.isFinite(limits.deadlineAt) ? limits.deadlineAt - lane.clock.now() : null
   const headers = outboundHeaders(head, {

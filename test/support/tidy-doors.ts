@@ -49,11 +49,6 @@ export const DOORS: readonly Door[] = [
     folders: ['control/config/'],
     why: 'the configuration is read in one place',
   },
-  {
-    package: 'lru-cache',
-    folders: ['kernel/'],
-    why: 'a cache is part of the alphabet: bounded, and counted',
-  },
   { package: 'xxhash-wasm', folders: ['kernel/'], why: 'one hash decides assignment: kernel/hash64.ts' },
   {
     package: 'msgpackr',

@@ -73,7 +73,7 @@ export class AdminServer {
     return { port: address.port }
   }
 
-  /** Takes no new connections; ends idle ones at once and busy ones after `closeMs`. */
+  /** Takes no new connections; ends those between two requests at once and all others after `closeMs`. */
   async close(): Promise<void> {
     if (!this.#server.listening) return
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))

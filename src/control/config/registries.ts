@@ -1,6 +1,5 @@
 /** Names the configuration takes from the lists of dialects and runtimes, so that a new one needs no line here. */
 import { PROTOCOLS } from '../../protocols/index.ts'
-import type { Protocol } from '../../protocols/protocol.ts'
 import { RUNTIMES } from '../../workers/runtimes/index.ts'
 
 /** Dialects of the grammar that this version does not speak; not-yet.ts refuses them. */
@@ -10,6 +9,6 @@ export const SPOKEN: readonly string[] = PROTOCOLS.map(({ name }) => name)
 export const PROTOCOL_NAMES = [...new Set([...SPOKEN, ...COMING])] as [string, ...string[]]
 export const RUNTIME_NAMES = RUNTIMES.map(({ name }) => name) as [string, ...string[]]
 
-export function protocolOf(name: string): Protocol | undefined {
+export function protocolOf(name: string): (typeof PROTOCOLS)[number] | undefined {
   return PROTOCOLS.find((protocol) => protocol.name === name)
 }
