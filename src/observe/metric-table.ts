@@ -19,10 +19,10 @@ import {
   CONSEQUENCE_CLASSES,
   FAULT_CODES,
   type LaneCount,
-  REASONS,
   SHADOW_FATES,
   STATUS_CLASSES,
 } from './slab-layout.ts'
+import { reasonNames } from './vitals-slab.ts'
 
 /** Label of requests whose model is not configured, and of those that no version answered. */
 export const UNKNOWN_MODEL = '(unknown)'
@@ -235,7 +235,7 @@ function* requests(reading: Reading): Iterable<Sample<number>> {
     { row: layout.rowWithoutVersion(-1), model: UNKNOWN_MODEL, ...UNANSWERED },
   ]
   for (const { row, model, version, reasons } of rows) {
-    for (const [reasonNumber, reason] of REASONS.entries()) {
+    for (const [reasonNumber, reason] of reasonNames(snapshot).entries()) {
       for (const [classNumber, statusClass] of STATUS_CLASSES.entries()) {
         const value = reading.sum(layout.requestAt(row, reasonNumber, classNumber))
         if (value === 0 && !reasons.has(reason)) continue

@@ -83,6 +83,7 @@ function fits(slab: SharedArrayBuffer, layout: SlabLayout): boolean {
     words.length === layout.length &&
     words[layout.laneAt('format')] === SLAB_FORMAT &&
     words[layout.laneAt('versions')] === layout.shape.versions &&
-    words[layout.laneAt('models')] === layout.shape.models
+    words[layout.laneAt('models')] === layout.shape.models &&
+    words[layout.laneAt('reasons')] === layout.shape.reasons
   )
 }

@@ -7,7 +7,8 @@ import type { BreakerChange } from './announcements.ts'
 import type { Hdr } from './hdr.ts'
 import type { Reading } from './reading.ts'
 import { nameOfSeries, type SeriesName } from './series.ts'
-import { BREAKER_STATES, REASONS, STATUS_CLASSES } from './slab-layout.ts'
+import { BREAKER_STATES, STATUS_CLASSES } from './slab-layout.ts'
+import { reasonNames } from './vitals-slab.ts'
 
 export interface DurationStats extends SeriesName {
   readonly count: number
@@ -158,7 +159,7 @@ export function modelTraffic(reading: Reading): readonly ModelTraffic[] {
 
 function rowSum(reading: Reading, row: number): number {
   let total = 0
-  for (const reason of REASONS.keys()) {
+  for (const reason of reasonNames(reading.snapshot).keys()) {
     for (const statusClass of STATUS_CLASSES.keys()) {
       total += reading.sum(reading.layout.requestAt(row, reason, statusClass))
     }

@@ -4,7 +4,7 @@
  *
  *     head          HEAD words, the names of LANE_COUNTS
  *     requests      (versions, then one row for each model without a version, then one for no model)
- *                   × REASONS × STATUS_CLASSES
+ *                   × (reasons of the snapshot + 1 for none) × STATUS_CLASSES
  *     faults        (models + 1 for no model) × FAULT_CODES
  *     attempts      versions × ROLES × ATTEMPT_VERDICTS
  *     shadows       versions × SHADOW_FATES
@@ -20,17 +20,8 @@
 import type { ShadowOutcome } from '../domain/exchange.ts'
 import { type ConsequenceClass, FAULTS, type FaultCode } from '../domain/fault.ts'
 import { ROLES } from '../domain/outcome.ts'
-import type { BreakerName, Reason, ShadowFate } from '../domain/plan.ts'
+import type { BreakerName, ShadowFate } from '../domain/plan.ts'
 
-export const REASONS: readonly (Reason | '')[] = [
-  'rule',
-  'pin',
-  'experiment',
-  'canary',
-  'primary',
-  'fallback',
-  '',
-]
 export const STATUS_CLASSES = ['2xx', '3xx', '4xx', '5xx'] as const
 export const FAULT_CODES = Object.keys(FAULTS) as readonly FaultCode[]
 /** `refused`: the breaker did not let the attempt begin. */
@@ -72,6 +63,7 @@ export const LANE_COUNTS = [
   'format',
   'versions',
   'models',
+  'reasons',
   'connectionsOpen',
   'connectionsAccepted',
   'connectionsRefused',
@@ -88,6 +80,8 @@ const HEAD = 16
 export interface SlabShape {
   readonly versions: number
   readonly models: number
+  /** Why a version can have been chosen; requests that none answered have a row beside them. */
+  readonly reasons: number
 }
 
 export class SlabLayout {
@@ -104,10 +98,10 @@ export class SlabLayout {
   readonly length: number
 
   constructor(shape: SlabShape) {
-    const { versions, models } = shape
+    const { versions, models, reasons } = shape
     this.shape = shape
     this.#requests = HEAD
-    this.#faults = this.#requests + (versions + models + 1) * REASONS.length * STATUS_CLASSES.length
+    this.#faults = this.#requests + (versions + models + 1) * (reasons + 1) * STATUS_CLASSES.length
     this.#attempts = this.#faults + (models + 1) * FAULT_CODES.length
     this.#shadows = this.#attempts + versions * ROLES.length * ATTEMPT_VERDICTS.length
     this.#agreements = this.#shadows + versions * SHADOW_FATES.length
@@ -127,8 +121,9 @@ export class SlabLayout {
     return LANE_COUNTS.indexOf(count)
   }
 
+  /** `reason`: its place in `snapshot.reasons`; one beyond the last for none. */
   requestAt(row: number, reason: number, statusClass: number): number {
-    return this.#requests + (row * REASONS.length + reason) * STATUS_CLASSES.length + statusClass
+    return this.#requests + (row * (this.shape.reasons + 1) + reason) * STATUS_CLASSES.length + statusClass
   }
 
   /** `modelIndex` -1: no known model. */

@@ -19,7 +19,6 @@ import {
   type ConsequenceAction,
   FAULT_CODES,
   type Fate,
-  REASONS,
   SHADOW_FATES,
   SLAB_FORMAT,
   SlabLayout,
@@ -29,6 +28,7 @@ export class VitalsSlab {
   readonly buffer: SharedArrayBuffer
   readonly layout: SlabLayout
   readonly #words: Float64Array
+  readonly #reasons: ReadonlyMap<Reason, number>
   readonly #loads: number
   readonly #lane: Readonly<Record<'open' | 'accepted' | 'refused' | 'in' | 'out' | 'asked' | 'lost', number>>
 
@@ -40,6 +40,8 @@ export class VitalsSlab {
     this.#words[layout.laneAt('format')] = SLAB_FORMAT
     this.#words[layout.laneAt('versions')] = layout.shape.versions
     this.#words[layout.laneAt('models')] = layout.shape.models
+    this.#words[layout.laneAt('reasons')] = layout.shape.reasons
+    this.#reasons = numbered(reasonNames(snapshot))
     this.#loads = layout.loadAt(0, 'running')
     this.#lane = {
       open: layout.laneAt('connectionsOpen'),
@@ -52,10 +54,10 @@ export class VitalsSlab {
     }
   }
 
-  /** `row`: a version's index, or `layout.rowWithoutVersion`. */
-  request(row: number, reason: Reason | '', status: number): void {
+  /** `row`: a version's index, or `layout.rowWithoutVersion`. `reason` empty: none. */
+  request(row: number, reason: Reason, status: number): void {
     const statusClass = Math.min(Math.max(Math.floor(status / 100) - 2, 0), 3)
-    this.#increment(this.layout.requestAt(row, numberOf(REASON_NUMBERS, reason), statusClass))
+    this.#increment(this.layout.requestAt(row, numberOf(this.#reasons, reason), statusClass))
   }
 
   /** `modelIndex` -1: no known model. */
@@ -139,11 +141,15 @@ export class VitalsSlab {
   }
 }
 
-export function layoutOf(snapshot: Snapshot): SlabLayout {
-  return new SlabLayout({ versions: snapshot.versions.length, models: snapshot.models.size })
+export function layoutOf({ versions, models, reasons }: Snapshot): SlabLayout {
+  return new SlabLayout({ versions: versions.length, models: models.size, reasons: reasons.length })
 }
 
-const REASON_NUMBERS = numbered(REASONS)
+/** In the order of their numbers; the last is the absence of one. */
+export function reasonNames({ reasons }: Snapshot): readonly string[] {
+  return [...reasons, '']
+}
+
 const FAULT_NUMBERS = numbered(FAULT_CODES)
 const ROLE_NUMBERS = numbered(ROLES)
 const VERDICT_NUMBERS = numbered(ATTEMPT_VERDICTS)

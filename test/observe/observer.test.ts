@@ -1,0 +1,243 @@
+/**
+ * Counting finished requests and reading the counts back: what the pages say equals what was observed,
+ * over lanes, and whatever callers send the number of series stays what the configuration made it.
+ */
+import fc from 'fast-check'
+import t from 'tap'
+import type { ShadowOutcome } from '../../src/domain/exchange.ts'
+import { fault } from '../../src/domain/fault.ts'
+import { makeHead } from '../support/make-model.ts'
+import { makeAttempt, makeExchange, makeLanes, scrape } from './make-lanes.ts'
+
+t.test('counts on the page equal what was observed, added up over lanes', async (t) => {
+  const { observatory, lanes, snapshot } = makeLanes(2)
+  const [one, two] = lanes as [(typeof lanes)[0], (typeof lanes)[0]]
+  one.observer.exchange(makeExchange(snapshot))
+  two.observer.exchange(makeExchange(snapshot))
+  two.observer.exchange(
+    makeExchange(snapshot, {
+      attempts: [
+        makeAttempt('v2', { role: 'canary', code: 'first-byte-timeout' }),
+        makeAttempt('v1', { role: 'fallback', startedAt: 1010, phases: { totalMs: 4 } }),
+      ],
+      reason: 'fallback',
+      degraded: 'version:v1',
+      fault: fault('first-byte-timeout', 'x'),
+      endedAt: 1016,
+    }),
+  )
+  one.observer.exchange(
+    makeExchange(snapshot, {
+      attempts: [makeAttempt('v1', { code: 'breaker-open', endpoint: '', phases: { totalMs: 0 } })],
+      served: '',
+      reason: '',
+      status: 503,
+      fault: fault('breaker-open', 'x'),
+      answer: null,
+    }),
+  )
+  one.observer.exchange(
+    makeExchange(snapshot, {
+      intent: null,
+      attempts: [],
+      served: '',
+      reason: '',
+      status: 404,
+      fault: fault('unknown-model', 'x'),
+      answer: null,
+    }),
+  )
+  const { values } = await scrape(observatory)
+  const get = (name: string) => values.get(name)
+  t.equal(get('modelgate_requests_total{model="fraud",version="v1",reason="primary",class="2xx"}'), 2)
+  t.equal(get('modelgate_requests_total{model="fraud",version="v1",reason="fallback",class="2xx"}'), 1)
+  t.equal(get('modelgate_requests_total{model="fraud",version="(none)",reason="none",class="5xx"}'), 1)
+  t.equal(get('modelgate_requests_total{model="(unknown)",version="(none)",reason="none",class="4xx"}'), 1)
+  t.equal(
+    get('modelgate_requests_total{model="price",version="(none)",reason="none",class="5xx"}'),
+    0,
+    'zero from the start',
+  )
+  t.equal(get('modelgate_faults_total{model="fraud",code="first-byte-timeout"}'), 1)
+  t.equal(get('modelgate_faults_total{model="(unknown)",code="unknown-model"}'), 1)
+  t.equal(get('modelgate_attempts_total{model="fraud",version="v1",role="primary",verdict="success"}'), 2)
+  t.equal(get('modelgate_attempts_total{model="fraud",version="v1",role="primary",verdict="refused"}'), 1)
+  t.equal(get('modelgate_attempts_total{model="fraud",version="v2",role="canary",verdict="failure"}'), 1)
+  t.equal(get('modelgate_consequences_total{model="fraud",class="timeout",action="version"}'), 1)
+  t.equal(get('modelgate_consequences_total{model="fraud",class="breaker_open",action="fail"}'), 1)
+  t.equal(get('modelgate_request_body_bytes_total'), 25)
+  t.equal(get('modelgate_answer_body_bytes_total'), 21)
+  t.equal(get('modelgate_request_duration_seconds_count{model="fraud"}'), 4)
+  t.equal(get('modelgate_request_duration_seconds_count{model="(unknown)"}'), 1)
+  t.equal(get('modelgate_attempt_duration_seconds_count{model="fraud",version="v1",role="primary"}'), 2)
+  t.equal(
+    get('modelgate_overhead_duration_seconds_bucket{le="0.0025",model="fraud",version="v1",role="primary"}'),
+    2,
+  )
+  t.equal(
+    get('modelgate_overhead_duration_seconds_bucket{le="0.001",model="fraud",version="v1",role="primary"}'),
+    0,
+  )
+  const total = [...values]
+    .filter(([name]) => name.startsWith('modelgate_requests_total{'))
+    .reduce((sum, [, value]) => sum + value, 0)
+  t.equal(total, 5, 'every request is in exactly one series')
+  const traffic = observatory.traffic()[0]!
+  t.same(
+    [traffic.model, traffic.requests, [...traffic.served]],
+    [
+      'fraud',
+      4,
+      [
+        ['v1', 3],
+        ['v2', 0],
+      ],
+    ],
+  )
+})
+
+t.test('overhead is the time in which no attempt was under way, for the version that answered', async (t) => {
+  const { observatory, lanes, snapshot } = makeLanes(1)
+  const attempts = [
+    makeAttempt('v2', { role: 'canary', startedAt: 1001, phases: { totalMs: 10 }, code: 'endpoint-error' }),
+    makeAttempt('v1', { role: 'fallback', startedAt: 1005, phases: { totalMs: 10 } }),
+    makeAttempt('v1', { role: 'fallback', startedAt: 1017, phases: { totalMs: 2 } }),
+  ]
+  lanes[0]!.observer.exchange(makeExchange(snapshot, { attempts, startedAt: 1000, endedAt: 1020 }))
+  const overhead = observatory.stats().filter(({ phase }) => phase === 'overhead')
+  t.equal(overhead.length, 1)
+  t.match(overhead[0], { version: 'v1', role: 'fallback', count: 1 })
+  t.ok(Math.abs(overhead[0]!.max_ms - 4) < 0.01, '20 ms less [1001, 1015] and [1017, 1019]')
+})
+
+t.test('phases that were not reached, reused connections and refusals leave no durations', async (t) => {
+  const { observatory, lanes, snapshot } = makeLanes(1)
+  const reused = { ...makeAttempt('v1', { phases: { connectMs: 0 } }) }
+  const attempts = [
+    { ...reused, result: { ...reused.result, reused: true } },
+    makeAttempt('v2', { code: 'connect-timeout', phases: { firstByteMs: -1, connectMs: -1 } }),
+    makeAttempt('v2', { role: 'fallback', code: 'breaker-open', endpoint: '' }),
+  ]
+  lanes[0]!.observer.exchange(makeExchange(snapshot, { attempts, endedAt: 1020 }))
+  t.same(
+    observatory.stats().map(({ version, role, phase, count }) => [version, role, phase, count]),
+    [
+      ['v1', 'primary', 'first_byte', 1],
+      ['v1', 'primary', 'total', 1],
+      ['v1', 'primary', 'overhead', 1],
+      ['v2', 'primary', 'total', 1],
+      ['', '', 'request', 1],
+    ],
+  )
+})
+
+t.test('each shadow copy is counted once, sent or not, with how its answer compared', async (t) => {
+  const { observatory, lanes, snapshot } = makeLanes(1)
+  const { observer } = lanes[0]!
+  const version = snapshot.versions[1]!
+  const outcome: ShadowOutcome = {
+    id: 'x',
+    model: 'fraud',
+    version: 'v2',
+    fate: 'answered',
+    attempt: makeAttempt('v2', { role: 'shadow' }),
+    agreement: 'differ',
+    differences: [0.2],
+    endedAt: 1,
+    receivedAt: 1,
+  }
+  observer.shadowEnded(outcome, version)
+  observer.shadowEnded(
+    { ...outcome, fate: 'cap', attempt: null, agreement: 'not-compared', differences: [] },
+    version,
+  )
+  observer.shadowSkipped(version, 'sampled_out')
+  observer.serverQuestion()
+  const { values } = await scrape(observatory)
+  const fates = [...values].filter(([name, value]) => name.startsWith('modelgate_shadows_total') && value > 0)
+  t.same(
+    fates.map(([name, value]) => [/fate="(\w+)"/.exec(name)?.[1], value]),
+    [
+      ['answered', 1],
+      ['cap', 1],
+      ['sampled_out', 1],
+    ],
+  )
+  t.equal(values.get('modelgate_shadow_agreements_total{model="fraud",version="v2",agreement="differ"}'), 1)
+  t.equal(values.get('modelgate_attempt_duration_seconds_count{model="fraud",version="v2",role="shadow"}'), 1)
+  t.equal(
+    values.get('modelgate_requests_total{model="fraud",version="v2",reason="canary",class="2xx"}'),
+    0,
+    'a shadow is no request',
+  )
+  t.equal(values.get('modelgate_server_questions_total'), 1)
+})
+
+t.test('load, breaker states, openings and refusals are on the page', async (t) => {
+  const { clock, observatory, lanes, snapshot } = makeLanes(2)
+  const model = snapshot.models.get('fraud')!
+  const version = snapshot.versions[0]!
+  const { vitals, limiter } = lanes[1]!
+  limiter.enter(model, { proceed() {} })
+  limiter.enter(model, { proceed() {} })
+  for (let time = 0; time < 6; time += 1) {
+    const ticket = vitals.admit(version, clock.now())
+    if (ticket !== null) vitals.settle(ticket, 'failure', 5, clock.now())
+  }
+  const { values } = await scrape(observatory)
+  const get = (name: string) => values.get(`modelgate_${name}`)
+  t.same([get('requests_running{model="fraud"}'), get('requests_queued{model="fraud"}')], [1, 1])
+  const state = (name: string) => get(`breaker_state{model="fraud",version="v1",state="${name}"}`)
+  t.same([state('closed'), state('half-open'), state('open')], [1, 0, 1], 'one lane of two has opened')
+  t.equal(get('breaker_opens_total{model="fraud",version="v1"}'), 1)
+  t.equal(get('breaker_refusals_total{model="fraud",version="v1"}'), 1)
+  const report = observatory.breakers()[0]!
+  t.match(report, { model: 'fraud', version: 'v1', state: 'open', enforced: true, opens: 1, refusals: 1 })
+  t.match(report.why, /^5 requests failed in a row/)
+  t.same(
+    report.lanes.map((lane) => lane.state),
+    ['closed', 'open'],
+  )
+  t.equal(report.since, new Date(clock.wall()).toISOString())
+  t.match(report.changes, [{ lane: 1, from: 'closed', to: 'open' }])
+})
+
+t.test('hostile names make no series and no error: the page has the size it had', async (t) => {
+  const { observatory, lanes, snapshot } = makeLanes(1)
+  const { observer } = lanes[0]!
+  observer.exchange(makeExchange(snapshot))
+  observer.exchange(
+    makeExchange(snapshot, {
+      intent: null,
+      attempts: [],
+      served: '',
+      reason: '',
+      status: 404,
+      fault: fault('unknown-model', 'x'),
+    }),
+  )
+  const before = await scrape(observatory)
+  const hostile = fc.oneof(
+    fc.string(),
+    fc.constantFrom('__proto__', 'constructor', 'a"} 1\nevil 1', '\n', '\\'),
+  )
+  fc.assert(
+    fc.property(hostile, hostile, (name, version) => {
+      observer.exchange(
+        makeExchange(snapshot, {
+          intent: null,
+          head: makeHead({ target: `/v2/models/${name}/infer`, path: `/v2/models/${name}/infer` }),
+          served: version,
+          reason: '',
+          status: 404,
+          fault: fault('unknown-model', `no model '${name}'`, version),
+          attempts: [],
+        }),
+      )
+      observer.exchange(makeExchange(snapshot, { attempts: [makeAttempt(version)], served: 'v1' }))
+    }),
+  )
+  const after = await scrape(observatory)
+  t.same([...after.values.keys()], [...before.values.keys()])
+  t.equal(after.values.get('modelgate_faults_total{model="(unknown)",code="unknown-model"}'), 101)
+})
