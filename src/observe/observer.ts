@@ -1,7 +1,7 @@
 /**
  * Counts what happened: one synchronous call for each finished request and each finished shadow, in
- * memory only, never failing. The call costs 0.2–0.4 µs (measured over a loop, Node 20); everything that
- * is made of the counts is made when somebody reads them.
+ * memory only, never failing. With one attempt it is 7 counts and 4 durations: 0.65 µs in a loop on a
+ * busy two-core machine (Node 20). Everything that is made of the counts is made when somebody reads them.
  */
 import type { Exchange, ShadowOutcome } from '../domain/exchange.ts'
 import { traitsOf } from '../domain/fault.ts'
@@ -47,6 +47,13 @@ export class Observer {
   /** A shadow copy that the plan did not send. */
   shadowSkipped(version: Version, fate: Exclude<ShadowFate, 'planned'>): void {
     this.#slab.shadow(version.index, fate)
+  }
+
+  /** A client's connection. */
+  connection(what: 'opened' | 'closed' | 'refused'): void {
+    if (what === 'opened') this.#slab.connectionOpened()
+    else if (what === 'closed') this.#slab.connectionClosed()
+    else this.#slab.connectionRefused()
   }
 
   /** Somebody asked about the gateway itself: live, ready, metadata. */

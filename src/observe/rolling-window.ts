@@ -2,7 +2,7 @@
  * Requests, failures and slow answers of the last `windowMs`, in ten buckets that move with time. The
  * oldest bucket leaves as a whole, so what is counted reaches back between nine and ten tenths of it.
  *
- * Counting allocates nothing (measured 10 ns). Time is an argument and must not go back.
+ * Counting allocates nothing. Time is an argument and must not go back.
  */
 export const WINDOW_BUCKETS = 10
 

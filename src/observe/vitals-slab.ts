@@ -1,6 +1,6 @@
 /**
  * A lane's counts, written by the lane, read by the control thread without asking. Every write is a few
- * additions and one store (2–20 ns); nothing is allocated and no name becomes a key: names that are not
+ * additions and one store; nothing is allocated and no name becomes a key: names that are not
  * of the closed lists in slab-layout.ts cannot be counted at all.
  */
 import type { ShadowOutcome } from '../domain/exchange.ts'
