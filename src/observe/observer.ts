@@ -56,6 +56,12 @@ export class Observer {
     else this.#slab.connectionRefused()
   }
 
+  /** A client connection came, was turned away, or ended; one that was turned away ends, too. */
+  connection(what: 'opened' | 'refused' | 'closed'): void {
+    if (what === 'closed') this.#slab.connectionClosed()
+    else this.#slab.connectionCame(what === 'opened')
+  }
+
   /** Somebody asked about the gateway itself: live, ready, metadata. */
   serverQuestion(): void {
     this.#slab.serverQuestion()

@@ -114,18 +114,14 @@ export class VitalsSlab {
     this.#words[this.#lane.out]! += sent
   }
 
-  connectionOpened(): void {
-    this.#increment(this.#lane.accepted)
+  /** Not accepted: turned away before a request was read, because of `server.limits.connections`. */
+  connectionCame(accepted: boolean): void {
+    this.#increment(accepted ? this.#lane.accepted : this.#lane.refused)
     this.#increment(this.#lane.open)
   }
 
   connectionClosed(): void {
     this.#words[this.#lane.open]! -= 1
-  }
-
-  /** Turned away before a request was read, because of `server.limits.connections`. */
-  connectionRefused(): void {
-    this.#increment(this.#lane.refused)
   }
 
   serverQuestion(): void {

@@ -202,6 +202,17 @@ t.test('load, breaker states, openings and refusals are on the page', async (t) 
   t.match(report.changes, [{ lane: 1, from: 'closed', to: 'open' }])
 })
 
+t.test('connections are counted as they come, are turned away and end', async (t) => {
+  const { observatory, lanes } = makeLanes(2)
+  for (const what of ['opened', 'opened', 'refused', 'closed', 'closed'] as const)
+    lanes[0]!.observer.connection(what)
+  lanes[1]!.observer.connection('opened')
+  const { values } = await scrape(observatory)
+  t.equal(values.get('modelgate_open_connections'), 2)
+  t.equal(values.get('modelgate_connections_total'), 3)
+  t.equal(values.get('modelgate_connections_refused_total'), 1)
+})
+
 t.test('hostile names make no series and no error: the page has the size it had', async (t) => {
   const { observatory, lanes, snapshot } = makeLanes(1)
   const { observer } = lanes[0]!
