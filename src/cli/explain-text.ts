@@ -169,7 +169,7 @@ function answeredLines({ status, served, reason, degraded, fault, answer }: Deci
   ]
   if (degraded !== '')
     lines.push(`the declared consequence ${degraded} answered in place of the chosen version`)
-  if (fault !== null) lines.push(faultLine(fault.code, fault.detail || fault.message))
+  if (fault !== null) lines.push(`because of ${faultLine(fault.code, fault.detail || fault.message)}`)
   return lines
 }
 

@@ -115,7 +115,7 @@ export function encodeDecision(record: DecisionRecord): unknown[] {
     record.receivedAt,
     toMicros(record.durationMs),
     record.generation,
-    hexBytes(record.configHash),
+    configBytes(record.configHash),
     hexBytes(record.traceId),
     clip(client.address, TEXT_LENGTH_MAX),
     clip(client.userAgent, TEXT_LENGTH_MAX),
@@ -140,6 +140,18 @@ export function encodeDecision(record: DecisionRecord): unknown[] {
       : [fault.code, clip(fault.message, DETAIL_LENGTH_MAX), clip(fault.detail, DETAIL_LENGTH_MAX)],
     answer === null ? null : [answer.bodyBytes, clip(answer.contentType, TEXT_LENGTH_MAX)],
   ]
+}
+
+/** One configuration serves millions of requests; its hash is turned into bytes once. */
+let lastHash = ''
+let lastHashBytes = hexBytes('')
+
+function configBytes(hash: string): Buffer {
+  if (hash !== lastHash) {
+    lastHash = hash
+    lastHashBytes = hexBytes(hash)
+  }
+  return lastHashBytes
 }
 
 export function decodeDecision(row: readonly unknown[]): DecisionRecord {

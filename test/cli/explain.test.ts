@@ -1,0 +1,198 @@
+/** `modelgate explain`: what it says, as words and as data, and its exit codes. */
+import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import type { DecisionRecord } from '../../src/audit/records/decision-record.ts'
+import { explain } from '../../src/cli/explain.ts'
+import { type BenchLog, openBenchLog } from '../audit/bench-log.ts'
+import { sampleDecision, sampleInputs } from '../audit/samples.ts'
+
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  let out = ''
+  let err = ''
+  const io = {
+    stdout: (text: string) => {
+      out += text
+    },
+    stderr: (text: string) => {
+      err += text
+    },
+    color: false,
+  }
+  return { code: await explain(args, io), out, err }
+}
+
+function logWith(record: DecisionRecord): BenchLog {
+  const log = openBenchLog()
+  const lane = log.lanes[0]!
+  for (let index = 0; index < 20; index += 1) lane.decision(sampleDecision(), sampleInputs, () => {})
+  lane.decision(record, sampleInputs, () => {})
+  return log
+}
+
+function closed(log: BenchLog): string {
+  log.lanes[0]!.close()
+  log.writer.finish()
+  return log.dataDir
+}
+
+const EXPECTED = `Request ID
+
+When
+  2026-11-02 12:00:00.000 UTC, and it took 3.46 ms
+
+Asked
+  10.0.0.5 (curl/8.5.0) sent POST /v2/models/fraud/infer with 512 B of application/json
+  that is: infer to model fraud, spoken in open-inference
+  trace 4bf92f3577b34da6a3ce929d0e0e4736
+
+Chosen
+  version v2, because the key fell inside the canary’s share
+  sticky key from header:x-user-id; its point in [0, 1) is 0.034212
+  its breaker was half-open (letting probes through)
+
+Not chosen
+  v1: something of higher precedence decided first; breaker closed
+  v3: it gets copies only; breaker open
+
+Tried
+  1. after 120 µs: v2 as canary at http://10.0.0.11:8000, kept-alive connection → first-byte-timeout: no first byte within timeouts.first_byte: after 800 ms (queue 0 µs, first byte 2.30 ms, total 2.40 ms); counted as failure
+  2. after 900 ms: v1 as fallback at the local scoring pool → 200, 128 B (queue 0 µs, first byte 2.30 ms, total 2.40 ms); counted as success
+
+Answered
+  200 by version v1 (fallback), 128 B of application/json
+  the declared consequence version:v1 answered in place of the chosen version
+  because of first-byte-timeout: no first byte within timeouts.first_byte: after 800 ms
+
+Shadows planned
+  v3: a copy was sent
+
+Configuration
+  generation 3, hash ${'5f'.repeat(32)}
+
+Digests
+  sticky key: HMAC-SHA-256 KEY
+  request body: HMAC-SHA-256 REQUEST
+  answer body: HMAC-SHA-256 ANSWER
+
+Shadows
+  v3 answered; it differed from the answer that was served (differences: 0.25, none)
+
+In the log
+  decision: record 21 in segments/000000000001.seg, byte AT
+  shadow: record 22 in segments/000000000001.seg, byte AT
+`
+
+t.test('tells a decision as a person would, shadows and consequence and evidence included', async (t) => {
+  const [first] = sampleDecision().attempts
+  const record = sampleDecision({
+    receivedAt: Date.UTC(2026, 10, 2, 12),
+    served: 'v1',
+    reason: 'fallback',
+    degraded: 'version:v1',
+    fault: { code: 'first-byte-timeout', message: 'no answer in time', detail: 'after 800 ms' },
+    attempts: [
+      {
+        ...first!,
+        status: 0,
+        faultCode: 'first-byte-timeout',
+        faultDetail: 'after 800 ms',
+        verdict: 'failure',
+      },
+      { ...first!, version: 'v1', role: 'fallback', afterMs: 900, endpoint: 'pool' },
+    ],
+  })
+  const log = logWith(record)
+  log.lanes[0]!.shadow({
+    id: record.id,
+    receivedAt: record.receivedAt,
+    model: 'fraud',
+    version: 'v3',
+    fate: 'answered',
+    agreement: 'differ',
+    differences: [0.25, null],
+    attempt: null,
+  })
+  const dataDir = closed(log)
+  const { code, out, err } = await run(record.id, '--data', dataDir)
+  t.equal(code, 0)
+  t.equal(err, '')
+  const expected = EXPECTED.replace('ID', record.id)
+    .replace('KEY', log.digester.hexOf(Buffer.from(sampleInputs.key)))
+    .replace('REQUEST', log.digester.hexOf(sampleInputs.request))
+    .replace('ANSWER', log.digester.hexOf(sampleInputs.answer))
+  t.equal(out.replaceAll(/byte \d+$/gm, 'byte AT'), expected)
+})
+
+t.test('tells a refusal that came before anything was known', async (t) => {
+  const record = sampleDecision({
+    model: '',
+    protocol: '',
+    operation: '',
+    keySource: '',
+    plan: null,
+    attempts: [],
+    served: '',
+    reason: '',
+    status: 404,
+    fault: { code: 'unknown-path', message: 'no dialect answers at /nowhere', detail: '' },
+  })
+  const { code, out } = await run(record.id, '--data', closed(logWith(record)))
+  t.equal(code, 0)
+  t.match(out, /it was refused before it was clear which model was meant/)
+  t.match(out, /nothing: no version was asked/)
+  t.match(out, /404 by the gateway itself/)
+  t.match(out, /because of unknown-path: no dialect answers at this path: no dialect answers at \/nowhere/)
+})
+
+t.test('finds what no segment holds yet', async (t) => {
+  const record = sampleDecision()
+  const log = logWith(record)
+  log.lanes[0]!.flush()
+  const { code, out } = await run(record.id, '--data', log.dataDir)
+  t.equal(code, 0)
+  t.match(out, /decision: journal\/0-\d+-1\.jnl, byte \d+, not sequenced yet/)
+  t.match(out, /sticky key: not computed yet/)
+  log.lanes[0]!.close()
+})
+
+t.test('--json gives the records as data', async (t) => {
+  const record = sampleDecision()
+  const { code, out } = await run(record.id.toUpperCase(), '--json', '--data', closed(logWith(record)))
+  t.equal(code, 0)
+  t.match(JSON.parse(out), {
+    id: record.id,
+    decision: { type: 'decision', decision: record, place: { sequence: 21 } },
+    shadows: [],
+  })
+})
+
+t.test('finds the log by its configuration', async (t) => {
+  const record = sampleDecision()
+  const dataDir = closed(logWith(record))
+  const file = join(mkdtempSync(join(tmpdir(), 'modelgate-explain-')), 'gateway.toml')
+  const model = `[models.fraud]\nprotocol = "open-inference"\n[models.fraud.versions.v1]\nendpoints = ["http://127.0.0.1:1"]\n[models.fraud.route]\nprimary = "v1"\n`
+  writeFileSync(file, `[server]\ndata_dir = ${JSON.stringify(dataDir)}\n${model}`)
+  const { code, out, err } = await run(record.id, '--config', file)
+  t.equal(code, 0, err)
+  t.match(out, new RegExp(record.id))
+})
+
+t.test('1: the log does not know it; 2: wrong usage; 3: there is no log to ask', async (t) => {
+  const dataDir = closed(logWith(sampleDecision()))
+  const unknown = sampleDecision().id
+  t.match(await run(unknown, '--data', dataDir), { code: 1, out: '', err: /knows no request/ })
+  t.match(await run(unknown, '--json', '--data', dataDir), { code: 1, out: 'null\n' })
+  t.match(await run(), { code: 2, err: /exactly one request id/ })
+  t.match(await run('nonsense'), { code: 2, err: /'nonsense' is not a request id/ })
+  t.match(await run(unknown, '--nonsense'), { code: 2, err: /Usage/ })
+  t.match(await run('--help'), { code: 0, out: /Usage/ })
+  t.match(await run(unknown, '--data', join(dataDir, 'nowhere')), { code: 3, err: /there is no log/ })
+  t.match(await run(unknown, '--config', join(dataDir, 'nowhere.toml')), { code: 3, err: /--data DIR does/ })
+  if (process.getuid?.() !== 0) {
+    chmodSync(join(dataDir, 'segments'), 0)
+    t.match(await run(unknown, '--data', dataDir), { code: 3, err: /cannot be read/ })
+    chmodSync(join(dataDir, 'segments'), 0o700)
+  }
+})
