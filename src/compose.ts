@@ -5,7 +5,7 @@
  * `startGateway` resolves when callers can be served, or to a problem in words; it leaves nothing
  * running behind when it could not start. The order of stopping is in lifecycle.ts.
  */
-import { stateHeaderLimit } from './accept/load-uws.ts'
+import { HEADER_SLACK_BYTES, stateHeaderLimit } from './accept/load-uws.ts'
 import { type AuditWriter, openAudit } from './audit/open-audit.ts'
 import type { RecoveryReport } from './audit/records/notes.ts'
 import { AdminServer } from './control/admin/admin-server.ts'
@@ -80,7 +80,7 @@ function makeParts({ snapshot, version, log }: GatewayOptions, audit: AuditWrite
     version,
     more: logMetrics(() => audit.counts()),
   })
-  stateHeaderLimit(snapshot.server.headerBytesMax)
+  stateHeaderLimit(snapshot.server.headerBytesMax + HEADER_SLACK_BYTES)
   audit.onFatal((problem) => {
     running.isLogLost = true
     fail(new Error(problem))

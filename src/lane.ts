@@ -9,7 +9,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { Listener } from './accept/listener.ts'
-import { loadUws, type Uws } from './accept/load-uws.ts'
+import { HEADER_SLACK_BYTES, loadUws, type Uws } from './accept/load-uws.ts'
 import { LaneJournal } from './audit/lane-journal.ts'
 import type { LocalVersion } from './domain/routes.ts'
 import { Forwarder } from './forward/forwarder.ts'
@@ -41,12 +41,10 @@ const tell = (message: FromLane): void => port.postMessage(message)
 const { snapshot, lanes } = start
 
 // A bug must not take other callers' answers with it: it is reported and the lane goes on.
-process.on('uncaughtException', (error) => tell({ kind: 'bug', report: String(error.stack ?? error) }))
-process.on('unhandledRejection', (reason) => {
-  tell({ kind: 'bug', report: reason instanceof Error ? String(reason.stack) : String(reason) })
-})
+process.on('uncaughtException', tellBug)
+process.on('unhandledRejection', tellBug)
 
-const loaded = await loadUws(snapshot.server.headerBytesMax)
+const loaded = await loadUws(snapshot.server.headerBytesMax + HEADER_SLACK_BYTES)
 
 if (loaded.kind === 'problem') tell({ kind: 'cannot-start', problem: loaded.message })
 else await run(loaded.uws, loaded.build)
@@ -56,7 +54,13 @@ async function run(uws: Uws, build: string): Promise<void> {
   lane.scorer.onState = () => tell({ kind: 'versions', states: versionStates(lane) })
   await lane.scorer.start()
   tell({ kind: 'versions', states: versionStates(lane) })
-  const listener = new Listener(uws, (incoming) => handle(incoming, lane))
+  const listener = new Listener({
+    uws,
+    connectionsMax: share(snapshot.server.connectionsMax),
+    headerBytesMax: snapshot.server.headerBytesMax,
+    onRequest: (incoming) => handle(incoming, lane),
+    onConnection: (what) => lane.observer.connection(what),
+  })
   port.on('message', (message: ToLane) => {
     if (message.kind === 'listen') void listen(listener, message)
     else void drain(listener, lane, message.graceMs)
@@ -100,7 +104,12 @@ function makeLane(): Lane {
     recorder,
     shadowCaps: new ShadowCaps(lanes),
     work: { draining: false, refusing: false, count: 0 },
+    onBug: tellBug,
   }
+}
+
+function tellBug(error: unknown): void {
+  tell({ kind: 'bug', report: error instanceof Error ? String(error.stack) : String(error) })
 }
 
 /** This lane's part of a number that is for the whole process; at least one. */

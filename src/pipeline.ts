@@ -39,7 +39,12 @@ export function handle({ head, body, client, refusal }: Incoming, lane: Lane): v
     if ('fault' in recognized) return refuse(opening, { ...known, body: bytes }, recognized.fault)
     const { match } = recognized
     if (match.scope === 'server') return answerServer(match.ask, opening)
-    answerModel(opening, { ...known, body: bytes }, { ...recognized, match })
+    try {
+      answerModel(opening, { ...known, body: bytes }, { ...recognized, match })
+    } catch (bug) {
+      lane.onBug(bug)
+      refuse(opening, { ...known, body: bytes }, INTERNAL, { close: true })
+    }
   })
 }
 
@@ -80,4 +85,5 @@ function answerModel(
   shadows.send()
 }
 
+const INTERNAL = fault('internal', 'the gateway failed on this request; its operator has been told')
 const DRAINING = fault('draining', 'the gateway is shutting down; try another one', '', ['retry-after', '1'])

@@ -36,15 +36,20 @@ const AMBIGUOUS_PATH = /%2f|%5c|%00|\\|(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i
 const DIGITS = /^\d{1,15}$/
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 
+/** Colon, blank and CRLF of a header line. */
+const LINE_BYTES = 4
+
 export type HeadRead = { readonly head: Head; readonly refusal: Fault | null }
 
-export function readHead(request: HttpRequest, clientAddress: string): HeadRead {
+export function readHead(request: HttpRequest, clientAddress: string, headerBytesMax: number): HeadRead {
   const method = request.getCaseSensitiveMethod()
   const path = request.getUrl()
   const query = request.getQuery() ?? ''
   const headers: string[] = []
+  let headerBytes = path.length + query.length
   request.forEach((name, value) => {
     headers.push(name, value)
+    headerBytes += name.length + value.length + LINE_BYTES
   })
   const framing = readFraming(headers)
   const head: Head = {
@@ -56,7 +61,15 @@ export function readHead(request: HttpRequest, clientAddress: string): HeadRead 
     contentLength: framing.contentLength,
     clientAddress,
   }
-  return { head, refusal: framing.refusal ?? checkLine(head) }
+  const tooLarge = headerBytes > headerBytesMax ? fieldsTooLarge(headerBytes, headerBytesMax) : null
+  return { head, refusal: tooLarge ?? framing.refusal ?? checkLine(head) }
+}
+
+function fieldsTooLarge(bytes: number, bytesMax: number): Fault {
+  return fault(
+    'header-fields-too-large',
+    `the header block has ${bytes} bytes; this gateway takes at most ${bytesMax} (server.limits.headers)`,
+  )
 }
 
 function checkLine(head: Head): Fault | null {

@@ -11,6 +11,7 @@ import type { Head } from '../domain/head.ts'
 import { BodySource } from './body.ts'
 import { ClientResponse } from './client-response.ts'
 import { readHead } from './head.ts'
+import type { Uws } from './load-uws.ts'
 
 export interface Incoming {
   readonly head: Head
@@ -20,17 +21,28 @@ export interface Incoming {
   readonly refusal: Fault | null
 }
 
-type Uws = typeof import('uWebSockets.js')
+export interface ListenerParts {
+  readonly uws: Uws
+  /** Connections of this lane; more are closed before anything is read from them. */
+  readonly connectionsMax: number
+  /** Request line and header lines together; more is refused with 431. */
+  readonly headerBytesMax: number
+  onRequest(incoming: Incoming): void
+  /** A refused connection is opened and closed too. */
+  onConnection?(what: 'opened' | 'closed' | 'refused'): void
+}
 
 export class Listener {
-  readonly #uws: Uws
+  readonly #parts: ListenerParts
   readonly #app: TemplatedApp
   #socket: us_listen_socket | undefined
+  #open = 0
 
-  constructor(uws: Uws, onRequest: (incoming: Incoming) => void) {
-    this.#uws = uws
-    this.#app = uws.App()
-    this.#app.any('/*', (http, request) => onRequest(receive(http, request)))
+  constructor(parts: ListenerParts) {
+    this.#parts = parts
+    this.#app = parts.uws.App()
+    this.#app.filter((http, change) => this.#count(http, Number(change)))
+    this.#app.any('/*', (http, request) => parts.onRequest(receive(http, request, parts.headerBytesMax)))
   }
 
   /** Resolves to the port that was bound (of use when 0 was asked for). */
@@ -42,7 +54,7 @@ export class Listener {
           return
         }
         this.#socket = socket
-        resolve(this.#uws.us_socket_local_port(socket))
+        resolve(this.#parts.uws.us_socket_local_port(socket))
       })
     })
   }
@@ -50,7 +62,7 @@ export class Listener {
   /** No new connections; those that are open go on. */
   pause(): void {
     if (this.#socket === undefined) return
-    this.#uws.us_listen_socket_close(this.#socket)
+    this.#parts.uws.us_listen_socket_close(this.#socket)
     this.#socket = undefined
   }
 
@@ -59,12 +71,22 @@ export class Listener {
     this.pause()
     this.#app.close()
   }
+
+  /** `change`: 1 for a connection that opened, -1 for one that ended, whoever ended it. */
+  #count(http: HttpResponse, change: number): void {
+    this.#open += change
+    const { connectionsMax, onConnection } = this.#parts
+    onConnection?.(change < 0 ? 'closed' : 'opened')
+    if (change < 0 || this.#open <= connectionsMax) return
+    onConnection?.('refused')
+    http.close()
+  }
 }
 
-function receive(http: HttpResponse, request: HttpRequest): Incoming {
+function receive(http: HttpResponse, request: HttpRequest, headerBytesMax: number): Incoming {
   const client = new ClientResponse(http, request.getCaseSensitiveMethod() === 'HEAD')
   http.onAborted(() => client.leave())
-  const { head, refusal } = readHead(request, addressOf(http))
+  const { head, refusal } = readHead(request, addressOf(http), headerBytesMax)
   return { head, body: new BodySource(http, head.contentLength), client, refusal }
 }
 

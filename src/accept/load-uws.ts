@@ -68,6 +68,12 @@ export const UWS_BUILDS: readonly UwsBuild[] = [
 const HEADER_LIMIT = 'UWS_HTTP_MAX_HEADERS_SIZE'
 
 /**
+ * The server itself ends a connection whose header block is over its limit, without a trace we could
+ * record. Its limit is this much above ours, so that what is a little too large is refused by us.
+ */
+export const HEADER_SLACK_BYTES = 8192
+
+/**
  * Main thread only, before any thread loads the server: the largest header block in bytes that every
  * server of this process accepts. Later calls do not change servers that exist.
  */

@@ -59,11 +59,12 @@ function firstChoice(question: Question): { strategy: Strategy; choice: Choice }
   throw new Error('broken invariant: the primary strategy always chooses')
 }
 
+const ASSIGNING = STRATEGIES.filter(({ overrides }) => !overrides)
+
 /** What percentages alone would have served: a rule or pin overrides an assignment, it does not undo it. */
 function assignedOf(question: Question, choice: Choice): string {
   if (choice.point >= 0) return choice.version
-  const assigning = STRATEGIES.filter(({ overrides }) => !overrides)
-  for (const strategy of assigning) {
+  for (const strategy of ASSIGNING) {
     const assigned = strategy.choose(question)
     if (assigned !== null) return assigned.version
   }
@@ -87,7 +88,8 @@ function candidatesOf(
 }
 
 function passedOver(version: Version, question: Question): Passed {
-  for (const strategy of STRATEGIES) {
+  // A version can be named by several; where its keys fell says more than the rule that did not match.
+  for (const strategy of [...ASSIGNING, ...STRATEGIES]) {
     const passed = strategy.passedOver(version.name, question)
     if (passed !== null) return passed
   }

@@ -36,6 +36,8 @@ export interface Lane {
   readonly recorder: Recorder
   readonly shadowCaps: ShadowCaps
   readonly work: WorkInProgress
+  /** A bug was caught on a request's path; the operator must hear of it. */
+  onBug(error: unknown): void
 }
 
 /** What a drain waits for. Written by this folder, read by lane.ts. */

@@ -28,6 +28,8 @@ export interface Opening {
   /** Unix ms, and monotonic ms. */
   readonly receivedAt: number
   readonly startedAt: number
+  /** Set when the story's end is told; it is told once. */
+  settled: boolean
 }
 
 /** What became known on the way; what a refusal came too early for is null. */
@@ -51,6 +53,7 @@ export function openStory(head: Head, client: ClientResponse, lane: Lane): Openi
     client,
     receivedAt,
     startedAt: lane.clock.now(),
+    settled: false,
   }
 }
 
@@ -102,6 +105,8 @@ function exchangeOf(opening: Opening, known: Known, course: Course): Exchange {
 }
 
 function finish(opening: Opening, exchange: Exchange, protocol: Protocol | null, closing?: Closing): void {
+  if (opening.settled) return
+  opening.settled = true
   const { lane, client } = opening
   // Between here and the reply the caller may leave; the story is told already.
   client.onGone(NOTHING_LEFT_TO_DO)

@@ -11,9 +11,16 @@ if (loaded.kind === 'problem') throw new Error(loaded.message)
 
 const seen: Incoming[] = []
 let onRequest: (incoming: Incoming) => void = answerEcho
-const listener = new Listener(loaded.uws, (incoming) => {
-  seen.push(incoming)
-  onRequest(incoming)
+const connections: string[] = []
+const listener = new Listener({
+  uws: loaded.uws,
+  connectionsMax: 8,
+  headerBytesMax: 2048,
+  onRequest: (incoming) => {
+    seen.push(incoming)
+    onRequest(incoming)
+  },
+  onConnection: (what) => connections.push(what),
 })
 const port = await listener.open('127.0.0.1', 0)
 t.teardown(() => listener.close())
@@ -143,7 +150,26 @@ t.test('a caller that leaves is noticed, and a late answer to it does no harm', 
 })
 
 t.test('a taken port is an error that says so', async (t) => {
-  const other = new Listener(loaded.uws, () => {})
+  const other = new Listener({ uws: loaded.uws, connectionsMax: 1, headerBytesMax: 1, onRequest: () => {} })
   t.teardown(() => other.close())
   await t.rejects(other.open('192.0.2.1', 1), /cannot listen on 192.0.2.1:1/)
+})
+
+t.test('a header block over the limit is refused with the limit named', async (t) => {
+  const answer = await closedAfter('GET /x', ['host: x', `x-long: ${'a'.repeat(3000)}`])
+  t.equal(answer.body, 'header-fields-too-large')
+  t.equal(answer.closed, true)
+  t.equal((await request('GET /x', ['host: x', `x-long: ${'a'.repeat(1500)}`])).status, 200)
+})
+
+t.test('connections over the limit are closed before anything is read, and places come back', async (t) => {
+  const clients = await Promise.all(Array.from({ length: 12 }, () => RawClient.open(port)))
+  await pause(100)
+  connections.length = 0
+  const closed = clients.filter((client) => client.isClosed)
+  t.ok(closed.length >= 4, `${closed.length} of 12 were closed at a limit of 8`)
+  for (const client of clients) client.close()
+  await pause(100)
+  t.equal(connections.filter((what) => what === 'closed').length, 12 - closed.length)
+  t.equal((await request('GET /after')).status, 200)
 })
