@@ -49,13 +49,6 @@ export class Observer {
     this.#slab.shadow(version.index, fate)
   }
 
-  /** A client's connection. */
-  connection(what: 'opened' | 'closed' | 'refused'): void {
-    if (what === 'opened') this.#slab.connectionOpened()
-    else if (what === 'closed') this.#slab.connectionClosed()
-    else this.#slab.connectionRefused()
-  }
-
   /** A client connection came, was turned away, or ended; one that was turned away ends, too. */
   connection(what: 'opened' | 'refused' | 'closed'): void {
     if (what === 'closed') this.#slab.connectionClosed()
