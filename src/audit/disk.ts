@@ -10,7 +10,7 @@ export interface Disk {
   open(path: string): number
   openForReading(path: string): number
   write(fd: number, bytes: Uint8Array, length: number, position: number): number
-  read(fd: number, bytes: Uint8Array, at: number, length: number, position: number): number
+  read(fd: number, bytes: Uint8Array, length: number, position: number): number
   truncate(fd: number, length: number): void
   sync(fd: number): void
   syncDirectory(path: string): void
@@ -25,7 +25,7 @@ export const systemDisk: Disk = {
   open: (path) => fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600),
   openForReading: (path) => fs.openSync(path, 'r'),
   write: (fd, bytes, length, position) => fs.writeSync(fd, bytes, 0, length, position),
-  read: (fd, bytes, at, length, position) => fs.readSync(fd, bytes, at, length, position),
+  read: (fd, bytes, length, position) => fs.readSync(fd, bytes, 0, length, position),
   truncate: (fd, length) => fs.ftruncateSync(fd, length),
   sync: (fd) => fs.fdatasyncSync(fd),
   syncDirectory(path) {

@@ -80,7 +80,7 @@ export class FrameReader {
     const room = this.#cursor.room()
     const wanted = Math.min(room.length, limit - this.#cursor.filledTo)
     if (wanted <= 0) return 0
-    const read = this.#disk.read(this.#fd, room, 0, wanted, this.#cursor.filledTo)
+    const read = this.#disk.read(this.#fd, room, wanted, this.#cursor.filledTo)
     this.#cursor.added(read)
     return read
   }

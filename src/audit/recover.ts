@@ -133,7 +133,7 @@ function nextCounted(reader: FrameReader, limit: number): { frame: Frame; gap: n
 
 export function readHeader(disk: Disk, fd: number, kind: FileHeader['kind']): FileHeader | string {
   const bytes = Buffer.alloc(FILE_HEADER_BYTES)
-  const read = disk.read(fd, bytes, 0, bytes.length, 0)
+  const read = disk.read(fd, bytes, bytes.length, 0)
   return decodeFileHeader(bytes.subarray(0, read), kind)
 }
 

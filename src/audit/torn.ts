@@ -45,7 +45,7 @@ function copy(disk: Disk, from: number, to: number, damage: Damage): void {
   let done = 0
   while (done < damage.bytes) {
     const wanted = Math.min(chunk.length, damage.bytes - done)
-    const read = disk.read(from, chunk, 0, wanted, damage.at + done)
+    const read = disk.read(from, chunk, wanted, damage.at + done)
     if (read === 0) return
     writeAll(disk, to, chunk, { length: read, position: done })
     done += read

@@ -39,8 +39,8 @@ export class FaultyDisk implements Disk {
     return systemDisk.write(fd, bytes, taken, position)
   }
 
-  read(fd: number, bytes: Uint8Array, at: number, length: number, position: number): number {
-    return systemDisk.read(fd, bytes, at, length, position)
+  read(fd: number, bytes: Uint8Array, length: number, position: number): number {
+    return systemDisk.read(fd, bytes, length, position)
   }
 
   truncate(fd: number, length: number): void {
