@@ -28,7 +28,7 @@ export interface ListenerParts {
   /** Request line and header lines together; more is refused with 431. */
   readonly headerBytesMax: number
   onRequest(incoming: Incoming): void
-  /** A refused connection is opened and closed too. */
+  /** One that is refused is closed, too. */
   onConnection?(what: 'opened' | 'closed' | 'refused'): void
 }
 
@@ -76,10 +76,10 @@ export class Listener {
   #count(http: HttpResponse, change: number): void {
     this.#open += change
     const { connectionsMax, onConnection } = this.#parts
-    onConnection?.(change < 0 ? 'closed' : 'opened')
-    if (change < 0 || this.#open <= connectionsMax) return
-    onConnection?.('refused')
-    http.close()
+    if (change < 0) return onConnection?.('closed')
+    const isRefused = this.#open > connectionsMax
+    onConnection?.(isRefused ? 'refused' : 'opened')
+    if (isRefused) http.close()
   }
 }
 

@@ -14,6 +14,9 @@ export interface Head {
   readonly clientAddress: string
 }
 
+/** Headers with this prefix are the gateway's own, in requests and in answers; none of them crosses a hop. */
+export const OWN_PREFIX = 'modelgate-'
+
 /** First value of a header, or undefined. `name` in lower case. */
 export function headerOf(headers: readonly string[], name: string): string | undefined {
   for (let index = 0; index < headers.length; index += 2) {

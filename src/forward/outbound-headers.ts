@@ -5,7 +5,7 @@
  * Forwarding headers are overwritten, because no proxy is trusted to set them yet: what a caller claims
  * about its own address is not passed on as fact. Host and framing are written by the codec.
  */
-import { type Head, headerOf } from '../domain/head.ts'
+import { type Head, headerOf, OWN_PREFIX } from '../domain/head.ts'
 
 const DROPPED: ReadonlySet<string> = new Set([
   'connection',
@@ -28,9 +28,6 @@ const DROPPED: ReadonlySet<string> = new Set([
   'x-real-ip',
   'via',
 ])
-
-/** Everything with this prefix is the gateway's own. */
-const OWN_PREFIX = 'modelgate-'
 
 export interface Marks {
   readonly requestId: string

@@ -8,7 +8,7 @@
 import type { ClientResponse } from '../accept/client-response.ts'
 import type { Exchange } from '../domain/exchange.ts'
 import { type Fault, fault, traitsOf } from '../domain/fault.ts'
-import type { Head } from '../domain/head.ts'
+import { type Head, OWN_PREFIX } from '../domain/head.ts'
 import type { Intent } from '../domain/intent.ts'
 import type { Answer, Attempt } from '../domain/outcome.ts'
 import type { Plan } from '../domain/plan.ts'
@@ -159,5 +159,14 @@ function ownHeaders(exchange: Exchange, reply: Answer): readonly string[] {
 function withMarks(exchange: Exchange, reply: Answer, reason: Fault | null): string[] {
   const marks = ['modelgate-request-id', exchange.id, 'modelgate-config', String(exchange.generation)]
   if (reason !== null) marks.push('modelgate-error', reason.code)
-  return [...reply.headers, ...marks]
+  return withoutMarks(reply.headers).concat(marks)
+}
+
+/** An endpoint may be a gateway like this one; its marks are about its own part and would contradict ours. */
+function withoutMarks(headers: readonly string[]): string[] {
+  const kept: string[] = []
+  for (let index = 0; index < headers.length; index += 2) {
+    if (!headers[index]!.startsWith(OWN_PREFIX)) kept.push(headers[index]!, headers[index + 1]!)
+  }
+  return kept
 }
