@@ -184,7 +184,6 @@ for (const { name, script, request, limits, crosses, dueMs, code, message } of T
     if (crosses) await upstream.scriptsEnded()
     if (crosses) await delay(CROSSING_MS)
     carry.advance(dueMs - 1)
-    await delay(0)
     t.equal(carrying.calls(), 0, 'never early')
     carry.advance(1)
     const { fault, answer, phases } = await carrying.result

@@ -1,9 +1,10 @@
 /** The forwarder over real sockets: what an endpoint may do, and what comes of it. */
+import { createHook } from 'node:async_hooks'
 import { Buffer } from 'node:buffer'
 import { type AddressInfo, createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { answering, plainAnswer, type Script, ScriptedUpstream } from '../support/scripted-upstream.ts'
-import { Carrier, POST, textOf, until, versionOf } from './carry.ts'
+import { Carrier, POST, TIMEOUTS, textOf, until, versionOf } from './carry.ts'
 
 /** An upstream with these scripts, a carrier, and both ended after the test. */
 async function stage(t: Test, scripts: readonly Script[], ...carrier: ConstructorParameters<typeof Carrier>) {
@@ -334,6 +335,36 @@ t.test('a request that cannot be written is refused without a connection', async
   t.equal(fault?.code, 'malformed-request')
   t.equal(fault?.message, "the request cannot be passed on: header 'x' holds CR, LF or NUL")
   t.equal(upstream.connectionCount, 0)
+})
+
+t.test('a request on a kept connection makes no promise and no timer', async (t) => {
+  const server = createServer((socket) => socket.on('data', () => socket.write(OK))).listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  const { port } = server.address() as AddressInfo
+  const version = versionOf({ url: `http://127.0.0.1:${port}`, host: '127.0.0.1', port, authority: 'x' })
+  const carry = new Carrier()
+  t.teardown(() => {
+    carry.close()
+    server.close()
+  })
+  await carry.send(version).result
+  const made = new Map<string, number>()
+  const hook = createHook({ init: (_id, type) => made.set(type, (made.get(type) ?? 0) + 1) })
+  const limits = { timeouts: TIMEOUTS, deadlineAt: Number.POSITIVE_INFINITY }
+  await new Promise<void>((resolve) => {
+    let left = 100
+    const next = () => {
+      left -= 1
+      if (left > 0) carry.forwarder.send(version, POST, limits, next)
+      else resolve()
+    }
+    hook.enable()
+    carry.forwarder.send(version, POST, limits, next)
+  })
+  hook.disable()
+  t.ok((made.get('PROMISE') ?? 0) < 5, `promises over 100 requests: ${made.get('PROMISE') ?? 0}`)
+  t.ok((made.get('Timeout') ?? 0) < 5, `timers over 100 requests: ${made.get('Timeout') ?? 0}`)
+  t.strictSame(carry.forwarder.counts(), { open: 1, idle: 1, waiting: 0 })
 })
 
 t.test('a body is shared by copies of a request and never changed', async (t) => {

@@ -3,7 +3,7 @@
  * whether the connection may be used again, is taken out here; what is left is end to end.
  *
  * Byte-level rules were already kept by LineBlock; this file holds the rules of whole lines (SPEC.md
- * R3–R10).
+ * R4–R10).
  */
 import { isHopByHop, isToken, trimmed } from './field.ts'
 import { type Framing, framingOf } from './framing.ts'
@@ -11,7 +11,7 @@ import { CONTENT_LENGTH_DIGITS_MAX } from './limits.ts'
 
 export interface AnswerHead {
   readonly status: number
-  /** name, value, …; lower-case names, end-to-end only, without `content-length` and `date`. */
+  /** name, value, …; lower-case names, end-to-end only, without `date`, and `content-length` only of HEAD. */
   readonly headers: readonly string[]
   readonly framing: Framing
   /** What the endpoint said; an answer that runs until close is never reusable. */
@@ -66,7 +66,7 @@ export function parseHead(text: string, method: string): AnswerHead | string {
   const wantsMore = isHttp10 ? gathered.keepsAlive && !gathered.closes : !gathered.closes
   return {
     status,
-    headers: withoutNamed(gathered),
+    headers: endToEnd(gathered, method),
     framing,
     keepsAlive: wantsMore && framing.is !== 'until-close',
     keepAliveMs: gathered.keepAliveMs,
@@ -153,6 +153,13 @@ function gatherConnection(value: string, gathered: Gathered): void {
       gathered.named.push(name)
     }
   }
+}
+
+/** RFC 9110 §9.3.2: what HEAD is told of the length is all it can know of it. */
+function endToEnd(gathered: Gathered, method: string): readonly string[] {
+  const headers = withoutNamed(gathered)
+  if (method !== 'HEAD' || gathered.contentLength === -1) return headers
+  return [...headers, 'content-length', String(gathered.contentLength)]
 }
 
 function withoutNamed({ headers, named }: Gathered): readonly string[] {

@@ -3,7 +3,7 @@
  * fed; it copies and keeps nothing but a few numbers and, for trailers, its LineBlock.
  *
  * Sizes are hex digits and nothing else, lines end in CRLF and nothing else, extensions are bounded and
- * thrown away, trailers are checked and thrown away (SPEC.md R11–R13).
+ * thrown away, trailers are checked and thrown away (SPEC.md R3, R11, R12).
  */
 import type { Buffer } from 'node:buffer'
 import { checkTrailers } from './answer-head.ts'

@@ -3,7 +3,7 @@
  * keeps what came before in a buffer of its own: the buffer it is fed from is reused by other sockets.
  *
  * Bare CR, bare LF, NUL and other control bytes, over-long lines, too many lines and too many bytes
- * are found at the same byte however the input was split (SPEC.md R1, R2). What follows the block is
+ * are found at the same byte however the input was split (SPEC.md R1–R3). What follows the block is
  * not looked at.
  */
 import { Buffer } from 'node:buffer'

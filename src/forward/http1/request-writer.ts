@@ -1,8 +1,7 @@
 /**
  * Writes a request's head: request line, Host, the caller's end-to-end headers, our own framing.
  *
- * The endpoint can only ever see one request per call: no CR, LF or NUL leaves (INVARIANTS W1–W3 in
- * SPEC.md), and no caller's header decides where the request ends (W4). Encoded as UTF-8, never as
+ * The endpoint can only ever see one request per call: no CR, LF or NUL leaves (SPEC.md W1–W3), and no caller's header decides where the request ends (W4). Encoded as UTF-8, never as
  * latin1, which would cut U+010A down to a line feed.
  */
 import { isHopByHop, isLowerToken } from './field.ts'

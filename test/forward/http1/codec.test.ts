@@ -57,6 +57,18 @@ t.test('one reader reads answer after answer and forgets the last', async (t) =>
   }
 })
 
+t.test('the same head means something else for another method, and is found again', async (t) => {
+  const reader = new AnswerReader()
+  const head = Buffer.from('HTTP/1.1 200 OK\r\nx: y\r\ncontent-length: 2\r\n\r\n')
+  const whole = Buffer.concat([head, Buffer.from('ok')])
+  for (const method of ['HEAD', 'GET', 'GET', 'HEAD', 'POST']) {
+    const bytes = method === 'HEAD' ? head : whole
+    t.strictSame(read([bytes], method, reader), read([bytes], method), method)
+  }
+  const other = Buffer.from(whole.toString().replace('x: y', 'x: z'))
+  t.strictSame(read([other], 'POST', reader).headers, ['x', 'z'])
+})
+
 t.test('lines, heads and extensions have limits, met exactly in every split', async (t) => {
   const answer = (lines: readonly string[]) =>
     Buffer.from(`HTTP/1.1 200 OK\r\n${lines.map((line) => `${line}\r\n`).join('')}content-length: 0\r\n\r\n`)

@@ -1,0 +1,89 @@
+/** The small parts: system errors to faults, bodies in memory, whose turn it is. */
+import { Buffer } from 'node:buffer'
+import t from 'tap'
+import { FAULTS, type FaultCode } from '../../src/domain/fault.ts'
+import { AnswerBody } from '../../src/forward/answer-body.ts'
+import { attemptFault } from '../../src/forward/attempt-fault.ts'
+import { roundRobin } from '../../src/forward/balance.ts'
+import { connectFault, describeError, lossFault } from '../../src/forward/socket-fault.ts'
+import { TIMEOUTS, versionOf } from './carry.ts'
+
+function systemError(code: string): Error {
+  return Object.assign(new Error(`connect ${code} 10.0.0.1:80`), { code })
+}
+
+t.test('system errors become faults', async (t) => {
+  const table: readonly (readonly [string, FaultCode])[] = [
+    ['ECONNREFUSED', 'connect-refused'],
+    ['ETIMEDOUT', 'connect-timeout'],
+    ['ENOTFOUND', 'connect-failed'],
+    ['EAI_AGAIN', 'connect-failed'],
+    ['EHOSTUNREACH', 'connect-failed'],
+    ['ENETUNREACH', 'connect-failed'],
+    ['ECONNRESET', 'connect-failed'],
+    ['EMFILE', 'connect-failed'],
+  ]
+  for (const [errno, code] of table) t.equal(connectFault(systemError(errno)), code, errno)
+  t.equal(connectFault(new Error('closed')), 'connect-failed', 'without errno')
+  const several = Object.assign(new AggregateError([systemError('ECONNREFUSED')]), { code: 'ECONNREFUSED' })
+  t.equal(connectFault(several), 'connect-refused', 'of several addresses')
+  t.equal(describeError(several), 'ECONNREFUSED', 'an aggregate has no words of its own')
+  t.equal(describeError(systemError('EPIPE')), 'EPIPE connect EPIPE 10.0.0.1:80')
+  t.equal(lossFault(false), 'closed-before-answer')
+  t.equal(lossFault(true), 'truncated-answer')
+})
+
+t.test('what a caller reads names version and model, never an address', async (t) => {
+  const endpoint = { url: 'http://10.0.0.1:80', host: '10.0.0.1', port: 80, authority: '10.0.0.1' }
+  const context = { version: versionOf(endpoint), timeouts: TIMEOUTS, answerBytesMax: 64 * 1024 * 1024 }
+  const codes: readonly FaultCode[] = (Object.keys(FAULTS) as FaultCode[]).filter(
+    (code) => FAULTS[code].source === 'upstream',
+  )
+  for (const code of codes) {
+    const { message, detail } = attemptFault(code, context, endpoint.url, 'ECONNRESET')
+    t.match(message, "version 'v2' of model 'fraud'", code)
+    t.notMatch(message, '10.0.0.1', code)
+    t.equal(detail, 'http://10.0.0.1:80: ECONNRESET')
+  }
+  t.match(attemptFault('answer-too-large', context, '', '').message, 'larger than 64 MiB')
+})
+
+t.test('a body is gathered whole from any pieces, announced or not', async (t) => {
+  const source = Buffer.alloc(700_000, 'a body that is long enough to grow ')
+  for (const [length, piece] of [
+    [0, 1],
+    [1, 1],
+    [5_000, 7],
+    [300_000, 65_536],
+    [700_000, 100_000],
+  ] as const) {
+    for (const announced of [-1, length]) {
+      const body = new AnswerBody(1_000_000)
+      t.equal(body.begin(announced), true)
+      for (let at = 0; at < length; at += piece) body.append(source, at, Math.min(at + piece, length))
+      t.ok(source.subarray(0, length).equals(body.take()), `${length} by ${piece}, announced ${announced}`)
+      t.equal(body.take().length, 0, 'and is forgotten')
+    }
+  }
+})
+
+t.test('a body that is only announced takes no memory', async (t) => {
+  const body = new AnswerBody(1_000_000_000)
+  body.begin(900_000_000)
+  body.append(Buffer.from('x'), 0, 1)
+  t.ok(body.take().buffer.byteLength < 1_000_000)
+})
+
+t.test('the limit of a body is exact', async (t) => {
+  const body = new AnswerBody(10)
+  t.equal(body.begin(11), false)
+  t.equal(body.begin(10), true)
+  t.equal(body.append(Buffer.alloc(11), 0, 10), true)
+  t.equal(body.append(Buffer.alloc(11), 10, 11), false)
+})
+
+t.test('each endpoint in its turn', async (t) => {
+  const endpoints = ['a', 'b', 'c'].map((host) => ({ url: host, host, port: 1, authority: host }))
+  const order = [0, 1, 2, 3, 4].map((cursor) => roundRobin(endpoints, cursor).host)
+  t.strictSame(order, ['a', 'b', 'c', 'a', 'b'])
+})
