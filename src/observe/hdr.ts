@@ -12,19 +12,18 @@ import { COUNTS_LENGTH, DIGITS, VALUE_MAX_US, VALUE_MIN_US } from './hdr-layout.
 
 export class Hdr {
   readonly #histogram = new Float64Histogram(VALUE_MIN_US, VALUE_MAX_US, DIGITS)
-  readonly #counts = new Float64Array(COUNTS_LENGTH)
+  readonly #counts = this.#histogram._counts
 
   /** Buffers as lanes announced them, all of one series. */
   constructor(buffers: readonly SharedArrayBuffer[]) {
+    const histogram = this.#histogram
+    assert(histogram.countsArrayLength === COUNTS_LENGTH, 'hdr-histogram-js has another layout')
     const counts = this.#counts
     for (const buffer of buffers) {
       const more = new Float64Array(buffer)
       assert(more.length === COUNTS_LENGTH, 'a histogram of another layout')
       for (let index = 0; index < COUNTS_LENGTH; index += 1) counts[index]! += more[index]!
     }
-    const histogram = this.#histogram
-    assert(histogram.countsArrayLength === COUNTS_LENGTH, 'hdr-histogram-js has another layout')
-    histogram._counts = counts
     histogram.establishInternalTackingValues()
   }
 

@@ -70,11 +70,15 @@ export class Reading {
     const known = this.#histograms.get(series)
     if (known !== undefined) return known
     const buffers = this.#lanes.flatMap(({ histograms }) => histograms.get(series) ?? [])
+    if (buffers.length === 0) return EMPTY
     const merged = new Hdr(buffers)
     this.#histograms.set(series, merged)
     return merged
   }
 }
+
+/** Of every series that was never recorded; most are. */
+const EMPTY = new Hdr([])
 
 /** A lane of another configuration is left out rather than read wrongly. */
 function fits(slab: SharedArrayBuffer, layout: SlabLayout): boolean {
