@@ -1,6 +1,7 @@
 /**
  * A lane's way into the log. What happens in one turn of its loop is written with one call at the turn's end,
- * and only then are the replies released: 2.1 µs for a turn, however many requests share it.
+ * and only then are the replies released. A record costs the lane 8 µs when it is alone in its turn and 4.5 when eight
+ * or more share one (Node 20, 300 B records with 640 B of bodies, two busy cores; 2–3 of it are the write).
  *
  * It never waits for the writer thread, never writes a body or a sticky key to disk, holds at most one batch in
  * memory, and counts what it could not write: the next record that can be written is a `loss` record with the
@@ -11,11 +12,12 @@ import { codeOf, type Disk, FREE_BYTES_MIN, systemDisk } from './disk.ts'
 import { FRAME_HEAD_BYTES, PAYLOAD_BYTES_MAX, sealFrame } from './frame.ts'
 import { JOURNAL_BYTES_MAX, JournalFile } from './journal-file.ts'
 import { LaneState } from './lane-state.ts'
-import { type DecisionRecord, encodeDecision } from './records/decision-record.ts'
+import { type DecisionRecord, writeDecision } from './records/decision-record.ts'
 import type { LossNote, Notes } from './records/notes.ts'
 import { ABSENT, ENVELOPE_BYTES_MAX, HANDED_OVER, pack, RING_FULL, TOO_LARGE } from './records/payload.ts'
 import { type NoteType, RECORD_TYPES } from './records/record-type.ts'
-import { encodeShadow, type ShadowRecord } from './records/shadow-record.ts'
+import { RowWriter } from './records/row-writer.ts'
+import { type ShadowRecord, writeShadow } from './records/shadow-record.ts'
 import { ANSWER_DIGEST, KEY_DIGEST, REQUEST_DIGEST, RingProducer } from './ring.ts'
 import { WriterSignal } from './writer-signal.ts'
 
@@ -61,6 +63,7 @@ export class LaneJournal {
   readonly #ring: RingProducer
   readonly #signal: WriterSignal
   readonly #batch = Buffer.allocUnsafeSlow(BATCH_BYTES_MAX)
+  readonly #row = new RowWriter(this.#batch)
   #used = 0
   #pending = 0
   #releases: Release[] = []
@@ -105,19 +108,29 @@ export class LaneJournal {
   /** `release` is called exactly once, at the end of this turn: true when the record is in the journal file. */
   decision(record: DecisionRecord, inputs: DigestInputs, release: Release): void {
     if (!this.#accepts()) return this.#refuse(release)
-    const payload = pack(encodeDecision(record))
-    this.#reserve(payload.length)
+    this.#reserve(LANE_PAYLOAD_BYTES_MAX)
+    const start = this.#used + FRAME_HEAD_BYTES
+    this.#row.begin(start)
+    writeDecision(this.#row, record)
     const flags = this.#handOver(this.#sequence + 1, inputs)
-    this.#add(RECORD_TYPES.decision, flags, payload)
+    this.#seal(RECORD_TYPES.decision, flags, this.#row.at - start)
     this.#releases.push(release)
   }
 
   shadow(record: ShadowRecord): void {
-    this.#event(RECORD_TYPES.shadow, encodeShadow(record))
+    if (!this.#accepts()) return this.#refuse(undefined)
+    this.#reserve(LANE_PAYLOAD_BYTES_MAX)
+    const start = this.#used + FRAME_HEAD_BYTES
+    this.#row.begin(start)
+    writeShadow(this.#row, record)
+    this.#seal(RECORD_TYPES.shadow, 0, this.#row.at - start)
   }
 
   note<T extends NoteType>(type: T, note: Notes[T]): void {
-    this.#event(RECORD_TYPES[type], note)
+    if (!this.#accepts()) return this.#refuse(undefined)
+    const payload = pack(note)
+    if (payload.length > LANE_PAYLOAD_BYTES_MAX) return this.#lose('too-large')
+    this.#add(RECORD_TYPES[type], payload)
   }
 
   /** Writes what is pending now and releases it. The turn's end does this by itself. */
@@ -140,14 +153,6 @@ export class LaneJournal {
       this.flush()
     }
     this.#file.close()
-  }
-
-  #event(type: number, value: unknown): void {
-    if (!this.#accepts()) return this.#refuse(undefined)
-    const payload = pack(value)
-    if (payload.length > LANE_PAYLOAD_BYTES_MAX) return this.#lose('too-large')
-    this.#reserve(payload.length)
-    this.#add(type, 0, payload)
   }
 
   #obstacle(): string {
@@ -189,21 +194,25 @@ export class LaneJournal {
       to: this.#sequence,
       cause: loss.cause,
     }
-    const payload = pack(note)
-    this.#reserve(payload.length)
-    this.#add(RECORD_TYPES.loss, 0, payload)
+    this.#add(RECORD_TYPES.loss, pack(note))
   }
 
   #reserve(payloadBytes: number): void {
     if (this.#used + FRAME_HEAD_BYTES + payloadBytes > BATCH_BYTES_MAX) this.#write()
   }
 
-  #add(type: number, flags: number, payload: Buffer): void {
+  #add(type: number, payload: Buffer): void {
+    this.#reserve(payload.length)
+    this.#batch.set(payload, this.#used + FRAME_HEAD_BYTES)
+    this.#seal(type, 0, payload.length)
+  }
+
+  /** Makes a record of the payload that lies behind the next frame head. */
+  #seal(type: number, flags: number, payloadBytes: number): void {
     this.#sequence += 1
     this.#pending += 1
-    this.#batch.set(payload, this.#used + FRAME_HEAD_BYTES)
     const head = { sequence: this.#sequence, type, flags }
-    this.#used = sealFrame(this.#batch, this.#used, head, payload.length)
+    this.#used = sealFrame(this.#batch, this.#used, head, payloadBytes)
     this.#schedule()
   }
 

@@ -62,7 +62,7 @@ t.test('kill -9 at any moment: every acknowledged record is in the log exactly o
     for (const line of lines()) if (/^[0-9a-f-]{36}$/.test(line)) acknowledged.add(line)
   }
   await (await opened(dataDir)).close()
-  t.ok(acknowledged.size > 200, `${acknowledged.size} acknowledged over 6 kills`)
+  t.ok(acknowledged.size > 50, `${acknowledged.size} acknowledged over 6 kills`)
   const verdict = verifyFrames(dataDir)
   t.ok(verdict.isWhole, JSON.stringify(verdict.firstBad))
   t.equal(verdict.tailBytes, 0)

@@ -1,6 +1,7 @@
 /** One try at one version, as decision and shadow records keep it. Layout in SPEC.md, "attempt". */
 import type { Role } from '../../domain/outcome.ts'
-import { clip, fromMicros, toMicros, Words } from './row.ts'
+import { fromMicros, toMicros, Words } from './row.ts'
+import type { RowWriter } from './row-writer.ts'
 
 export interface AttemptRecord {
   readonly version: string
@@ -37,23 +38,22 @@ export function decodeRole(value: unknown): Role {
   return ROLE_WORDS.decode(value)
 }
 
-export function encodeAttempt(attempt: AttemptRecord): unknown[] {
-  return [
-    clip(attempt.version, NAME_LENGTH_MAX),
-    ROLE_WORDS.encode(attempt.role),
-    toMicros(attempt.afterMs),
-    clip(attempt.endpoint, DETAIL_LENGTH_MAX),
-    attempt.reused,
-    toMicros(attempt.queueMs),
-    toMicros(attempt.connectMs),
-    toMicros(attempt.firstByteMs),
-    toMicros(attempt.totalMs),
-    attempt.status,
-    attempt.answerBytes,
-    attempt.faultCode,
-    clip(attempt.faultDetail, DETAIL_LENGTH_MAX),
-    VERDICT_WORDS.encode(attempt.verdict),
-  ]
+export function writeAttempt(row: RowWriter, attempt: AttemptRecord): void {
+  row.array(14)
+  row.text(attempt.version, NAME_LENGTH_MAX)
+  row.word(ROLE_WORDS.encode(attempt.role))
+  row.number(toMicros(attempt.afterMs))
+  row.text(attempt.endpoint, DETAIL_LENGTH_MAX)
+  row.boolean(attempt.reused)
+  row.number(toMicros(attempt.queueMs))
+  row.number(toMicros(attempt.connectMs))
+  row.number(toMicros(attempt.firstByteMs))
+  row.number(toMicros(attempt.totalMs))
+  row.number(attempt.status)
+  row.number(attempt.answerBytes)
+  row.text(attempt.faultCode, NAME_LENGTH_MAX)
+  row.text(attempt.faultDetail, DETAIL_LENGTH_MAX)
+  row.word(VERDICT_WORDS.encode(attempt.verdict))
 }
 
 export function decodeAttempt(row: readonly unknown[]): AttemptRecord {

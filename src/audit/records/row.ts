@@ -33,11 +33,10 @@ export function fromMicros(micros: unknown): number {
   return value < 0 ? -1 : value / 1000
 }
 
-/** At most `max` UTF-16 units, never ending inside a surrogate pair. */
-export function clip(text: string, max: number): string {
-  if (text.length <= max) return text
+/** Of a text that is longer than `max` UTF-16 units, how many to keep so that no surrogate pair is cut. */
+export function clippedLength(text: string, max: number): number {
   const last = text.charCodeAt(max - 1)
-  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? max - 1 : max)
+  return last >= 0xd800 && last <= 0xdbff ? max - 1 : max
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
@@ -46,48 +45,16 @@ export function isRequestId(text: string): boolean {
   return UUID.test(text)
 }
 
-/** The 16 bytes of a request id. Throws for anything else: ids are made here, so that would be a bug. */
+/** The 16 bytes of a request id. Throws for anything else. */
 export function idBytes(id: string): Buffer {
-  const bytes = Buffer.allocUnsafe(16)
-  if (id.length !== 36 || fillHex(bytes, id) !== 16) throw new Error(`not a request id: ${id}`)
+  const bytes = Buffer.from(id.replaceAll('-', ''), 'hex')
+  if (!isRequestId(id) || bytes.length !== 16) throw new Error(`not a request id: ${id}`)
   return bytes
-}
-
-/** Value of each hexadecimal digit by its character code; 255 for all others. 40 ns an id where Buffer's own costs 390. */
-const HEX_VALUES = new Uint8Array(128).fill(255)
-for (const digit of '0123456789abcdef') HEX_VALUES[digit.charCodeAt(0)] = Number.parseInt(digit, 16)
-
-/** Fills `bytes` from hexadecimal digits, passing over hyphens; returns how many whole bytes were found. */
-function fillHex(bytes: Buffer, text: string): number {
-  let count = 0
-  let high = -1
-  for (let at = 0; at < text.length; at += 1) {
-    const code = text.charCodeAt(at)
-    if (code === 0x2d) continue
-    const value = code < 128 ? HEX_VALUES[code]! : 255
-    if (value === 255) return -1
-    if (high === -1) high = value
-    else {
-      bytes[count] = (high << 4) | value
-      count += 1
-      high = -1
-    }
-  }
-  return high === -1 ? count : -1
 }
 
 export function idText(bytes: unknown): string {
   const hex = hexText(bytes)
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
-}
-
-const NO_BYTES = Buffer.alloc(0)
-
-/** Bytes of a hexadecimal text; empty for what is none. */
-export function hexBytes(hex: string): Buffer {
-  if (hex === '') return NO_BYTES
-  const bytes = Buffer.allocUnsafe(hex.length >> 1)
-  return fillHex(bytes, hex) === bytes.length ? bytes : NO_BYTES
 }
 
 export function hexText(bytes: unknown): string {

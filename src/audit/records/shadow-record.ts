@@ -1,7 +1,8 @@
 /** What became of one shadow copy, tied to its decision by the request id. Layout in SPEC.md, "shadow". */
 import type { ShadowOutcome } from '../../domain/exchange.ts'
-import { type AttemptRecord, decodeAttempt, encodeAttempt, NAME_LENGTH_MAX } from './attempt-row.ts'
-import { clip, idBytes, idText, Words } from './row.ts'
+import { type AttemptRecord, decodeAttempt, NAME_LENGTH_MAX, writeAttempt } from './attempt-row.ts'
+import { idText, Words } from './row.ts'
+import type { RowWriter } from './row-writer.ts'
 
 export const SHADOW_VERSION = 1
 /** Differences kept; compare rules beyond this are counted in `agreement` alone. */
@@ -22,18 +23,23 @@ export interface ShadowRecord {
 const FATES = new Words<ShadowOutcome['fate']>(['answered', 'failed', 'cap', 'overload', 'timeout'])
 const AGREEMENTS = new Words<ShadowOutcome['agreement']>(['agree', 'differ', 'incomparable', 'not-compared'])
 
-export function encodeShadow(record: ShadowRecord): unknown[] {
-  return [
-    SHADOW_VERSION,
-    idBytes(record.id),
-    record.receivedAt,
-    clip(record.model, NAME_LENGTH_MAX),
-    clip(record.version, NAME_LENGTH_MAX),
-    FATES.encode(record.fate),
-    AGREEMENTS.encode(record.agreement),
-    record.differences.slice(0, DIFFERENCES_MAX),
-    record.attempt === null ? null : encodeAttempt(record.attempt),
-  ]
+export function writeShadow(row: RowWriter, record: ShadowRecord): void {
+  row.array(9)
+  row.number(SHADOW_VERSION)
+  row.id(record.id)
+  row.number(record.receivedAt)
+  row.text(record.model, NAME_LENGTH_MAX)
+  row.text(record.version, NAME_LENGTH_MAX)
+  row.word(FATES.encode(record.fate))
+  row.word(AGREEMENTS.encode(record.agreement))
+  const differences = record.differences.slice(0, DIFFERENCES_MAX)
+  row.array(differences.length)
+  for (const difference of differences) {
+    if (difference === null) row.nil()
+    else row.number(difference)
+  }
+  if (record.attempt === null) row.nil()
+  else writeAttempt(row, record.attempt)
 }
 
 export function decodeShadow(row: readonly unknown[]): ShadowRecord {
