@@ -1,6 +1,7 @@
 /** What the forwarder's tests share: a version over given endpoints, a request, and its result as a promise. */
 import { Buffer } from 'node:buffer'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Test } from 'tap'
 import type { AttemptResult } from '../../src/domain/outcome.ts'
 import type { Endpoint, RemoteVersion, Timeouts } from '../../src/domain/routes.ts'
 import type { AttemptLimits, Cancel, OutboundRequest } from '../../src/domain/wire.ts'
@@ -8,6 +9,7 @@ import { Forwarder, type ForwarderParts } from '../../src/forward/forwarder.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { Sweep } from '../../src/kernel/sweep.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { type Script, ScriptedUpstream } from '../support/scripted-upstream.ts'
 
 export const TIMEOUTS: Timeouts = {
   queueMs: 200,
@@ -84,6 +86,27 @@ export class Carrier {
 }
 
 type LimitsInPart = Partial<Timeouts> & { readonly deadlineAt?: number }
+
+/** An upstream with these scripts and a carrier; both end with the test, leaving nothing watched. */
+export async function stage(
+  t: Test,
+  scripts: readonly Script[],
+  ...carrier: ConstructorParameters<typeof Carrier>
+) {
+  const upstream = await ScriptedUpstream.start(...scripts)
+  const carry = new Carrier(...carrier)
+  t.teardown(async () => {
+    carry.close()
+    await upstream.close()
+    if (carry.sweep.size > 0) throw new Error(`${carry.sweep.size} still watched`)
+  })
+  return { upstream, carry, version: versionOf(upstream.endpoint) }
+}
+
+/** Takes one request and never answers. */
+export const silent: Script = async (connection) => {
+  await connection.request()
+}
 
 /** Waits for something that happens by itself; fails after a while that no machine needs. */
 export async function until(holds: () => boolean, what: string): Promise<void> {

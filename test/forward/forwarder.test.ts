@@ -2,21 +2,9 @@
 import { createHook } from 'node:async_hooks'
 import { Buffer } from 'node:buffer'
 import { type AddressInfo, createServer } from 'node:net'
-import t, { type Test } from 'tap'
-import { answering, plainAnswer, type Script, ScriptedUpstream } from '../support/scripted-upstream.ts'
-import { Carrier, POST, TIMEOUTS, textOf, until, versionOf } from './carry.ts'
-
-/** An upstream with these scripts, a carrier, and both ended after the test. */
-async function stage(t: Test, scripts: readonly Script[], ...carrier: ConstructorParameters<typeof Carrier>) {
-  const upstream = await ScriptedUpstream.start(...scripts)
-  const carry = new Carrier(...carrier)
-  t.teardown(async () => {
-    carry.close()
-    await upstream.close()
-    if (carry.sweep.size > 0) throw new Error(`${carry.sweep.size} still watched`)
-  })
-  return { upstream, carry, version: versionOf(upstream.endpoint) }
-}
+import t from 'tap'
+import { answering, plainAnswer, type Script } from '../support/scripted-upstream.ts'
+import { Carrier, POST, stage, TIMEOUTS, textOf, until, versionOf } from './carry.ts'
 
 /** One script: answers the first request with these bytes, then ends the connection if asked to. */
 function once(bytes: string | Uint8Array, then: 'keep' | 'finish' | 'reset' = 'keep'): Script {
