@@ -8,10 +8,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { faultTable } from '../scripts/write-fault-table.ts'
-import { STRATEGIES } from '../src/decide/strategies/index.ts'
 import { FAULTS } from '../src/domain/fault.ts'
-import { PROTOCOLS } from '../src/protocols/index.ts'
-import { RUNTIMES } from '../src/workers/runtimes/index.ts'
 import { checkBans, checkPlaces, checkWords } from './support/tidy-bans.ts'
 import { DOORS } from './support/tidy-doors.ts'
 import { checkCycles, checkDoors, checkLayers } from './support/tidy-imports.ts'
@@ -142,24 +139,6 @@ t.test('every fault is used, and documented as it is', async (t) => {
     'a fault nobody can cause is removed',
   )
   t.equal(readText(ROOT, 'docs/faults.md'), faultTable(), 'npm run docs writes docs/faults.md again')
-})
-
-t.test('every name a registry adds is known where names are kept', async (t) => {
-  const namesIn = (path: string) => stringsOf(src.filter((source) => source.path === path))
-  const settings = ['schema-model.ts', 'not-yet.ts', 'compile.ts'].map((file) => `src/control/config/${file}`)
-  const kept: readonly [readonly string[], readonly string[]][] = [
-    [STRATEGIES.map(({ reason }) => reason), ['src/audit/records/decision-record.ts']],
-    [PROTOCOLS.map(({ name }) => name), settings],
-    [RUNTIMES.map(({ name }) => name), settings.slice(0, 1)],
-  ]
-  for (const [names, paths] of kept) {
-    for (const path of paths)
-      t.strictSame(
-        names.filter((name) => !namesIn(path).has(name)),
-        [],
-        path,
-      )
-  }
 })
 
 /** Each violation is a line of its own in the report. */

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { chainFor, nameOf, nextStep } from '../../src/decide/consequence.ts'
 import { judge } from '../../src/decide/judge.ts'
+import { outputPathsOf } from '../../src/decide/output-paths.ts'
 import { FAULTS, type FaultCode, fault } from '../../src/domain/fault.ts'
 import type { AttemptResult } from '../../src/domain/outcome.ts'
 import type { Consequence, OutputCheck } from '../../src/domain/routes.ts'
@@ -82,4 +83,10 @@ t.test('output checks hold an answer against what was declared', async (t) => {
 t.test('the violating value is not told to callers', async (t) => {
   const { fault: reason } = judge(result(200), version, [score], () => [1234.5])
   t.notMatch(reason?.message, /1234/)
+})
+
+t.test('paths of a model’s checks are split once', async (t) => {
+  const model = makeModel({ output: [{ ...score, pointer: '/outputs/0/data/0' }] })
+  t.same(outputPathsOf(model), [['outputs', '0', 'data', '0']])
+  t.equal(outputPathsOf(model), outputPathsOf(model))
 })

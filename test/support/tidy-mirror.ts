@@ -42,10 +42,14 @@ const PROVES = new Map([
   ['score/', ['score/', 'workers/']],
 ])
 
-/** `decide/` of src/decide/strategies/pin.ts and of its tests; `journeys/` of the pipeline and what composes it. */
+/**
+ * `decide/` of src/decide/strategies/pin.ts and of its tests; `journeys/` of the pipeline and what composes it:
+ * the files of src/ and of src/control/ themselves, and passage/.
+ */
 function areaOf(path: string): string {
   const [, area = '', ...rest] = path.split('/')
-  return rest.length === 0 || area === 'passage' ? 'journeys/' : `${area}/`
+  const wires = rest.length === 0 || area === 'passage' || (area === 'control' && rest.length === 1)
+  return wires && !path.startsWith('test/control') ? 'journeys/' : `${area}/`
 }
 
 function isOnlyTypes(tree: Source['tree']): boolean {
