@@ -17,7 +17,10 @@ const STATUS_LINES = new Map(
 
 export interface Reply {
   readonly status: number
-  /** Without framing headers: the server writes Content-Length, Date and Connection itself. */
+  /**
+   * Without framing headers: the server writes Content-Length, Date and Connection itself. Only an answer
+   * to HEAD may have a `content-length`: it speaks of the body that GET would get.
+   */
   readonly headers: readonly string[]
   readonly body: Uint8Array
   /** End the connection after this answer: framing in doubt, or the gateway is going away. */
@@ -66,12 +69,27 @@ export class ClientResponse {
 
   #write(reply: Reply): void {
     const http = this.#http
-    http.writeStatus(STATUS_LINES.get(reply.status) ?? String(reply.status))
-    const { headers } = reply
-    for (let index = 0; index < headers.length; index += 2)
+    const { status, headers, body, close } = reply
+    http.writeStatus(STATUS_LINES.get(status) ?? String(status))
+    for (let index = 0; index < headers.length; index += 2) {
       http.writeHeader(headers[index]!, headers[index + 1]!)
-    if (this.#isHead) http.endWithoutBody(reply.body.length, reply.close)
-    else if (BODILESS.has(reply.status)) http.endWithoutBody(undefined, reply.close)
-    else http.end(reply.body, reply.close)
+    }
+    if (!this.#isHead && !BODILESS.has(status)) http.end(body, close)
+    else this.#endWithoutBody(body.length, close)
+  }
+
+  /**
+   * `endWithoutBody` takes a length as one of a body yet to come: after it the server ends the connection
+   * at the next byte it receives, and `undefined` is sent as 2^63. So the length is a header like any
+   * other, except where the connection is to end: there that is just what is wanted.
+   */
+  #endWithoutBody(bodyBytes: number, close: boolean): void {
+    const http = this.#http
+    if (this.#isHead && bodyBytes > 0) {
+      if (close) return void http.endWithoutBody(bodyBytes, true)
+      http.writeHeader('content-length', String(bodyBytes))
+    }
+    if (close) http.writeHeader('connection', 'close')
+    http.endWithoutBody()
   }
 }
