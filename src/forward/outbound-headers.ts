@@ -34,6 +34,8 @@ export interface Marks {
   /** Milliseconds the endpoint has left; null when the caller set no deadline. */
   readonly deadlineLeftMs: number | null
   readonly isShadow: boolean
+  /** The answer will be looked into, so it must come as it is: a check cannot read compressed bytes. */
+  readonly isRead: boolean
 }
 
 export function outboundHeaders(head: Head, marks: Marks): readonly string[] {
@@ -42,6 +44,7 @@ export function outboundHeaders(head: Head, marks: Marks): readonly string[] {
   for (let index = 0; index < head.headers.length; index += 2) {
     const name = head.headers[index]!
     if (DROPPED.has(name) || name.startsWith(OWN_PREFIX) || named?.has(name)) continue
+    if (marks.isRead && name === 'accept-encoding') continue
     headers.push(name, head.headers[index + 1]!)
   }
   headers.push('via', '1.1 modelgate', 'x-forwarded-for', head.clientAddress)
@@ -51,6 +54,7 @@ export function outboundHeaders(head: Head, marks: Marks): readonly string[] {
   if (marks.deadlineLeftMs !== null) {
     headers.push('modelgate-deadline-ms', String(Math.max(0, Math.floor(marks.deadlineLeftMs))))
   }
+  if (marks.isRead) headers.push('accept-encoding', 'identity')
   if (marks.isShadow) headers.push('modelgate-shadow', '1')
   return headers
 }

@@ -60,13 +60,14 @@ function answerReadiness(version: LocalVersion, lane: Lane, done: Done): Cancel 
 function startRemote(version: RemoteVersion, errand: Errand, how: Conduct, done: Done): Cancel {
   const { lane, limits, isShadow } = how
   const { head, body, intent, protocol, id } = errand
+  const { operation, rest, model } = intent
   const deadlineLeftMs = Number.isFinite(limits.deadlineAt) ? limits.deadlineAt - lane.clock.now() : null
   const headers = outboundHeaders(head, {
     requestId: id,
     deadlineLeftMs,
     isShadow: isShadow || intent.isShadow,
+    isRead: model.output.length > 0 || model.compare.length > 0,
   })
-  const { operation, rest, model } = intent
   const request = protocol.prepare(
     { method: head.method, model: model.name, operation, rest, headers, body },
     version,
