@@ -2,8 +2,6 @@
  * A log without threads: lanes and the writer's rounds by hand, a manual clock and a faulty disk, so that a test
  * says exactly who ran when and what the disk did.
  */
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LogRecord } from '../../src/audit/decode.ts'
 import { Digester, openDigestKey } from '../../src/audit/digests.ts'
@@ -19,6 +17,7 @@ import { Writer } from '../../src/audit/writer.ts'
 import { SIGNAL_BYTES } from '../../src/audit/writer-signal.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { FaultyDisk } from './faulty-disk.ts'
+import { newFolder } from './new-folder.ts'
 
 export interface LogOptions {
   readonly dataDir?: string
@@ -45,7 +44,7 @@ export interface BenchLog {
 }
 
 export function openBenchLog(options: LogOptions = {}): BenchLog {
-  const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'modelgate-log-'))
+  const dataDir = options.dataDir ?? newFolder()
   const clock = options.clock ?? new ManualClock()
   const laneDisk = new FaultyDisk()
   const disk = new FaultyDisk()

@@ -1,6 +1,5 @@
 /** The forms on disk: frames, file headers, payloads. Whole ones come back exactly; anything less never does. */
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
@@ -21,9 +20,10 @@ import {
 import { ENVELOPE_BYTES_MAX, readOrigin, unpack, writeOrigin } from '../../src/audit/records/payload.ts'
 import { RowWriter } from '../../src/audit/records/row-writer.ts'
 import { decodeShadow, type ShadowRecord, writeShadow } from '../../src/audit/records/shadow-record.ts'
+import { newFolder } from './new-folder.ts'
 import { sampleDecision } from './samples.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'modelgate-frames-'))
+const folder = newFolder()
 
 const row = new RowWriter(Buffer.alloc(200_000))
 

@@ -1,15 +1,6 @@
 /** The log in real processes and threads: kill -9, a full disk, a second process, a clean close, a lost thread. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -22,10 +13,10 @@ import { journalsOf, LOCK_FILE } from '../../src/audit/paths.ts'
 import { verifyFrames } from '../../src/audit/verify-frames.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { allRecords, decisionIds } from './bench-log.ts'
+import { newFolder } from './new-folder.ts'
 import { sampleDecision, sampleInputs } from './samples.ts'
 
 const PROGRAM = fileURLToPath(new URL('./recording-process.js', import.meta.url))
-const newFolder = () => mkdtempSync(join(tmpdir(), 'modelgate-audit-'))
 
 function printed(child: ChildProcess): { lines: () => string[]; ended: Promise<unknown> } {
   let text = ''
@@ -83,7 +74,7 @@ t.test('kill -9 at any moment: every acknowledged record is in the log exactly o
 t.test(
   'a full disk answers no, loses nothing it said yes to, and recovers within 5 s of having room',
   async (t) => {
-    const mount = mkdtempSync(join(tmpdir(), 'modelgate-small-'))
+    const mount = newFolder()
     const inside = `mount -t tmpfs -o size=3m none ${mount} && head -c 2000000 /dev/zero > ${mount}/ballast && `
     const trial = spawnSync('unshare', ['-rm', 'sh', '-c', `${inside}true`])
     if (trial.status !== 0) {
@@ -115,7 +106,6 @@ t.test(
     t.ok(verifyFrames(dataDir).isWhole)
     const losses = (await allRecords(dataDir)).filter(({ type }) => type === 'loss')
     t.ok(losses.length > 0, 'what was refused is counted in the log')
-    rmSync(mount, { recursive: true })
   },
 )
 

@@ -20,7 +20,15 @@ interface Work {
 
 /** Straight to the descriptor: what was printed must have left the process before it dies. */
 function print(line: string): void {
-  writeSync(1, `${line}\n`)
+  let rest = Buffer.from(`${line}\n`)
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(1, rest))
+    } catch (error) {
+      // A full pipe whose reader is busy; a line must not be given up half-written.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+    }
+  }
 }
 
 function runLane({ parts, perTurn, total }: Work): void {

@@ -1,11 +1,11 @@
 /** `modelgate explain`: what it says, as words and as data, and its exit codes. */
-import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { DecisionRecord } from '../../src/audit/records/decision-record.ts'
 import { explain } from '../../src/cli/explain.ts'
 import { type BenchLog, openBenchLog } from '../audit/bench-log.ts'
+import { newFolder } from '../audit/new-folder.ts'
 import { sampleDecision, sampleInputs } from '../audit/samples.ts'
 
 async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -171,7 +171,7 @@ t.test('--json gives the records as data', async (t) => {
 t.test('finds the log by its configuration', async (t) => {
   const record = sampleDecision()
   const dataDir = closed(logWith(record))
-  const file = join(mkdtempSync(join(tmpdir(), 'modelgate-explain-')), 'gateway.toml')
+  const file = join(newFolder(), 'gateway.toml')
   const model = `[models.fraud]\nprotocol = "open-inference"\n[models.fraud.versions.v1]\nendpoints = ["http://127.0.0.1:1"]\n[models.fraud.route]\nprimary = "v1"\n`
   writeFileSync(file, `[server]\ndata_dir = ${JSON.stringify(dataDir)}\n${model}`)
   const { code, out, err } = await run(record.id, '--config', file)
