@@ -59,8 +59,15 @@ export function outboundHeaders(head: Head, marks: Marks): readonly string[] {
   return headers
 }
 
-function connectionNames(head: Head): ReadonlySet<string> | undefined {
-  const connection = headerOf(head.headers, 'connection')
-  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined
-  return new Set(connection.split(',').map((name) => name.trim().toLowerCase()))
+/** A caller may send several Connection headers; each can name headers of the hop. */
+function connectionNames({ headers }: Head): ReadonlySet<string> | undefined {
+  let names: Set<string> | undefined
+  for (let index = 0; index < headers.length; index += 2) {
+    if (headers[index] !== 'connection') continue
+    const value = headers[index + 1]!
+    if (value === 'keep-alive' || value === 'close') continue
+    names ??= new Set()
+    for (const name of value.split(',')) names.add(name.trim().toLowerCase())
+  }
+  return names
 }

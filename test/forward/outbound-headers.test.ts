@@ -32,7 +32,18 @@ t.test('what belongs to the hop, to framing, or claims to be ours does not cross
 })
 
 t.test('what Connection names does not cross', async (t) => {
-  const head = headWith('connection', 'close, X-Hop', 'x-hop', '1', 'x-kept', '2')
+  const head = headWith(
+    'connection',
+    'close, X-Hop',
+    'connection',
+    'x-Two',
+    'x-hop',
+    '1',
+    'x-two',
+    '1',
+    'x-kept',
+    '2',
+  )
   t.strictSame(outboundHeaders(head, MARKS), ['x-kept', '2', ...OURS])
 })
 
