@@ -113,7 +113,7 @@ async function isAlive(path: string, text: string): Promise<boolean> {
   if (holder === undefined) return isTouched(path)
   const self = whoAmI()
   const isVisible = holder.boot !== '' && holder.boot === self.boot && holder.namespace === self.namespace
-  if (isVisible) return startTickOf(holder.pid) === holder.startTick
+  if (isVisible) return holder.startTick !== '' && startTickOf(holder.pid) === holder.startTick
   return isTouched(path)
 }
 
@@ -152,10 +152,17 @@ function whoAmI(): Holder {
   }
 }
 
-/** Field 22 of /proc/pid/stat (proc(5)); the name before it may contain anything, so count from its end. */
+/**
+ * Fields 3, 20 and 22 of /proc/pid/stat (proc(5)); the name before them may contain anything, so count from its
+ * end. A process that was killed stays listed until its parent asks for it, which may be never; it is gone
+ * when its last thread is.
+ */
 function startTickOf(pid: number): string {
   const stat = readText(`/proc/${pid}/stat`)
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? []
+  const [state = '', threads = '', startTick = ''] = [fields[0], fields[17], fields[19]]
+  const isGone = (state === 'Z' || state === 'X') && Number(threads) <= 1
+  return isGone ? '' : startTick
 }
 
 function parse(text: string): Holder | undefined {
