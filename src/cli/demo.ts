@@ -5,19 +5,12 @@
  * Whatever way it ends, both processes end with it. Exit codes: 0 all held, 1 something did not (or it was
  * interrupted), 2 usage, 3 could not start.
  */
-import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { check } from './check.ts'
+import { PER_SECOND, parseDemo, REQUESTS } from './demo/options.ts'
 import { runDemo } from './demo/run-demo.ts'
 import { serveDemo } from './demo/serve-demo.ts'
 import type { NoStage } from './demo/stage.ts'
 import type { Io } from './io.ts'
-import { packageRoot } from './package-version.ts'
-
-const REQUESTS = 6000
-const REQUESTS_MAX = 1_000_000
-const PER_SECOND = 150
-const PER_SECOND_MAX = 2000
 
 const USAGE = `Usage: modelgate demo [--serve] [--requests N] [--rate N] [--config FILE] [--json]
 
@@ -35,18 +28,8 @@ is slow, and tells what the gateway did. Needs the ports of gateway.toml and con
 Exit code: 0 all held, 1 something did not, 2 wrong usage, 3 could not start.
 `
 
-export interface DemoOptions {
-  readonly serve: boolean
-  readonly requests: number
-  readonly perSecond: number
-  /** Absolute paths. */
-  readonly configFile: string
-  readonly modelServerFile: string
-  readonly json: boolean
-}
-
 export async function demo(args: readonly string[], io: Io): Promise<number> {
-  const options = parse(args)
+  const options = parseDemo(args)
   if (typeof options === 'string') {
     io.stderr(`modelgate demo: ${options}\n\n${USAGE}`)
     return 2
@@ -65,43 +48,4 @@ async function cannotStart({ problem, invalid }: NoStage, io: Io): Promise<numbe
     return 3
   }
   return check(['--config', invalid], { ...io, stdout: io.stderr, color: false })
-}
-
-function parse(args: readonly string[]): DemoOptions | { readonly help: true } | string {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        serve: { type: 'boolean', default: false },
-        requests: { type: 'string', default: String(REQUESTS) },
-        rate: { type: 'string', default: String(PER_SECOND) },
-        config: { type: 'string' },
-        'model-server': { type: 'string' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    if (values.help) return { help: true }
-    if (values.serve && values.json) return '--serve has no report to print as --json'
-    const configFile =
-      values.config === undefined ? join(packageRoot(), 'gateway.toml') : resolve(values.config)
-    const beside = join(configFile, '..', 'config', 'model-server.toml')
-    return {
-      serve: values.serve,
-      requests: whole('--requests', values.requests, REQUESTS_MAX),
-      perSecond: whole('--rate', values.rate, PER_SECOND_MAX),
-      configFile,
-      modelServerFile: values['model-server'] === undefined ? beside : resolve(values['model-server']),
-      json: values.json,
-    }
-  } catch (error) {
-    return (error as Error).message
-  }
-}
-
-function whole(option: string, text: string, most: number): number {
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0
-  if (value < 1 || value > most)
-    throw new Error(`${option} is a whole number from 1 to ${most}, not '${text}'`)
-  return value
 }

@@ -1,7 +1,12 @@
 /**
  * Ctrl-C and SIGTERM: the first asks for an orderly end, the second ends the process at once. Handlers are
  * there only from the call until `end`.
+ *
+ * Started by npm, one Ctrl-C arrives twice: from the terminal, and passed on by npm. What follows the first
+ * so closely is the same key press.
  */
+import type { Clock } from '../../kernel/clock.ts'
+
 export interface Interruption {
   /** Resolves to the signal in words; never otherwise. */
   readonly happened: Promise<Error>
@@ -12,12 +17,14 @@ const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 /** As shells report a program that was interrupted. */
 const INTERRUPTED = 130
 
-export function interruption(): Interruption {
+const SAME_PRESS_MS = 500
+
+export function interruption(clock: Clock): Interruption {
   let happen: (error: Error) => void = () => {}
-  let isFirst = true
+  let firstAt = Number.POSITIVE_INFINITY
   const heard = (name: NodeJS.Signals): void => {
-    if (!isFirst) process.exit(INTERRUPTED)
-    isFirst = false
+    if (clock.now() > firstAt + SAME_PRESS_MS) process.exit(INTERRUPTED)
+    firstAt = Math.min(firstAt, clock.now())
     happen(new Error(`interrupted by ${name}`))
   }
   for (const name of SIGNALS) process.on(name, heard)

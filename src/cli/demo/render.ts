@@ -53,7 +53,7 @@ function modelLines({ requests, rows }: ModelReport): string[] {
     MODEL_COLUMNS,
     rows.map((row) => cellsOf(row, requests)),
   )
-  return [...lines, `${counted(requests, 'request')}; refused: by its breaker, without being asked`]
+  return [...lines, `${counted(requests, 'request')}. Refused: its breaker was open, so it was not asked.`]
 }
 
 function cellsOf(row: VersionRow, requests: number): string[] {

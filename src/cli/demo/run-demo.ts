@@ -5,7 +5,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { findDecision } from '../../audit/find.ts'
 import { type Clock, systemClock } from '../../kernel/clock.ts'
-import type { DemoOptions } from '../demo.ts'
 import type { Io } from '../io.ts'
 import { type DurationStats, readStats } from './admin-client.ts'
 import { BreakerWatch, type Change } from './breaker-watch.ts'
@@ -13,6 +12,7 @@ import { checksOf } from './checks.ts'
 import { gatherEvidence } from './evidence.ts'
 import { interruption } from './interruption.ts'
 import { Load } from './load.ts'
+import type { DemoOptions } from './options.ts'
 import { paintFor } from './paint.ts'
 import { Progress } from './progress.ts'
 import { renderReport } from './render.ts'
@@ -101,7 +101,7 @@ async function play({ options, stage, progress, clock }: Play, io: Io): Promise<
     requests,
     onPhase: drawing.phase,
   })
-  const interrupted = interruption()
+  const interrupted = interruption(clock)
   try {
     const spells = await Promise.race([story, stage.failed, interrupted.happened])
     if (spells instanceof Error) throw spells

@@ -4,12 +4,12 @@
  */
 import { availableParallelism } from 'node:os'
 import { systemClock } from '../../kernel/clock.ts'
-import type { DemoOptions } from '../demo.ts'
 import type { Io } from '../io.ts'
 import { packageVersion } from '../package-version.ts'
 import { recoveryLines } from '../recovery-lines.ts'
 import { adminUrl } from './admin-client.ts'
 import { interruption } from './interruption.ts'
+import type { DemoOptions } from './options.ts'
 import { paintFor } from './paint.ts'
 import { asTyped, isStage, type NoStage, type Stage, setStage } from './stage.ts'
 import { commandFor, curlLines } from './where-next.ts'
@@ -23,7 +23,7 @@ export async function serveDemo(
   const stage = await setStage({ configFile, modelServerFile, cores: availableParallelism(), clock, log })
   if (!isStage(stage)) return stage
   for (const line of recoveryLines(stage.gateway.recovery)) log(line)
-  const interrupted = interruption()
+  const interrupted = interruption(clock)
   io.stdout(welcome(stage, configFile, io.color))
   const why = await Promise.race([interrupted.happened, stage.failed.then((error) => ({ lost: error }))])
   const isLost = 'lost' in why

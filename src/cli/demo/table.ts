@@ -49,15 +49,19 @@ export function milliseconds(value: number): string {
   return value >= 10 ? value.toFixed(1) : value.toFixed(2)
 }
 
+/** A number stays with its unit. */
+const BEFORE_UNIT = /(\d) (?=(?:ms|s|µs|%)(?![\w%]))/g
+const UNBROKEN = '\u00a0'
+
 /** Breaks text at blanks; what follows the first line is indented. */
 export function wrap(text: string, width: number, indent = ''): string[] {
   const lines: string[] = []
   let line = ''
-  for (const word of text.split(' ')) {
+  for (const word of text.replace(BEFORE_UNIT, `$1${UNBROKEN}`).split(' ')) {
     if (line !== '' && line.length + 1 + word.length > width) {
       lines.push(line)
       line = `${indent}${word}`
     } else line = line === '' ? word : `${line} ${word}`
   }
-  return [...lines, line]
+  return [...lines, line].map((one) => one.replaceAll(UNBROKEN, ' '))
 }

@@ -11,6 +11,9 @@ export function commandFor(rest: string): string {
   return `node ${asTyped(join(packageRoot(), 'build', 'src', 'main.js'))} ${rest}`
 }
 
+/** Longer paths push their words to the right. */
+const NAME_CHARS = 16
+
 const DOCUMENTS = new Map([
   ['README.md', 'what modelgate is for'],
   ['ARCHITECTURE.md', 'what a request goes through, and where that code lies'],
@@ -31,8 +34,7 @@ export function nextLines(configFile: string, exampleId: string, admin: HostPort
     [config, 'the configuration of all this, each setting with its reason: change it, check it'],
     ...there.map((file) => [asTyped(file), DOCUMENTS.get(relative(root, file)) ?? ''] as const),
   ]
-  const width = Math.max(...lines.filter(([, words]) => words !== '').map(([what]) => what.length))
-  return lines.map(([what, words]) => (words === '' ? what : `${what.padEnd(width)}  ${words}`))
+  return lines.map(([what, words]) => (words === '' ? what : `${what.padEnd(NAME_CHARS)}  ${words}`))
 }
 
 const FLIGHT =

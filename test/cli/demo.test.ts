@@ -1,0 +1,225 @@
+/**
+ * The demo as a whole: a real gateway, a real model server that is killed and slowed down, real data, and a
+ * report whose every claim was checked by the demo itself. Whatever way it ends, nothing stays behind.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, symlinkSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import type { DemoReport } from '../../src/cli/demo/report.ts'
+import { demo } from '../../src/cli/demo.ts'
+
+const ROOT = process.cwd()
+const ESCAPE = '\u001b'
+const MODELS = join(ROOT, 'models')
+
+async function run(args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
+  const [out, err]: [string[], string[]] = [[], []]
+  const stdout = (text: string) => void out.push(text)
+  const stderr = (text: string) => void err.push(text)
+  const code = await demo(args, { stdout, stderr, color: false })
+  return { code, out: out.join(''), err: err.join('') }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** The package's own configuration on free ports, with breakers that recover sooner. */
+async function ownConfiguration(t: Test): Promise<string> {
+  const [listen, admin] = [await freePort(), await freePort()]
+  const front = readFileSync(join(ROOT, 'gateway.toml'), 'utf8')
+    .replace('127.0.0.1:8080', '127.0.0.1:0')
+    .replace('127.0.0.1:9090', '127.0.0.1:0')
+    .replace('127.0.0.1:8091', `127.0.0.1:${listen}`)
+    .replace('window = "5s"', 'window = "1s"')
+    .replace('open_for = "1s", open_for_max', 'open_for = "200ms", open_for_max')
+  const behind = readFileSync(join(ROOT, 'config', 'model-server.toml'), 'utf8')
+    .replace('127.0.0.1:8091', `127.0.0.1:${listen}`)
+    .replace('127.0.0.1:9091', `127.0.0.1:${admin}`)
+  const directory = t.testdir({ 'gateway.toml': front, config: { 'model-server.toml': behind } })
+  symlinkSync(MODELS, join(directory, 'models'))
+  return join(directory, 'gateway.toml')
+}
+
+t.test(
+  'the whole demo: a version fails and is slow for real, nobody gets an error, all of it is in the log',
+  async (t) => {
+    const before = process.listenerCount('SIGINT')
+    const { code, out, err } = await run([
+      '--config',
+      await ownConfiguration(t),
+      '--requests',
+      '500',
+      '--rate',
+      '120',
+    ])
+    t.equal(err, '')
+    t.equal(code, 0, out)
+    for (const title of [
+      'What callers saw',
+      'Model flights',
+      'Model digits',
+      'What the breakers did',
+      'Declared consequences',
+      'Shadows',
+      'Against the truth',
+      'The log',
+      'One decision in full',
+      'What must hold',
+      'Where to look next',
+    ]) {
+      t.match(out, new RegExp(`^${title}$`, 'm'))
+    }
+    t.match(out, /process \d+ is killed/)
+    t.match(out, /flights\/forest closed → open: 5 requests failed in a row/)
+    t.match(out, /requests took longer than 100 ms/)
+    t.match(out, /half-open → closed: 3 of 3 probes succeeded/)
+    t.match(out, / breaker-open +version:linear +[1-9]/, 'the consequence and its callers')
+    t.match(out, /lost 0$/m)
+    t.match(out, /its breaker was open \(refusing traffic\)/, 'the decision that is explained')
+    t.match(out, /^All of it held\.$/m)
+    const [report = ''] = out.split('Where to look next')
+    const wide = report.split('\n').filter((line) => line.length > 100 && !line.startsWith('  in   '))
+    t.strictSame(wide, [], 'fits 100 columns')
+    t.notOk(out.includes(ESCAPE), 'no escape sequence where no terminal is')
+    t.equal(process.listenerCount('SIGINT'), before, 'no handler stays behind')
+  },
+)
+
+t.test('--json: the report alone on stdout, its numbers agreeing with each other', async (t) => {
+  const config = await ownConfiguration(t)
+  const { code, out, err } = await run(['--config', config, '--json', '--requests', '300', '--rate', '120'])
+  t.equal(code, 0, err)
+  const report = JSON.parse(out) as DemoReport
+  t.ok(report.passed)
+  const { callers, models, log, requests, spells, example } = report
+  t.equal(callers.ok + callers.degraded, requests)
+  t.strictSame(callers.statuses, { 200: requests })
+  t.equal(
+    models.reduce((sum, model) => sum + model.requests, 0),
+    requests,
+  )
+  const answered = models.flatMap(({ rows }) => rows.map((row) => row.answered))
+  t.equal(
+    answered.reduce((sum, one) => sum + one, 0),
+    requests,
+  )
+  t.equal(log.decisions, requests)
+  t.equal(log.sequenced, log.decisions + log.shadows + log.others)
+  t.strictSame(
+    spells.map(({ name, failed }) => ({ name, failed })),
+    [
+      { name: 'failing', failed: 0 },
+      { name: 'slow', failed: 0 },
+    ],
+  )
+  t.equal(example?.decision?.decision.degraded, 'version:linear')
+})
+
+t.test('what cannot start says why, and what to do', async (t) => {
+  const usage = await run(['--requests', 'many'])
+  t.equal(usage.code, 2)
+  t.match(usage.err, /--requests is a whole number from 1 to 1000000, not 'many'/)
+  t.equal((await run(['--serve', '--json'])).code, 2)
+  t.equal((await run(['--nonsense'])).code, 2)
+  const help = await run(['--help'])
+  t.equal(help.code, 0)
+  t.match(help.out, /^Usage: modelgate demo/)
+
+  const config = await ownConfiguration(t)
+  const port = Number(/127\.0\.0\.1:([1-9]\d*)/.exec(readFileSync(config, 'utf8'))![1])
+  const squatter = createServer().listen(port, '127.0.0.1')
+  await new Promise((resolve) => squatter.once('listening', resolve))
+  const taken = await run(['--config', config])
+  await new Promise((resolve) => squatter.close(resolve))
+  t.equal(taken.code, 3)
+  t.match(
+    taken.err,
+    new RegExp(`127\\.0\\.0\\.1:${port} is taken by another process; stop it or change server\\.listen`),
+  )
+
+  const other = t.testdir({ 'gateway.toml': '[models.m.versions.v1]\nendpoints = ["http://127.0.0.1:1"]\n' })
+  const args = [
+    '--config',
+    join(other, 'gateway.toml'),
+    '--model-server',
+    join(ROOT, 'config', 'model-server.toml'),
+  ]
+  const stranger = await run(args)
+  t.equal(stranger.code, 3)
+  t.match(stranger.err, /no version in .* has its endpoint at 127\.0\.0\.1:8091/)
+  const missing = await run(['--config', join(other, 'nowhere.toml')])
+  t.equal(missing.code, 3)
+})
+
+/** The built command as a process of its own, once its model server and gateway serve. */
+async function serving(t: Test) {
+  const main = join(ROOT, 'build', 'src', 'main.js')
+  const process = spawn('node', [main, 'demo', '--serve', '--config', await ownConfiguration(t)])
+  t.teardown(() => process.kill('SIGKILL'))
+  const ended = once(process, 'exit')
+  let out = ''
+  process.stdout.setEncoding('utf8')
+  for await (const chunk of process.stdout.iterator({ destroyOnReturn: false })) {
+    out += chunk
+    if (out.includes('Ctrl-C stops it.')) break
+  }
+  const modelServer = Number(/served by process (\d+)/.exec(out)?.[1])
+  return { process, ended, out, modelServer }
+}
+
+async function isGone(pid: number): Promise<boolean> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    try {
+      process.kill(pid, 0)
+    } catch {
+      return true
+    }
+    await pause(50)
+  }
+  return false
+}
+
+t.test('--serve: its curl lines work when pasted, and a signal ends both processes in order', async (t) => {
+  const { process, ended, out, modelServer } = await serving(t)
+  const lines = out.split('\n').filter((line) => line.startsWith('curl '))
+  t.equal(lines.length, 3)
+  for (const line of lines) {
+    const url = /http:\S+/.exec(line)![0]
+    const file = / -d @(\S+)/.exec(line)?.[1]
+    const body = file === undefined ? / -d '([^']+)'/.exec(line)?.[1] : readFileSync(file, 'utf8')
+    const fields = [...line.matchAll(/-H '([\w-]+): ([^']+)'/g)].map(([, name, value]) => [name!, value!])
+    const asked = body === undefined ? {} : { method: 'POST', body, headers: Object.fromEntries(fields) }
+    const response = await fetch(url, asked)
+    t.equal(response.status, 200, url)
+    t.match(await response.text(), body === undefined ? /durations/ : /"outputs"/)
+  }
+  process.kill('SIGTERM')
+  t.strictSame(await ended, [0, null])
+  t.ok(await isGone(modelServer))
+})
+
+t.test('killed without a chance to clean up, it leaves no model server behind', async (t) => {
+  const { process, ended, modelServer } = await serving(t)
+  process.kill('SIGKILL')
+  await ended
+  t.ok(await isGone(modelServer))
+})
+
+t.test('when the model server dies, everything ends and says so', async (t) => {
+  const { process: child, ended, modelServer } = await serving(t)
+  const said: string[] = []
+  child.stderr.setEncoding('utf8').on('data', (text: string) => said.push(text))
+  process.kill(modelServer, 'SIGKILL')
+  t.strictSame(await ended, [1, null])
+  t.match(said.join(''), /the model server ended by itself/)
+})
