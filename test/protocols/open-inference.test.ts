@@ -1,5 +1,6 @@
 import t from 'tap'
 import { isFault } from '../../src/domain/fault.ts'
+import type { Answer } from '../../src/domain/outcome.ts'
 import { openInference } from '../../src/protocols/open-inference/index.ts'
 import { raw } from '../../src/protocols/raw/index.ts'
 import { makeHead, makeRemoteVersion } from '../support/make-model.ts'
@@ -117,6 +118,34 @@ t.test('output checks read binary tensors as well as JSON', async (t) => {
   t.same(openInference.readAnswer(answer, wanted), [0.25, Number.NaN, 5, -3, undefined, undefined, undefined])
   const cut = { ...answer, body: answer.body.subarray(0, header.length + 4) }
   t.same(openInference.readAnswer(cut, [at('0', '0')]), [undefined], 'a truncated tensor has no values')
+})
+
+t.test('what an endpoint says of its tensors is believed only as far as it can be true', async (t) => {
+  const answerWith = (sizes: readonly string[], declared?: string) => {
+    const outputs = sizes.map(
+      (size) => `{"name":"o","datatype":"FP32","parameters":{"binary_data_size":${size}}}`,
+    )
+    const json = Buffer.from(`{"outputs":[${outputs.join(',')}]}`)
+    const headers = ['inference-header-content-length', declared ?? String(json.length)]
+    return { status: 200, headers, body: Buffer.concat([json, Buffer.alloc(64)]) }
+  }
+  const read = (answer: Answer, output = '1', element = '0') =>
+    openInference.readAnswer(answer, [['outputs', output, 'data', element]])[0]
+  t.equal(read(answerWith(['4', '4'])), 0)
+  for (const size of ['-8', '-1000000', '0.5', '1e400', '9007199254740993', '"4"', 'null', '{}', '1e300']) {
+    t.equal(read(answerWith([size, '4'])), undefined, `after a tensor of ${size} bytes`)
+    t.equal(read(answerWith(['4', size])), undefined, `a tensor of ${size} bytes`)
+  }
+  t.equal(read(answerWith(['4', '100'])), undefined, 'longer than the body')
+  t.equal(read(answerWith(['4', '4']), '1', '01'), undefined, 'no index of a JSON pointer')
+  t.equal(read(answerWith(['4', '4']), '1', '4294967296'), undefined)
+  for (const length of ['-1', '1e1', '', ' 5', '99999999999', '9999']) {
+    t.equal(read(answerWith(['4', '4'], length)), undefined, `a JSON length of '${length}'`)
+  }
+  const many = answerWith(Array.from({ length: 20_000 }, () => '0'))
+  const startedAt = performance.now()
+  t.equal(read(many, '255'), undefined)
+  t.ok(performance.now() - startedAt < 1_000, 'a long list of outputs is read in one pass')
 })
 
 t.test('raw passes the rest of the path and the query as they came', async (t) => {

@@ -35,41 +35,65 @@ const ELEMENTS: ReadonlyMap<string, { readonly bytes: number; readonly read: Rea
 export function readAnswer(answer: Answer, wanted: readonly JsonPath[]): readonly Scalar[] {
   const declared = headerOf(answer.headers, JSON_LENGTH_HEADER)
   if (declared === undefined) return readJson(answer.body, wanted)
-  const jsonLength = Number(declared)
-  if (!Number.isInteger(jsonLength) || jsonLength > answer.body.length) return wanted.map(() => undefined)
+  const jsonLength = /^\d{1,10}$/.test(declared) ? Number(declared) : Number.NaN
+  if (!(jsonLength <= answer.body.length)) return wanted.map(() => undefined)
   const json = answer.body.subarray(0, jsonLength)
-  const outputs = binaryOutputs(json, jsonLength)
   const values = readJson(json, wanted)
-  return values.map((value, index) => value ?? readBinary(answer.body, outputs, wanted[index]!))
+  const elements = wanted.map((path, index) => (values[index] === undefined ? elementOf(path) : null))
+  const last = elements.reduce((highest, element) => Math.max(highest, element?.output ?? -1), -1)
+  if (last === -1) return values
+  const outputs = binaryOutputs(json, jsonLength, last)
+  return elements.map((element, index) =>
+    element === null ? values[index] : readBinary(answer.body, outputs[element.output], element.at),
+  )
 }
 
-/** One entry for each output, in order; null for outputs whose data is in the JSON. */
-function binaryOutputs(json: Uint8Array, jsonLength: number): readonly (BinaryOutput | null)[] {
-  let start = jsonLength
-  const outputs: (BinaryOutput | null)[] = []
-  for (let index = 0; ; index += 1) {
+interface Element {
+  readonly output: number
+  readonly at: number
+}
+
+/** Null for a path that names no element of an output's data. Indices as in JSON pointers, without leading zeros. */
+function elementOf([root, output, data, at, ...more]: JsonPath): Element | null {
+  const isElement = root === 'outputs' && data === 'data' && more.length === 0
+  if (!isElement || !INDEX.test(output ?? '') || !INDEX.test(at ?? '')) return null
+  return Number(output) <= OUTPUTS_MAX ? { output: Number(output), at: Number(at) } : null
+}
+
+const INDEX = /^(?:0|[1-9]\d{0,9})$/
+/** A check of an output beyond this finds nothing: each one before it costs three more paths to look for. */
+const OUTPUTS_MAX = 255
+
+/**
+ * Where the tensors of outputs 0 to `last` lie, read in one scan; null for those whose data is in the JSON,
+ * nothing from the first one that says something impossible on.
+ */
+function binaryOutputs(json: Uint8Array, jsonLength: number, last: number): readonly (BinaryOutput | null)[] {
+  const paths: JsonPath[] = []
+  for (let index = 0; index <= last; index += 1) {
     const base = ['outputs', String(index)]
-    const [name, datatype, size] = readJson(json, [
-      [...base, 'name'],
-      [...base, 'datatype'],
-      [...base, 'parameters', 'binary_data_size'],
-    ])
-    if (name === undefined) return outputs
-    if (typeof size !== 'number' || typeof datatype !== 'string') outputs.push(null)
+    paths.push([...base, 'datatype'], [...base, 'parameters', 'binary_data_size'])
+  }
+  const found = readJson(json, paths)
+  const outputs: (BinaryOutput | null)[] = []
+  let start = jsonLength
+  for (let index = 0; index <= last; index += 1) {
+    const datatype = found[2 * index]
+    const bytes = found[2 * index + 1]
+    if (bytes === undefined || typeof datatype !== 'string') outputs.push(null)
+    else if (typeof bytes !== 'number' || !Number.isSafeInteger(bytes) || bytes < 0) return outputs
     else {
-      outputs.push({ datatype, start, bytes: size })
-      start += size
+      outputs.push({ datatype, start, bytes })
+      start += bytes
     }
   }
+  return outputs
 }
 
-function readBinary(body: Uint8Array, outputs: readonly (BinaryOutput | null)[], path: JsonPath): Scalar {
-  const [root, output, data, element] = path
-  const tensor = outputs[Number(output)]
-  if (root !== 'outputs' || data !== 'data' || path.length !== 4 || !tensor) return undefined
+function readBinary(body: Uint8Array, tensor: BinaryOutput | null | undefined, element: number): Scalar {
+  if (!tensor || tensor.start + tensor.bytes > body.length) return undefined
   const kind = ELEMENTS.get(tensor.datatype)
-  const at = Number(element) * (kind?.bytes ?? 0)
-  if (kind === undefined || !/^\d+$/.test(element!) || at + kind.bytes > tensor.bytes) return undefined
-  if (tensor.start + tensor.bytes > body.length) return undefined
+  const at = element * (kind?.bytes ?? 0)
+  if (kind === undefined || at + kind.bytes > tensor.bytes) return undefined
   return kind.read(new DataView(body.buffer, body.byteOffset + tensor.start, tensor.bytes), at)
 }
