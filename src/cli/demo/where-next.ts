@@ -28,7 +28,7 @@ export function nextLines(configFile: string, exampleId: string, admin: HostPort
   const root = packageRoot()
   const there = [...DOCUMENTS.keys()].map((name) => join(root, name)).filter((file) => existsSync(file))
   const lines: readonly (readonly [string, string])[] = [
-    ['npm start', `serves the same until stopped, with curl lines; then look at ${adminUrl(admin)}`],
+    ['npm start', `serves the same until stopped, with curl lines; see ${adminUrl(admin)}`],
     [commandFor(`explain ${exampleId}${withConfig}`), ''],
     [commandFor(`check ${config}`), ''],
     [config, 'the configuration of all this, each setting with its reason: change it, check it'],
