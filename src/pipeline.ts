@@ -76,11 +76,11 @@ function answerModel(
   const shadows = new ShadowCopies(errand, lane)
   const underway = carryOut(errand, lane, (course) => {
     conclude(opening, all, course)
-    shadows.settle(course.served === '' ? null : course.answer)
+    shadows.settle(course.served === '' ? null : course.answer, course.fault)
   })
   opening.client.onGone(() => {
     forgo(opening, all, underway.abandon())
-    shadows.settle(null)
+    shadows.settle(null, null)
   })
   shadows.send()
 }

@@ -7,6 +7,7 @@
  * retried and never shadowed. The caller's answer does not wait for any of this.
  */
 import type { ShadowOutcome } from '../domain/exchange.ts'
+import { type Fault, traitsOf } from '../domain/fault.ts'
 import type { Answer, Attempt, AttemptResult } from '../domain/outcome.ts'
 import type { ShadowPlan } from '../domain/plan.ts'
 import type { Shadow, Timeouts } from '../domain/routes.ts'
@@ -20,26 +21,37 @@ export class ShadowCopies {
   readonly #lane: Lane
   #copies: readonly Copy[] = []
   #primary: Answer | null | undefined
+  #isShed = false
 
   constructor(errand: Errand, lane: Lane) {
     this.#errand = errand
     this.#lane = lane
   }
 
-  /** Sends every planned copy that its cap allows. Called after the request itself was sent. */
+  /**
+   * Sends every planned copy that its cap allows. Called after the request itself was sent; when that
+   * was refused for overload at once, its copies are the first thing to go without.
+   */
   send(): void {
     const planned: Copy[] = []
     for (const plan of this.#errand.plan.shadows) {
-      if (plan.fate === 'planned') planned.push(new Copy(plan, this.#errand, this.#lane))
-      else this.#lane.observer.shadowSkipped(plan.version, plan.fate)
+      if (plan.fate !== 'planned') {
+        this.#lane.observer.shadowSkipped(plan.version, plan.fate)
+        continue
+      }
+      const copy = new Copy(plan, this.#errand, this.#lane)
+      if (this.#isShed) copy.shed()
+      else copy.send()
+      planned.push(copy)
     }
     this.#copies = planned
-    if (this.#primary !== undefined) this.settle(this.#primary)
+    if (this.#primary !== undefined) this.settle(this.#primary, null)
   }
 
   /** The request's own story is over; `answer` is what a version answered, or null when none did. */
-  settle(answer: Answer | null): void {
+  settle(answer: Answer | null, reason: Fault | null): void {
     this.#primary = answer
+    if (reason !== null && traitsOf(reason.code).consequence === 'overload') this.#isShed = true
     for (const copy of this.#copies) copy.settlePrimary(answer)
     this.#copies = []
   }
@@ -60,6 +72,16 @@ class Copy {
     this.#lane = lane
     this.#receivedAt = lane.clock.wall()
     lane.work.count += 1
+  }
+
+  shed(): void {
+    this.#fate = 'overload'
+  }
+
+  send(): void {
+    const plan = this.#plan
+    const errand = this.#errand
+    const lane = this.#lane
     if (!lane.shadowCaps.enter(plan.version, plan.settings)) {
       this.#fate = 'cap'
       return
