@@ -10,7 +10,10 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { paintFor } from '../../src/cli/demo/paint.ts'
+import { renderReport } from '../../src/cli/demo/render.ts'
 import type { DemoReport } from '../../src/cli/demo/report.ts'
+import { nextLines } from '../../src/cli/demo/where-next.ts'
 import { demo } from '../../src/cli/demo.ts'
 
 const ROOT = process.cwd()
@@ -50,69 +53,24 @@ async function ownConfiguration(t: Test): Promise<string> {
   return join(directory, 'gateway.toml')
 }
 
-t.test(
-  'the whole demo: a version fails and is slow for real, nobody gets an error, all of it is in the log',
-  async (t) => {
-    const before = process.listenerCount('SIGINT')
-    const { code, out, err } = await run([
-      '--config',
-      await ownConfiguration(t),
-      '--requests',
-      '500',
-      '--rate',
-      '120',
-    ])
-    t.equal(err, '')
-    t.equal(code, 0, out)
-    for (const title of [
-      'What callers saw',
-      'Model flights',
-      'Model digits',
-      'What the breakers did',
-      'Declared consequences',
-      'Shadows',
-      'Against the truth',
-      'The log',
-      'One decision in full',
-      'What must hold',
-      'Where to look next',
-    ]) {
-      t.match(out, new RegExp(`^${title}$`, 'm'))
-    }
-    t.match(out, /process \d+ is killed/)
-    t.match(out, /flights\/forest closed → open: 5 requests failed in a row/)
-    t.match(out, /requests took longer than 100 ms/)
-    t.match(out, /half-open → closed: 3 of 3 probes succeeded/)
-    t.match(out, / breaker-open +version:linear +[1-9]/, 'the consequence and its callers')
-    t.match(out, /lost 0$/m)
-    t.match(out, /its breaker was open \(refusing traffic\)/, 'the decision that is explained')
-    t.match(out, /^All of it held\.$/m)
-    const [report = ''] = out.split('Where to look next')
-    const wide = report.split('\n').filter((line) => line.length > 100 && !line.startsWith('  in   '))
-    t.strictSame(wide, [], 'fits 100 columns')
-    t.notOk(out.includes(ESCAPE), 'no escape sequence where no terminal is')
-    t.equal(process.listenerCount('SIGINT'), before, 'no handler stays behind')
-  },
-)
-
-t.test('--json: the report alone on stdout, its numbers agreeing with each other', async (t) => {
+t.test('the whole demo: a version fails and is slow for real, nobody gets an error', async (t) => {
+  const handlers = process.listenerCount('SIGINT')
   const config = await ownConfiguration(t)
-  const { code, out, err } = await run(['--config', config, '--json', '--requests', '300', '--rate', '120'])
+  const { code, out, err } = await run(['--config', config, '--json', '--requests', '400', '--rate', '120'])
   t.equal(code, 0, err)
+  t.equal(process.listenerCount('SIGINT'), handlers, 'no handler stays behind')
+  t.match(err, /process \d+ is killed/, 'what happens is told while it happens')
+  t.match(err, /flights\/forest closed → open: 5 requests failed in a row/)
+  t.match(err, /requests took longer than 100 ms/)
+  t.match(err, /half-open → closed: 3 of 3 probes succeeded/)
+
   const report = JSON.parse(out) as DemoReport
-  t.ok(report.passed)
   const { callers, models, log, requests, spells, example } = report
-  t.equal(callers.ok + callers.degraded, requests)
+  t.ok(report.passed)
   t.strictSame(callers.statuses, { 200: requests })
-  t.equal(
-    models.reduce((sum, model) => sum + model.requests, 0),
-    requests,
-  )
-  const answered = models.flatMap(({ rows }) => rows.map((row) => row.answered))
-  t.equal(
-    answered.reduce((sum, one) => sum + one, 0),
-    requests,
-  )
+  t.equal(callers.ok + callers.degraded, requests)
+  t.equal(sum(models.map((model) => model.requests)), requests)
+  t.equal(sum(models.flatMap(({ rows }) => rows.map((row) => row.answered))), requests)
   t.equal(log.decisions, requests)
   t.equal(log.sequenced, log.decisions + log.shadows + log.others)
   t.strictSame(
@@ -123,7 +81,35 @@ t.test('--json: the report alone on stdout, its numbers agreeing with each other
     ],
   )
   t.equal(example?.decision?.decision.degraded, 'version:linear')
+  readsWell(t, renderReport(report, paintFor(false), nextLines(config, 'ID', { host: 'h', port: 1 })))
 })
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0)
+
+function readsWell(t: Test, text: string): void {
+  const titles = text.split('\n').filter((line) => /^[A-Z]/.test(line))
+  t.strictSame(titles, [
+    'What callers saw',
+    'Model flights',
+    'Model digits',
+    'What the breakers did',
+    'Declared consequences',
+    'Shadows',
+    'Against the truth',
+    'The log',
+    'One decision in full',
+    'What must hold',
+    'Where to look next',
+    'All of it held.',
+  ])
+  t.match(text, / breaker-open +version:linear +[1-9]/, 'the consequence and its callers')
+  t.match(text, /lost 0$/m)
+  t.match(text, /its breaker was open \(refusing traffic\)/, 'the decision that is explained')
+  const [report = ''] = text.split('Where to look next')
+  const wide = report.split('\n').filter((line) => line.length > 100 && !line.startsWith('  in   '))
+  t.strictSame(wide, [], 'fits 100 columns')
+  t.notOk(text.includes(ESCAPE), 'no escape sequence where no terminal is')
+}
 
 t.test('what cannot start says why, and what to do', async (t) => {
   const usage = await run(['--requests', 'many'])

@@ -113,13 +113,15 @@ export function reportOf(findings: Findings): DemoReport {
     breakers: changes,
     spells,
     consequences: evidence.consequences,
-    shadows: evidence.shadows.map(({ model, version, copies, answered, agree, differ }) => ({
-      ...{ model, version, copies, answered, agree },
-      compared: agree + differ,
-      ...wilson(agree, agree + differ),
-    })),
+    shadows: [...evidence.shadows]
+      .sort((a, b) => b.copies - a.copies)
+      .map(({ model, version, copies, answered, agree, differ }) => ({
+        ...{ model, version, copies, answered, agree },
+        compared: agree + differ,
+        ...wilson(agree, agree + differ),
+      })),
     quality: [...tally.quality()].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)),
-    baselines: tally.baselines(),
+    baselines: tally.baselines().sort((a, b) => b.rows - a.rows),
     log: logOf(findings),
     example,
   }
@@ -140,13 +142,14 @@ const ROLE_ORDER = ['primary', 'arm', 'canary', 'fallback', 'shadow']
 
 function modelsOf({ stats, evidence }: Findings): ModelReport[] {
   const models = [...new Set(evidence.roles.map(({ model }) => model))]
-  return models.map((model) => {
+  const reports = models.map((model) => {
     const roles = evidence.roles.filter((one) => one.model === model)
     const requests = stats.find((one) => one.model === model && one.phase === 'request')?.count ?? 0
     const rows = roles.map((one) => rowOf(one, stats))
     const place = ({ role }: VersionRow) => ROLE_ORDER.indexOf(role)
     return { model, requests, rows: rows.sort((a, b) => place(a) - place(b) || b.answered - a.answered) }
   })
+  return reports.sort((a, b) => b.requests - a.requests)
 }
 
 function rowOf(counts: RoleCounts, stats: readonly DurationStats[]): VersionRow {
