@@ -8,7 +8,7 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
 import type { Fault } from '../domain/fault.ts'
 import type { Head } from '../domain/head.ts'
-import { BodySource } from './body.ts'
+import { type BodyBudget, BodySource, UNFINISHED_BYTES_MAX } from './body.ts'
 import { ClientResponse } from './client-response.ts'
 import { readHead } from './head.ts'
 import type { Uws } from './load-uws.ts'
@@ -36,13 +36,16 @@ export class Listener {
   readonly #parts: ListenerParts
   readonly #app: TemplatedApp
   #socket: us_listen_socket | undefined
+  readonly #budget: BodyBudget = { held: 0, bytesMax: UNFINISHED_BYTES_MAX }
   #open = 0
 
   constructor(parts: ListenerParts) {
     this.#parts = parts
     this.#app = parts.uws.App()
     this.#app.filter((http, change) => this.#count(http, Number(change)))
-    this.#app.any('/*', (http, request) => parts.onRequest(receive(http, request, parts.headerBytesMax)))
+    this.#app.any('/*', (http, request) =>
+      parts.onRequest(receive(http, request, { headerBytesMax: parts.headerBytesMax, budget: this.#budget })),
+    )
   }
 
   /** Resolves to the port that was bound (of use when 0 was asked for). */
@@ -57,6 +60,11 @@ export class Listener {
         resolve(this.#parts.uws.us_socket_local_port(socket))
       })
     })
+  }
+
+  /** Open now. */
+  get connections(): number {
+    return this.#open
   }
 
   /** No new connections; those that are open go on. */
@@ -83,11 +91,20 @@ export class Listener {
   }
 }
 
-function receive(http: HttpResponse, request: HttpRequest, headerBytesMax: number): Incoming {
+function receive(
+  http: HttpResponse,
+  request: HttpRequest,
+  { headerBytesMax, budget }: { headerBytesMax: number; budget: BodyBudget },
+): Incoming {
   const client = new ClientResponse(http, request.getCaseSensitiveMethod() === 'HEAD')
-  http.onAborted(() => client.leave())
+  let body: BodySource | undefined
+  http.onAborted(() => {
+    body?.release()
+    client.leave()
+  })
   const { head, refusal } = readHead(request, addressOf(http), headerBytesMax)
-  return { head, body: new BodySource(http, head.contentLength), client, refusal }
+  body = new BodySource(http, head.contentLength, budget)
+  return { head, body, client, refusal }
 }
 
 /** IPv4 clients of a dual-stack socket appear as ::ffff:a.b.c.d; people expect a.b.c.d. */

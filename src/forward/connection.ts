@@ -12,7 +12,7 @@ import type { FaultCode } from '../domain/fault.ts'
 import type { Answer } from '../domain/outcome.ts'
 import type { Endpoint } from '../domain/routes.ts'
 import type { Clock } from '../kernel/clock.ts'
-import { AnswerBody } from './answer-body.ts'
+import { GatheredBytes } from '../kernel/gathered-bytes.ts'
 import { CONNECTING, type ConnectionEvent, type ConnectionState, step } from './connection-state.ts'
 import { AnswerReader } from './http1/answer-reader.ts'
 import { connectFault, describeError, lossFault } from './socket-fault.ts'
@@ -71,7 +71,7 @@ export class Connection {
   readonly #owner: ConnectionOwner
   readonly #socket: Socket
   readonly #reader = new AnswerReader()
-  readonly #body: AnswerBody
+  readonly #body: GatheredBytes
   #state: ConnectionState = CONNECTING
   #carried: Carried | undefined
   #isGone = false
@@ -80,7 +80,7 @@ export class Connection {
     this.#clock = parts.clock
     this.#readBuffer = parts.readBuffer
     this.#owner = owner
-    this.#body = new AnswerBody(parts.answerBytesMax)
+    this.#body = new GatheredBytes(parts.answerBytesMax)
     const socket = connect({
       host: endpoint.host,
       port: endpoint.port,

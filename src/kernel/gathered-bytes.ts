@@ -1,6 +1,7 @@
 /**
- * Gathers an answer's body in memory, up to a limit. Copies out of the shared read buffer, once; a body
- * that was announced by Content-Length is trusted for its size only as far as bytes really arrive.
+ * Gathers a body in memory, up to a limit. Copies out of a buffer it must not keep, once; a body that was
+ * announced by Content-Length is trusted for its size only as far as bytes really arrive: thousands of
+ * heads that announce 16 MiB each must not make anybody allocate.
  */
 import { Buffer } from 'node:buffer'
 
@@ -9,7 +10,7 @@ const TRUSTED_BYTES_MAX = 256 * 1024
 const GROWN_BYTES_MIN = 4 * 1024
 const EMPTY = Buffer.alloc(0)
 
-export class AnswerBody {
+export class GatheredBytes {
   readonly #bytesMax: number
   #bytes: Buffer = EMPTY
   #length = 0
@@ -28,11 +29,11 @@ export class AnswerBody {
   }
 
   /** False when the body would become larger than the limit; it is not taken then. */
-  append(buffer: Buffer, start: number, end: number): boolean {
+  append(buffer: Uint8Array, start: number, end: number): boolean {
     const needed = this.#length + end - start
     if (needed > this.#bytesMax) return false
     if (needed > this.#bytes.length) this.#grow(needed)
-    buffer.copy(this.#bytes, this.#length, start, end)
+    this.#bytes.set(buffer.subarray(start, end), this.#length)
     this.#length = needed
     return true
   }
