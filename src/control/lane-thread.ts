@@ -22,7 +22,7 @@ export interface LaneThreadParts {
 export class LaneThread {
   readonly #worker: Worker
   readonly #parts: LaneThreadParts
-  readonly #ended: Promise<void>
+  readonly #ended: Promise<undefined>
   #waiting:
     | { kind: FromLane['kind']; resolve(message: FromLane): void; reject(error: Error): void }
     | undefined
@@ -36,7 +36,7 @@ export class LaneThread {
     this.#ended = new Promise((resolve) => {
       this.#worker.on('exit', (code) => {
         if (!this.#draining) this.#fail(new Error(`lane ${parts.start.lane} ended with code ${code}`))
-        resolve()
+        resolve(undefined)
       })
     })
   }
@@ -58,9 +58,10 @@ export class LaneThread {
   async drain(graceMs: number): Promise<number> {
     this.#draining = true
     this.#send({ kind: 'drain', graceMs })
-    const message = await this.#next('drained')
+    // A lane that could not start, or died, has nothing left to finish and will say nothing.
+    const message = await Promise.race([this.#next('drained'), this.#ended])
     await this.#ended
-    return message.kind === 'drained' ? message.abandoned : 0
+    return message?.kind === 'drained' ? message.abandoned : 0
   }
 
   #send(message: ToLane): void {
@@ -78,7 +79,10 @@ export class LaneThread {
     else if (message.kind === 'versions') this.#parts.onVersions(message.states)
     else if (message.kind === 'bug') this.#parts.onBug(message.report)
     else if (message.kind === 'cannot-start') this.#fail(new Error(message.problem))
-    else if (this.#waiting?.kind === message.kind) this.#waiting.resolve(message)
+    else if (this.#waiting?.kind === message.kind) {
+      this.#waiting.resolve(message)
+      this.#waiting = undefined
+    }
   }
 
   #fail(error: Error): void {
