@@ -13,7 +13,7 @@ import type { Readiness } from './control/admin/resource.ts'
 import { decision } from './control/admin/resources/decision.ts'
 import { LaneThread } from './control/lane-thread.ts'
 import { logMetrics } from './control/log-metrics.ts'
-import { probePort } from './control/port-probe.ts'
+import { freePort, probePort } from './control/port-probe.ts'
 import { VersionReadiness } from './control/version-readiness.ts'
 import type { HostPort, Snapshot } from './domain/routes.ts'
 import { systemClock } from './kernel/clock.ts'
@@ -136,11 +136,10 @@ async function open(options: GatewayOptions, parts: Parts, recovery: RecoveryRep
   return { inferencePort, adminPort, uws, recovery, failed, stop }
 }
 
-/** The first lane finds the port when any was asked for; the others share it. */
+/** All lanes on one port. The server shares only a port it was told, so a free one is found before. */
 async function listenAll(lanes: readonly LaneThread[], at: HostPort): Promise<number> {
-  const [first, ...others] = lanes
-  const port = (await first?.listen(at)) ?? 0
-  await Promise.all(others.map((lane) => lane.listen({ host: at.host, port })))
+  const shared = at.port === 0 && lanes.length > 1 ? { ...at, port: await freePort(at.host) } : at
+  const [port = 0] = await Promise.all(lanes.map((lane) => lane.listen(shared)))
   return port
 }
 
