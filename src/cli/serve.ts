@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { type Gateway, startGateway } from '../compose.ts'
 import { loadConfig } from '../control/config/load.ts'
 import { check } from './check.ts'
+import { endAtOnce } from './end-at-once.ts'
 import type { Io } from './io.ts'
 import { packageVersion } from './package-version.ts'
 import { recoveryLines } from './recovery-lines.ts'
@@ -74,7 +75,7 @@ export async function untilStopped(gateway: Gateway, log: (line: string) => void
     const heard = (name: NodeJS.Signals) => {
       resolve(name)
       for (const other of SIGNALS) process.removeListener(other, heard)
-      for (const other of SIGNALS) process.once(other, () => process.exit(130))
+      for (const other of SIGNALS) process.once(other, endAtOnce)
     }
     for (const name of SIGNALS) process.on(name, heard)
   })
@@ -82,7 +83,10 @@ export async function untilStopped(gateway: Gateway, log: (line: string) => void
   if (why instanceof Error) {
     log(`stopping: ${why.message}`)
     // The promise about records is broken already; a lane that hangs must not keep the process.
-    setTimeout(() => process.exit(1), FAILED_EXIT_MS).unref()
+    setTimeout(() => {
+      log(`stopping took longer than ${FAILED_EXIT_MS} ms and was given up`)
+      endAtOnce('SIGKILL')
+    }, FAILED_EXIT_MS).unref()
     await gateway.stop(why.message)
     return 1
   }

@@ -6,6 +6,7 @@
  * so closely is the same key press.
  */
 import type { Clock } from '../../kernel/clock.ts'
+import { endAtOnce } from '../end-at-once.ts'
 
 export interface Interruption {
   /** Resolves to the signal in words; never otherwise. */
@@ -14,8 +15,6 @@ export interface Interruption {
 }
 
 const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
-/** As shells report a program that was interrupted. */
-const INTERRUPTED = 130
 
 const SAME_PRESS_MS = 500
 
@@ -23,7 +22,7 @@ export function interruption(clock: Clock): Interruption {
   let happen: (error: Error) => void = () => {}
   let firstAt = Number.POSITIVE_INFINITY
   const heard = (name: NodeJS.Signals): void => {
-    if (clock.now() > firstAt + SAME_PRESS_MS) process.exit(INTERRUPTED)
+    if (clock.now() > firstAt + SAME_PRESS_MS) endAtOnce(name)
     firstAt = Math.min(firstAt, clock.now())
     happen(new Error(`interrupted by ${name}`))
   }
