@@ -32,6 +32,8 @@ import { Scorer } from './score/scorer.ts'
 
 /** How often a draining lane looks whether its work is done, in ms. */
 const DRAIN_LOOK_MS = 10
+/** How long connections of a draining lane must be silent to be ended. */
+const DRAIN_QUIET_MS = 100
 
 const start = workerData as LaneStart
 assert(parentPort !== null, 'a lane runs as a worker thread')
@@ -134,12 +136,28 @@ async function listen(listener: Listener, { at }: Extract<ToLane, { kind: 'liste
   }
 }
 
+/**
+ * Quiet is: nothing under way, and no connection left, or none that a request came on for a while. A
+ * request may be on its way on a kept connection when the stop begins; it is answered, and the answer
+ * ends the connection. Whoever is silent that long is taken to be idle.
+ */
+async function untilQuiet(listener: Listener, lane: Lane, until: number): Promise<void> {
+  let open = listener.connections
+  let quietSince = lane.clock.now()
+  while (lane.clock.now() < until) {
+    if (lane.work.count > 0 || listener.connections !== open) quietSince = lane.clock.now()
+    else if (open === 0 || lane.clock.now() - quietSince >= DRAIN_QUIET_MS) return
+    open = listener.connections
+    await pause(DRAIN_LOOK_MS)
+  }
+}
+
 /** Finishes what is under way, then lets go of everything that keeps the thread alive. */
 async function drain(listener: Listener, lane: Lane, graceMs: number): Promise<void> {
   const until = lane.clock.now() + graceMs
   lane.work.draining = true
   listener.pause()
-  while (lane.work.count > 0 && lane.clock.now() < until) await pause(DRAIN_LOOK_MS)
+  await untilQuiet(listener, lane, until)
   lane.work.refusing = true
   const abandoned = lane.work.count
   lane.comparer.close()

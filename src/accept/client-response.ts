@@ -15,6 +15,11 @@ const STATUS_LINES = new Map(
   Object.entries(STATUS_CODES).map(([code, text]) => [Number(code), `${code} ${text}`]),
 )
 
+/** Answers up to here are left to the server whole; kernel buffers take them. */
+const BUFFERED_BYTES_MAX = 64 * 1024
+
+const NOTHING = (): void => {}
+
 export interface Reply {
   readonly status: number
   /**
@@ -33,6 +38,7 @@ export class ClientResponse {
   #gone = false
   #answered = false
   #onGone: (() => void) | undefined
+  #onSent: () => void = NOTHING
 
   constructor(http: HttpResponse, isHead: boolean) {
     this.#http = http
@@ -57,14 +63,25 @@ export class ClientResponse {
   leave(): void {
     this.#gone = true
     if (!this.#answered) this.#onGone?.()
+    this.#sent()
   }
 
-  /** True when the answer was handed to the server, false when nobody is there to take it. */
-  reply(reply: Reply): boolean {
+  /**
+   * True when the answer was handed to the server, false when nobody is there to take it; `sent` is then
+   * called once, when none of it waits here any more: the kernel has it, or the client has left.
+   */
+  reply(reply: Reply, sent: () => void = NOTHING): boolean {
     if (this.#gone || this.#answered) return false
     this.#answered = true
+    this.#onSent = sent
     this.#http.cork(() => this.#write(reply))
     return true
+  }
+
+  #sent(): void {
+    const sent = this.#onSent
+    this.#onSent = NOTHING
+    sent()
   }
 
   #write(reply: Reply): void {
@@ -74,8 +91,26 @@ export class ClientResponse {
     for (let index = 0; index < headers.length; index += 2) {
       http.writeHeader(headers[index]!, headers[index + 1]!)
     }
-    if (!this.#isHead && !BODILESS.has(status)) http.end(body, close)
-    else this.#endWithoutBody(body.length, close)
+    if (this.#isHead || BODILESS.has(status)) this.#endWithoutBody(body.length, close)
+    else if (body.length > BUFFERED_BYTES_MAX) return this.#sendAsTaken(body, close)
+    else http.end(body, close)
+    this.#sent()
+  }
+
+  /**
+   * What a client does not take at once stays here, not in a copy of the server's, and it is known when
+   * all of it is gone: a stop would otherwise cut it short. The client ends the connection if asked to.
+   */
+  #sendAsTaken(body: Uint8Array, close: boolean): void {
+    const http = this.#http
+    if (close) http.writeHeader('connection', 'close')
+    const [, isDone] = http.tryEnd(body, body.length)
+    if (isDone) return this.#sent()
+    http.onWritable((offset) => {
+      const [isTaken, isAll] = http.tryEnd(body.subarray(offset), body.length)
+      if (isAll) this.#sent()
+      return isTaken
+    })
   }
 
   /**

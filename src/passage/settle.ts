@@ -113,12 +113,14 @@ function finish(opening: Opening, exchange: Exchange, protocol: Protocol | null,
   lane.observer.exchange(exchange)
   if (client.gone) return told(opening, exchange)
   const answer = exchange.answer ?? explained(exchange.fault!, protocol)
-  const close = (closing?.close ?? false) || lane.work.draining
-  lane.recorder.decision({ ...exchange, answer }, (written) => {
+  const finished = () => {
     lane.work.count -= 1
+  }
+  lane.recorder.decision({ ...exchange, answer }, (written) => {
+    const close = (closing?.close ?? false) || lane.work.draining
     const reply = written ? answer : explained(AUDIT_UNAVAILABLE, protocol)
     const headers = written ? ownHeaders(exchange, reply) : withMarks(exchange, reply, AUDIT_UNAVAILABLE)
-    client.reply({ status: reply.status, headers, body: reply.body, close })
+    if (!client.reply({ status: reply.status, headers, body: reply.body, close }, finished)) finished()
   })
 }
 
