@@ -1,0 +1,96 @@
+import t from 'tap'
+import { ask, JSON_TYPE, tensorOf } from '../support/ask.ts'
+import { eventually } from '../support/eventually.ts'
+import { RawClient } from '../support/raw-client.ts'
+import { metricsOf } from '../support/read-metrics.ts'
+import { decisionsIn, recordsIn } from '../support/read-records.ts'
+import { answering, plainAnswer, ScriptedUpstream } from '../support/scripted-upstream.ts'
+import { javascriptModel, startTestGateway } from '../support/start-gateway.ts'
+
+const server = (lanes: number) => `
+[server]
+listen = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+lanes = ${lanes}
+grace = "2s"
+`
+
+t.test('two lanes serve one port, their counts are one, and a stop ends both', async (t) => {
+  const upstream = await ScriptedUpstream.start(answering(plainAnswer(500, 'ill')))
+  t.teardown(() => upstream.close())
+  const gateway = await startTestGateway(t, {
+    files: { 'plus.js': javascriptModel('row[0] + 1') },
+    toml: `${server(2)}
+[models.m.versions.v1]
+runtime = "javascript"
+file = "plus.js"
+[models.ill]
+breaker = { consecutive = 3, open_for = "20s" }
+[models.ill.versions.v1]
+endpoints = ["${upstream.url}"]
+`,
+  })
+  // The kernel spreads connections by their addresses, so many are needed for both lanes to get some.
+  const told = await Promise.all(Array.from({ length: 60 }, () => gateway.infer('m', tensorOf('x', [1]))))
+  t.ok(told.every(({ status }) => status === 200))
+  const metrics = await metricsOf(gateway)
+  t.equal(metrics.value('modelgate_lanes'), 2)
+  const labels = { model: 'm', version: 'v1', reason: 'primary', class: '2xx' }
+  t.equal(metrics.value('modelgate_requests_total', labels), 60, 'counted over both lanes')
+  t.equal(metrics.value('modelgate_connections_total'), 60)
+  const stats = (await gateway.admin('/api/v1/stats')).json() as {
+    durations: { phase: string; count: number }[]
+  }
+  t.ok(
+    stats.durations.some(({ phase, count }) => phase === 'total' && count === 60),
+    'and one histogram',
+  )
+  const lanes = new Set<number>()
+  const records = await eventually(async () => {
+    const found = await recordsIn(gateway.dataDir)
+    return found.filter(({ type }) => type === 'decision').length === 60 && found
+  })
+  for (const { type, origin } of records) if (type === 'decision') lanes.add(origin.lane)
+  t.same([...lanes].sort(), [0, 1], 'both lanes wrote records')
+
+  for (let count = 0; count < 40; count += 1) await gateway.infer('ill', tensorOf('x', [1]))
+  const breakers = (await gateway.admin('/api/v1/breakers')).json() as {
+    breakers: { model: string; state: string; opens: number; lanes: { lane: number; state: string }[] }[]
+  }
+  const ill = breakers.breakers.find(({ model }) => model === 'ill')!
+  t.match(
+    ill,
+    { state: 'open', opens: 2, lanes: [{ state: 'open' }, { state: 'open' }] },
+    'a breaker for each lane',
+  )
+
+  t.same(await gateway.stop(), { abandoned: 0 })
+  await t.rejects(ask(gateway.port, '/v2/health/live', { headers: JSON_TYPE }), /ECONNREFUSED/)
+  t.equal((await decisionsIn(gateway.dataDir)).length, 100)
+  const after = await recordsIn(gateway.dataDir)
+  t.same(
+    after.map(({ place }) => place.sequence),
+    after.map((_, index) => index + 1),
+    'one sequence over both lanes',
+  )
+})
+
+t.test('connections beyond server.limits.connections are turned away, and counted', async (t) => {
+  const gateway = await startTestGateway(t, {
+    files: { 'plus.js': javascriptModel('row[0] + 1') },
+    toml: `${server(1)}limits = { connections = 3 }
+[models.m.versions.v1]
+runtime = "javascript"
+file = "plus.js"
+`,
+  })
+  const clients: RawClient[] = []
+  for (let count = 0; count < 5; count += 1) clients.push(await RawClient.open(gateway.port))
+  await eventually(() => clients.filter(({ isClosed }) => isClosed).length === 2)
+  const metrics = await metricsOf(gateway)
+  t.equal(metrics.value('modelgate_connections_refused_total'), 2)
+  t.equal(metrics.value('modelgate_open_connections'), 3)
+  for (const client of clients) client.close()
+  await eventually(async () => (await metricsOf(gateway)).value('modelgate_open_connections') === 0)
+  t.equal((await gateway.infer('m', tensorOf('x', [1]))).status, 200)
+})
