@@ -23,7 +23,7 @@ import { Limiter } from './observe/limiter.ts'
 import { Observer } from './observe/observer.ts'
 import { Vitals } from './observe/vitals.ts'
 import type { Lane } from './passage/lane-parts.ts'
-import { ShadowCaps } from './passage/shadow-caps.ts'
+import { Places } from './passage/places.ts'
 import { handle } from './pipeline.ts'
 import { PROTOCOLS } from './protocols/index.ts'
 import { Recorder } from './record/recorder.ts'
@@ -104,7 +104,8 @@ function makeLane(): Lane {
     scorer,
     comparer: new Comparer({ pool: scorer.pool, clock }),
     recorder,
-    shadowCaps: new ShadowCaps(lanes),
+    shadowPlaces: new Places(lanes),
+    sparePlaces: new Places(lanes),
     work: { draining: false, refusing: false, count: 0 },
     onBug: tellBug,
   }

@@ -9,7 +9,7 @@
  */
 import type { Incoming } from './accept/listener.ts'
 import { decide } from './decide/decide.ts'
-import { fault, isFault } from './domain/fault.ts'
+import { fault, INTERNAL, isFault } from './domain/fault.ts'
 import { findModel, identify } from './identify/identify.ts'
 import { type Recognized, recognize } from './identify/recognize.ts'
 import { carryOut } from './passage/attempts.ts'
@@ -33,18 +33,13 @@ export function handle({ head, body, client, refusal }: Incoming, lane: Lane): v
   if (refusal !== null) return refuse(opening, NOTHING_KNOWN, refusal, { close: true })
 
   const recognized = recognize(head, lane.protocols)
-  const known = { ...NOTHING_KNOWN, protocol: recognized.protocol }
   body.read(opening.routes.server.bodyBytesMax, (bytes) => {
+    const known = { ...NOTHING_KNOWN, protocol: recognized.protocol }
     if (isFault(bytes)) return refuse(opening, known, bytes, { close: true })
     if ('fault' in recognized) return refuse(opening, { ...known, body: bytes }, recognized.fault)
     const { match } = recognized
     if (match.scope === 'server') return answerServer(match.ask, opening)
-    try {
-      answerModel(opening, { ...known, body: bytes }, { ...recognized, match })
-    } catch (bug) {
-      lane.onBug(bug)
-      refuse(opening, { ...known, body: bytes }, INTERNAL, { close: true })
-    }
+    guarded(opening, () => answerModel(opening, { ...known, body: bytes }, { ...recognized, match }))
   })
 }
 
@@ -74,16 +69,27 @@ function answerModel(
   const errand = { id, head, body, intent, protocol, plan }
   const all = { protocol, body, intent, plan }
   const shadows = new ShadowCopies(errand, lane)
-  const underway = carryOut(errand, lane, (course) => {
-    conclude(opening, all, course)
-    shadows.settle(course.served === '' ? null : course.answer, course.fault)
+  const underway = carryOut(errand, lane, {
+    started: () => shadows.send(),
+    done: (course) => {
+      conclude(opening, all, course)
+      shadows.settle(course.served === '' ? null : course.answer)
+    },
   })
   opening.client.onGone(() => {
     forgo(opening, all, underway.abandon())
-    shadows.settle(null, null)
+    shadows.settle(null)
   })
-  shadows.send()
 }
 
-const INTERNAL = fault('internal', 'the gateway failed on this request; its operator has been told')
+/** A bug on the way to an answer is told to the operator, and the caller is not left waiting. */
+function guarded(opening: Opening, work: () => void): void {
+  try {
+    work()
+  } catch (bug) {
+    opening.lane.onBug(bug)
+    refuse(opening, NOTHING_KNOWN, INTERNAL, { close: true })
+  }
+}
+
 const DRAINING = fault('draining', 'the gateway is shutting down; try another one', '', ['retry-after', '1'])

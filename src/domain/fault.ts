@@ -116,6 +116,8 @@ export interface Fault {
   readonly headers: readonly string[]
 }
 
+const NO_HEADERS: readonly string[] = []
+
 export function fault(
   code: FaultCode,
   message: string,
@@ -125,7 +127,11 @@ export function fault(
   return { kind: 'fault', code, message, detail, headers }
 }
 
-const NO_HEADERS: readonly string[] = []
+/** What a caller is told when a bug kept it from its answer. */
+export const INTERNAL: Fault = fault(
+  'internal',
+  'the gateway failed on this request; its operator has been told',
+)
 
 export function traitsOf(code: FaultCode): FaultTraits {
   return FAULTS[code]

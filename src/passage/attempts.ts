@@ -8,7 +8,7 @@
 import { type Chain, chainFor, nameOf, nextStep } from '../decide/consequence.ts'
 import { judge } from '../decide/judge.ts'
 import { outputPathsOf } from '../decide/output-paths.ts'
-import { type Fault, fault } from '../domain/fault.ts'
+import { type Fault, fault, INTERNAL } from '../domain/fault.ts'
 import type { Answer, Attempt, AttemptResult, Role } from '../domain/outcome.ts'
 import type { Reason } from '../domain/plan.ts'
 import type { Consequence, Version } from '../domain/routes.ts'
@@ -33,8 +33,15 @@ export interface Underway {
   abandon(): readonly Attempt[]
 }
 
-export function carryOut(errand: Errand, lane: Lane, done: (course: Course) => void): Underway {
-  const passage = new Passage(errand, lane, done)
+export interface Listeners {
+  /** A version has really been asked; at most once. */
+  started(): void
+  /** Exactly once unless abandoned; may be called before carryOut returns. */
+  done(course: Course): void
+}
+
+export function carryOut(errand: Errand, lane: Lane, listeners: Listeners): Underway {
+  const passage = new Passage(errand, lane, listeners)
   passage.enter()
   return passage
 }
@@ -50,11 +57,13 @@ interface Current {
 class Passage implements Underway, Watched {
   readonly #errand: Errand
   readonly #lane: Lane
-  readonly #done: (course: Course) => void
+  readonly #listeners: Listeners
   readonly #attempts: Attempt[] = []
   readonly #tried: string[] = []
   #current: Current | undefined
   #holdsPlace = false
+  #holdsSpare = false
+  #isStarted = false
   #ended = false
   #chain: Chain | undefined
   #firstFault: Fault | null = null
@@ -66,13 +75,17 @@ class Passage implements Underway, Watched {
   dueAt = Number.POSITIVE_INFINITY
   slot = -1
 
-  constructor(errand: Errand, lane: Lane, done: (course: Course) => void) {
+  constructor(errand: Errand, lane: Lane, listeners: Listeners) {
     this.#errand = errand
     this.#lane = lane
-    this.#done = done
+    this.#listeners = listeners
   }
 
   enter(): void {
+    this.#guarded(() => this.#begin())
+  }
+
+  #begin(): void {
     const { intent } = this.#errand
     const now = this.#lane.clock.now()
     if (intent.deadlineAt <= now) {
@@ -83,7 +96,7 @@ class Passage implements Underway, Watched {
       return
     }
     const entered = this.#lane.limiter.enter(intent.model, this)
-    if (entered === 'go') this.proceed()
+    if (entered === 'go') this.#enterWithPlace()
     else if (entered === 'full') this.#failed(this.#overloaded(), null)
     else {
       this.#queuedAt = now
@@ -94,6 +107,11 @@ class Passage implements Underway, Watched {
 
   /** The limiter gives the place that was waited for. */
   proceed(): void {
+    // Called inside another request's way out, which a bug here must not disturb.
+    this.#guarded(() => this.#enterWithPlace())
+  }
+
+  #enterWithPlace(): void {
     if (this.slot !== -1) {
       this.#lane.sweep.unwatch(this)
       this.#waitedMs = this.#lane.clock.now() - this.#queuedAt
@@ -104,6 +122,10 @@ class Passage implements Underway, Watched {
 
   /** The sweep: waited too long for a place. */
   expire(now: number): void {
+    this.#guarded(() => this.#waitedTooLong(now))
+  }
+
+  #waitedTooLong(now: number): void {
     const { intent } = this.#errand
     this.#lane.limiter.cancel(this)
     const waited = Math.round(now - this.#queuedAt)
@@ -143,11 +165,15 @@ class Passage implements Underway, Watched {
       this.#failed(refusal, null)
       return
     }
+    this.#current = { version, role, startedAt: now, ticket, cancel: NOT_STARTED }
     const cancel = this.#start(version, (result) => {
       const current = this.#current
-      if (current !== undefined) this.#finished(current, result)
+      if (current !== undefined) this.#guarded(() => this.#finished(current, result))
     })
     this.#current = { version, role, startedAt: now, ticket, cancel }
+    if (this.#isStarted) return
+    this.#isStarted = true
+    this.#listeners.started()
   }
 
   #start(version: Version, done: Done): Cancel {
@@ -204,7 +230,8 @@ class Passage implements Underway, Watched {
     this.#degraded = nameOf(step)
     switch (step.do) {
       case 'version':
-        this.#tryVersion(model.versions.get(step.version)!, 'fallback')
+        if (this.#hasRoom()) this.#tryVersion(model.versions.get(step.version)!, 'fallback')
+        else this.#failed(this.#overloaded(), null)
         return
       case 'reply':
         this.#conclude(
@@ -223,11 +250,19 @@ class Passage implements Underway, Watched {
     }
   }
 
+  /** Who got no place may still be served by a fallback, but not by any number of them at once. */
+  #hasRoom(): boolean {
+    const { index, limits } = this.#errand.intent.model
+    if (this.#holdsPlace || this.#holdsSpare) return true
+    this.#holdsSpare = this.#lane.sparePlaces.enter(index, limits.concurrent)
+    return this.#holdsSpare
+  }
+
   #conclude(answer: Answer | null, because: Fault | null, served: string): void {
     if (this.#ended) return
     this.#leave()
     const isFallback = this.#degraded !== ''
-    this.#done({
+    this.#listeners.done({
       attempts: this.#attempts,
       answer,
       fault: isFallback ? this.#firstFault : because,
@@ -243,18 +278,42 @@ class Passage implements Underway, Watched {
     if (this.#holdsPlace) this.#lane.limiter.leave(this.#errand.intent.model)
     else this.#lane.limiter.cancel(this)
     this.#holdsPlace = false
+    if (this.#holdsSpare) this.#lane.sparePlaces.leave(this.#errand.intent.model.index)
+    this.#holdsSpare = false
+  }
+
+  /** A bug ends this request with `internal`, and gives back what it holds. */
+  #guarded(work: () => void): void {
+    try {
+      work()
+    } catch (bug) {
+      this.#lane.onBug(bug)
+      if (this.#ended) return
+      this.abandon()
+      this.#listeners.done({
+        attempts: this.#attempts,
+        answer: null,
+        fault: INTERNAL,
+        served: '',
+        reason: '',
+        degraded: '',
+      })
+    }
   }
 
   #overloaded(): Fault {
     const { name, limits } = this.#errand.intent.model
     return fault(
       'overloaded',
-      `model '${name}' is at its limits (concurrent ${limits.concurrent}, queue ${limits.queue})`,
+      `model '${name}' is at its limits (limits.concurrent ${limits.concurrent}, limits.queue ${limits.queue}, over all lanes)`,
       '',
       RETRY_SOON,
     )
   }
 }
+
+/** Cancels an attempt that a bug kept from starting. */
+const NOT_STARTED: Cancel = () => {}
 
 /** Seconds a refused caller is asked to wait when nothing better is known. */
 const RETRY_SOON: readonly string[] = ['retry-after', '1']

@@ -15,7 +15,7 @@ import type { Protocol } from '../protocols/protocol.ts'
 import type { Recorder } from '../record/recorder.ts'
 import type { Comparer } from '../score/comparer.ts'
 import type { Scorer } from '../score/scorer.ts'
-import type { ShadowCaps } from './shadow-caps.ts'
+import type { Places } from './places.ts'
 
 export interface Lane {
   /** Version of this program, as it tells callers. */
@@ -34,7 +34,10 @@ export interface Lane {
   readonly scorer: Scorer
   readonly comparer: Comparer
   readonly recorder: Recorder
-  readonly shadowCaps: ShadowCaps
+  /** Of shadow copies, by version. */
+  readonly shadowPlaces: Places
+  /** Of fallbacks that overload sends on, by model: they hold none of the limiter's places. */
+  readonly sparePlaces: Places
   readonly work: WorkInProgress
   /** A bug was caught on a request's path; the operator must hear of it. */
   onBug(error: unknown): void

@@ -7,52 +7,39 @@
  * retried and never shadowed. The caller's answer does not wait for any of this.
  */
 import type { ShadowOutcome } from '../domain/exchange.ts'
-import { type Fault, traitsOf } from '../domain/fault.ts'
 import type { Answer, Attempt, AttemptResult } from '../domain/outcome.ts'
 import type { ShadowPlan } from '../domain/plan.ts'
 import type { Shadow, Timeouts } from '../domain/routes.ts'
-import type { PairVerdict } from '../score/comparer.ts'
+import { COMPARE_PAIR_BYTES_MAX, type PairVerdict } from '../score/comparer.ts'
 import type { Lane } from './lane-parts.ts'
 import { type Errand, startAttempt } from './start-attempt.ts'
 
+/** Answers larger than this are never compared, so a waiting copy need not hold on to one. */
+const KEPT_BYTES_MAX = COMPARE_PAIR_BYTES_MAX
+
 /** The shadows of one request. */
 export class ShadowCopies {
-  readonly #errand: Errand
-  readonly #lane: Lane
-  #copies: readonly Copy[] = []
-  #primary: Answer | null | undefined
-  #isShed = false
+  #copies: Copy[] = []
 
   constructor(errand: Errand, lane: Lane) {
-    this.#errand = errand
-    this.#lane = lane
+    for (const plan of errand.plan.shadows) {
+      if (plan.fate === 'planned') this.#copies.push(new Copy(plan, errand, lane))
+      else lane.observer.shadowSkipped(plan.version, plan.fate)
+    }
+  }
+
+  /** Sends the copies. Called when a version was really asked, after it was. */
+  send(): void {
+    for (const copy of this.#copies) copy.send()
   }
 
   /**
-   * Sends every planned copy that its cap allows. Called after the request itself was sent; when that
-   * was refused for overload at once, its copies are the first thing to go without.
+   * The request's own story is over; `answer` is what a version answered, or null when none did. Copies
+   * that were not sent until then never are: under overload they are the first thing to go without.
    */
-  send(): void {
-    const planned: Copy[] = []
-    for (const plan of this.#errand.plan.shadows) {
-      if (plan.fate !== 'planned') {
-        this.#lane.observer.shadowSkipped(plan.version, plan.fate)
-        continue
-      }
-      const copy = new Copy(plan, this.#errand, this.#lane)
-      if (this.#isShed) copy.shed()
-      else copy.send()
-      planned.push(copy)
-    }
-    this.#copies = planned
-    if (this.#primary !== undefined) this.settle(this.#primary, null)
-  }
-
-  /** The request's own story is over; `answer` is what a version answered, or null when none did. */
-  settle(answer: Answer | null, reason: Fault | null): void {
-    this.#primary = answer
-    if (reason !== null && traitsOf(reason.code).consequence === 'overload') this.#isShed = true
-    for (const copy of this.#copies) copy.settlePrimary(answer)
+  settle(answer: Answer | null): void {
+    const kept = answer !== null && answer.body.length <= KEPT_BYTES_MAX ? answer : null
+    for (const copy of this.#copies) copy.settlePrimary(kept)
     this.#copies = []
   }
 }
@@ -62,6 +49,7 @@ class Copy {
   readonly #errand: Errand
   readonly #lane: Lane
   readonly #receivedAt: number
+  #isSent = false
   #fate: ShadowOutcome['fate'] | undefined
   #attempt: Attempt | null = null
   #primary: Answer | null | undefined
@@ -74,15 +62,12 @@ class Copy {
     lane.work.count += 1
   }
 
-  shed(): void {
-    this.#fate = 'overload'
-  }
-
   send(): void {
     const plan = this.#plan
     const errand = this.#errand
     const lane = this.#lane
-    if (!lane.shadowCaps.enter(plan.version, plan.settings)) {
+    this.#isSent = true
+    if (!lane.shadowPlaces.enter(plan.version.index, plan.settings.concurrentMax)) {
       this.#fate = 'cap'
       return
     }
@@ -95,11 +80,12 @@ class Copy {
 
   settlePrimary(answer: Answer | null): void {
     this.#primary = answer
+    if (!this.#isSent) this.#fate = 'overload'
     this.#finish()
   }
 
   #answered(result: AttemptResult, startedAt: number): void {
-    this.#lane.shadowCaps.leave(this.#plan.version)
+    this.#lane.shadowPlaces.leave(this.#plan.version.index)
     this.#fate = fateOf(result)
     this.#attempt = {
       version: this.#plan.version.name,

@@ -72,7 +72,7 @@ t.test('beyond the places and the queue callers are told at once to come back', 
   const refused = await ask(gateway)
   t.equal(refused.status, 503)
   t.match(refused.headers, { 'modelgate-error': 'overloaded', 'retry-after': '1' })
-  t.match(refused.json(), { error: /at its limits \(concurrent 2, queue 3\)/ })
+  t.match(refused.json(), { error: /at its limits \(limits\.concurrent 2, limits\.queue 3/ })
   t.match(await decisionOf(gateway.dataDir, refused.headers['modelgate-request-id']), {
     attempts: [],
     fault: { code: 'overloaded' },

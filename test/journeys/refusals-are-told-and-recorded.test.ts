@@ -356,5 +356,11 @@ t.test('what the server’s own parser refuses reaches no model, and the next re
   const refused = decisions.filter(({ status }) => status !== 200)
   t.equal(decisions.length - refused.length, 2, 'the two good requests')
   // How many of the others come to our code before the parser gives up differs between builds of the server.
-  for (const decision of refused) t.match(decision, { status: 400, fault: { code: 'malformed-request' } })
+  const codes = new Set(refused.map(({ status, fault }) => `${status} ${fault?.code}`))
+  t.ok(
+    codes.delete('431 header-fields-too-large'),
+    'a block a little over the limit is refused by us, and recorded',
+  )
+  codes.delete('400 malformed-request')
+  t.same([...codes], [], 'nothing else was made of them')
 })
