@@ -172,10 +172,16 @@ class Scanner {
       this.#at += 1
       return
     }
-    const through = wanted.filter((index) => this.#paths[index]!.length > depth)
+    // Each item costs one comparison of numbers, whatever is wanted: 8 million items took 4 times as long
+    // when every wanted token was compared with the item's number as text.
+    const places = wanted.length === 0 ? NONE : wanted.map((index) => placeOf(this.#paths[index]![depth]))
+    let nextWanted = nextAfter(places, -1)
     for (let item = 0; ; item += 1) {
-      const inner =
-        through.length === 0 ? NONE : through.filter((index) => this.#paths[index]![depth] === String(item))
+      let inner = NONE
+      if (item === nextWanted) {
+        inner = wanted.filter((_, at) => places[at] === item)
+        nextWanted = nextAfter(places, item)
+      }
       this.#value(inner, depth + 1)
       this.#space()
       const next = this.#bytes[this.#at]
@@ -288,6 +294,20 @@ class Scanner {
   #fail(expected: string): never {
     throw new Mismatch(this.#at, expected)
   }
+}
+
+/** The number of an item that a token names (RFC 6901: no leading zeros); -1 when it names none. */
+function placeOf(token: string | undefined): number {
+  return token !== undefined && PLACE.test(token) ? Number(token) : -1
+}
+
+const PLACE = /^(?:0|[1-9]\d{0,14})$/
+
+/** The smallest of `places` above `item`; Infinity when there is none. */
+function nextAfter(places: readonly number[], item: number): number {
+  let next = Number.POSITIVE_INFINITY
+  for (const place of places) if (place > item && place < next) next = place
+  return next
 }
 
 /** After a backslash: `"` `\` `/` b f n r t */

@@ -150,3 +150,39 @@ t.test('gives text with its escapes resolved and numbers as written', async (t) 
   t.equal(textOf(bytes, scan.found[0]!), 'ü"ü')
   t.equal(rawOf(bytes, scan.found[1]!), '-1.50e2')
 })
+
+t.test('items that several pointers name are found, in whatever order the pointers come', async (t) => {
+  const bytes = bytesOf('[[0,1],[2,3],[4,5],[6,7]]')
+  const scan = scanJson(
+    bytes,
+    ['/3/1', '/1', '/1/0', '/3/0', '/4', '/0/00', '/9999999999999999'].map(parsePointer),
+  )
+  t.same(scan.ok && scan.found.map((span) => span && rawOf(bytes, span)), [
+    '7',
+    '[2,3]',
+    '2',
+    '6',
+    null,
+    null,
+    null,
+  ])
+})
+
+t.test('a wanted item of a long list costs no more than the list itself', async (t) => {
+  const bytes = bytesOf(`{"data":[${'1,'.repeat(400_000)}1]}`)
+  const best = (paths: readonly (readonly string[])[]): number => {
+    let ms = Number.POSITIVE_INFINITY
+    for (let round = 0; round < 8; round += 1) {
+      const startedAt = performance.now()
+      scanJson(bytes, paths)
+      ms = Math.min(ms, performance.now() - startedAt)
+    }
+    return ms
+  }
+  const bare = best([])
+  const asked = best([
+    ['data', '0'],
+    ['data', '7'],
+  ])
+  t.ok(asked < 2 * bare, `${asked.toFixed(1)} ms with wanted items, ${bare.toFixed(1)} ms without`)
+})
