@@ -1,0 +1,161 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import { JSON_TYPE, tensorOf } from '../support/ask.ts'
+import { eventually } from '../support/eventually.ts'
+import { inferBytes } from '../support/infer-bytes.ts'
+import { RawClient, rawRequest } from '../support/raw-client.ts'
+import { metricsOf } from '../support/read-metrics.ts'
+import { decisionsIn } from '../support/read-records.ts'
+import { javascriptModel, startTestGateway, type TestGateway } from '../support/start-gateway.ts'
+
+const start = (t: Test) =>
+  startTestGateway(t, {
+    files: { 'plus.js': javascriptModel('row[0] + 1') },
+    toml: `
+[server]
+listen = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+lanes = 1
+limits = { body = "64KiB" }
+[models.m.versions.v1]
+runtime = "javascript"
+file = "plus.js"
+`,
+  })
+
+const asking = (value: number) => inferBytes('m', [], tensorOf('x', [value]))
+const scoreOf = (body: Buffer) =>
+  (JSON.parse(body.toString()) as { outputs: { data: number[] }[] }).outputs[0]!.data[0]
+
+async function isWell(t: Test, gateway: TestGateway): Promise<void> {
+  const told = await gateway.infer('m', tensorOf('x', [41]))
+  t.equal(told.status, 200, 'a good request afterwards is served')
+  t.equal(scoreOf(told.body), 42)
+  t.same(gateway.log, [], 'no bug was reported')
+}
+
+t.test(
+  'requests in one write are answered in their order or the connection ends, never swapped',
+  async (t) => {
+    const gateway = await start(t)
+    for (const count of [2, 3, 8]) {
+      const client = await RawClient.open(gateway.port)
+      client.send(Array.from({ length: count }, (_, index) => asking(index * 10)).join(''))
+      let answered = 0
+      for (; answered < count; answered += 1) {
+        const answer = await client.answer(2_000)
+        if (!answer.complete) {
+          t.ok(answer.closed, 'what is not answered is told by the end of the connection')
+          break
+        }
+        t.equal(scoreOf(answer.body), answered * 10 + 1, `answer ${answered} belongs to request ${answered}`)
+      }
+      client.close()
+    }
+    const quick = await RawClient.open(gateway.port)
+    quick.send('GET /v2 HTTP/1.1\r\nhost: a\r\n\r\nGET /v2/health/live HTTP/1.1\r\nhost: a\r\n\r\n')
+    t.match(JSON.parse((await quick.answer()).body.toString()), { name: 'modelgate' })
+    t.match(
+      JSON.parse((await quick.answer()).body.toString()),
+      { live: true },
+      'what is answered at once may be pipelined',
+    )
+    quick.close()
+    const decisions = await decisionsIn(gateway.dataDir)
+    t.equal(new Set(decisions.map(({ id }) => id)).size, decisions.length)
+    await isWell(t, gateway)
+  },
+)
+
+t.test('a request may arrive in any pieces', async (t) => {
+  const gateway = await start(t)
+  const bytes = asking(5)
+  const client = await RawClient.open(gateway.port)
+  t.teardown(() => client.close())
+  for (let at = 1; at < bytes.length; at += 1) {
+    client.send(bytes.slice(0, at))
+    await new Promise((resolve) => setImmediate(resolve))
+    client.send(bytes.slice(at))
+    const answer = await client.answer()
+    if (answer.status !== 200 || scoreOf(answer.body) !== 6) t.fail(`cut at ${at}: ${answer.raw.toString()}`)
+  }
+  t.pass(`cut in two at each of its ${bytes.length} bytes`)
+  const single = await rawRequest(gateway.port, [...bytes], { pauseMs: 0 })
+  t.equal(single.status, 200, 'one byte at a time')
+  await isWell(t, gateway)
+})
+
+t.test('a body that is too large is refused at once, however much of it is sent', async (t) => {
+  const gateway = await start(t)
+  const head = (bytes: number) =>
+    `POST /v2/models/m/infer HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${bytes}\r\n\r\n`
+  const announced = await rawRequest(gateway.port, head(10_000_000))
+  t.equal(announced.status, 413, 'before a byte of it came')
+  t.equal(announced.headers.get('modelgate-error'), 'body-too-large')
+  t.equal(announced.headers.get('connection'), 'close')
+  const sent = await rawRequest(gateway.port, [head(1_000_000), 'x'.repeat(1_000_000)])
+  t.ok(
+    sent.status === 413 || (sent.status === 0 && sent.closed),
+    'a client that goes on sending may only see the end',
+  )
+  const client = await RawClient.open(gateway.port)
+  client.send(head(100))
+  client.send('too short')
+  client.close()
+  await eventually(
+    async () =>
+      (await metricsOf(gateway)).value('modelgate_faults_total', {
+        model: '(unknown)',
+        code: 'client-gone',
+      }) === 1,
+  )
+  await isWell(t, gateway)
+})
+
+t.test('slow heads and connections without a word take no place from others', async (t) => {
+  const gateway = await start(t)
+  const idlers = await Promise.all(Array.from({ length: 50 }, () => RawClient.open(gateway.port)))
+  for (const [index, client] of idlers.entries()) client.send(asking(1).slice(0, index))
+  await pause(20)
+  const told = await Promise.all(
+    Array.from({ length: 20 }, () =>
+      gateway.ask('/v2/models/m/infer', { body: tensorOf('x', [1]), headers: JSON_TYPE }),
+    ),
+  )
+  t.ok(told.every(({ status }) => status === 200))
+  for (const client of idlers) client.close()
+  await eventually(async () => (await metricsOf(gateway)).value('modelgate_open_connections') === 0)
+  await isWell(t, gateway)
+})
+
+t.test('whatever bytes arrive, the gateway lives, and every answer is one', async (t) => {
+  const gateway = await start(t)
+  const good = asking(1)
+  const damaged = fc
+    .tuple(fc.nat(good.length - 1), fc.uint8Array({ minLength: 1, maxLength: 8 }), fc.nat(6))
+    .map(([at, bytes, gone]) =>
+      Buffer.concat([Buffer.from(good.slice(0, at)), bytes, Buffer.from(good.slice(at + gone))]),
+    )
+  const anything = fc.oneof(
+    { weight: 4, arbitrary: damaged },
+    {
+      weight: 1,
+      arbitrary: fc.uint8Array({ minLength: 1, maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+    },
+    { weight: 1, arbitrary: fc.string({ maxLength: 100 }).map((text) => Buffer.from(`${text}\r\n\r\n`)) },
+  )
+  await fc.assert(
+    fc.asyncProperty(anything, async (bytes) => {
+      const client = await RawClient.open(gateway.port)
+      client.send(bytes)
+      client.socket.end()
+      const answer = await client.answer(3_000)
+      client.close()
+      if (answer.status === 0) return answer.closed
+      return answer.status >= 200 && answer.status < 600 && (answer.complete || answer.status === 400)
+    }),
+    { numRuns: 250, interruptAfterTimeLimit: 15_000 },
+  )
+  await isWell(t, gateway)
+})
