@@ -1,6 +1,7 @@
 /**
  * The ways of holding two values against each other; the list that `as` in a compare rule chooses from.
- * Pure. A comparator answers null where the two cannot be compared at all.
+ * Pure. A comparator answers null where the two cannot be compared at all: infinities and NaN are no
+ * numbers, so on both sides there is nothing that agrees, and on one side alone there is a difference.
  */
 import type { CompareRule } from '../domain/routes.ts'
 
@@ -29,12 +30,7 @@ const number: Comparator = {
       return within(Number(primary - shadow), Number(primary), Number(shadow), rule)
     }
     const [first, second] = [Number(primary), Number(shadow)]
-    if (Number.isNaN(first) || Number.isNaN(second)) {
-      return { agrees: Number.isNaN(first) && Number.isNaN(second), difference: null }
-    }
-    // Equal infinities: their difference is not a number.
-    if (first === second) return { agrees: true, difference: 0 }
-    if (!Number.isFinite(first) || !Number.isFinite(second)) return { agrees: false, difference: null }
+    if (!Number.isFinite(first) || !Number.isFinite(second)) return unlessAlike(first, second)
     return within(first - second, first, second, rule)
   },
 }
@@ -45,10 +41,16 @@ function within(signed: number, first: number, second: number, rule: CompareRule
   return { agrees: difference <= Math.max(rule.toleranceAbs, relative), difference }
 }
 
+/** At least one is not finite. */
+function unlessAlike(first: number, second: number): Verdict | null {
+  return Object.is(first, second) ? null : { agrees: false, difference: null }
+}
+
 /** The same text, number or truth value; a text never equals a number. */
 const label: Comparator = {
   name: 'label',
   compare(primary, shadow) {
+    if (isEndless(primary) || isEndless(shadow)) return unlessAlike(Number(primary), Number(shadow))
     const sameKind = typeof primary === typeof shadow || (isNumber(primary) && isNumber(shadow))
     // biome-ignore lint/suspicious/noDoubleEquals: 3n and 3 are the same label; kinds were checked
     return { agrees: sameKind && primary == shadow, difference: null }
@@ -59,6 +61,10 @@ export const COMPARATORS: readonly Comparator[] = [number, label]
 
 export function comparatorOf(name: CompareRule['as']): Comparator {
   return COMPARATORS.find((comparator) => comparator.name === name)!
+}
+
+function isEndless(value: Value): boolean {
+  return typeof value === 'number' && !Number.isFinite(value)
 }
 
 function isNumber(value: Value): value is number | bigint {

@@ -6,7 +6,9 @@
  * Without rules there is nothing to hold against each other, and that is `incomparable`, never `agree`.
  */
 import type { CompareRule } from '../domain/routes.ts'
-import { type AnswerBytes, type OpenAnswer, openAnswer, valueIn } from './answer-values.ts'
+import { parsePointer } from '../kernel/json-scan.ts'
+import { type AnswerBytes, readValues } from '../protocols/open-inference/read-answer.ts'
+import type { ExactScalar } from '../protocols/read-json.ts'
 import { comparatorOf, type Verdict } from './comparators.ts'
 
 export interface OutputComparison {
@@ -20,18 +22,17 @@ export function compareOutputs(
   shadow: AnswerBytes,
   rules: readonly CompareRule[],
 ): OutputComparison {
-  const [first, second] = [openAnswer(primary), openAnswer(shadow)]
-  const verdicts = rules.map((rule) => (first && second ? verdictOf(first, second, rule) : null))
+  const paths = rules.map((rule) => parsePointer(rule.pointer))
+  const [first, second] = [readValues(primary, paths), readValues(shadow, paths)]
+  const verdicts = rules.map((rule, index) => verdictOf(first[index], second[index], rule))
   return {
     agreement: agreementOf(verdicts),
     differences: verdicts.map((verdict) => verdict?.difference ?? null),
   }
 }
 
-function verdictOf(primary: OpenAnswer, shadow: OpenAnswer, rule: CompareRule): Verdict | null {
-  const first = valueIn(primary, rule.pointer)
-  const second = valueIn(shadow, rule.pointer)
-  if (first === undefined || second === undefined) return null
+function verdictOf(first: ExactScalar, second: ExactScalar, rule: CompareRule): Verdict | null {
+  if (first === undefined || first === null || second === undefined || second === null) return null
   return comparatorOf(rule.as).compare(first, second, rule)
 }
 

@@ -4,10 +4,10 @@
  * dropped, counted and told as `not-compared`, because no primary may wait for a comparison.
  */
 
-import { headerOf } from '../domain/head.ts'
 import type { Answer } from '../domain/outcome.ts'
 import type { CompareRule } from '../domain/routes.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { jsonLengthOf } from '../protocols/open-inference/read-answer.ts'
 import { type CompareResult, type CompareTask, PAIR_FIELDS } from '../workers/messages.ts'
 import type { Work, WorkerPool, WorkSource } from '../workers/pool.ts'
 
@@ -148,10 +148,4 @@ function taskOf(batch: readonly Waiting[]): CompareTask {
     })
   })
   return { rules: batch.map(({ pair }) => pair.rules), pairs, bytes }
-}
-
-/** -1: the answer is JSON as a whole. */
-function jsonLengthOf(answer: Answer): number {
-  const written = headerOf(answer.headers, 'inference-header-content-length')
-  return written !== undefined && /^\d{1,9}$/.test(written) ? Number(written) : -1
 }

@@ -92,9 +92,21 @@ t.test('flat, nested and binary tensors are one and the same', async (t) => {
 t.test('binary values of every kind are read', async (t) => {
   const cases: [string, Uint8Array, Uint8Array, CompareRule['as'], string][] = [
     ['FP64', bytesOf(Float64Array.of(1)), bytesOf(Float64Array.of(1)), 'number', 'agree'],
-    ['FP64', bytesOf(Float64Array.of(Number.NaN)), bytesOf(Float64Array.of(Number.NaN)), 'number', 'agree'],
+    [
+      'FP64',
+      bytesOf(Float64Array.of(Number.NaN)),
+      bytesOf(Float64Array.of(Number.NaN)),
+      'number',
+      'incomparable',
+    ],
     ['FP64', bytesOf(Float64Array.of(Number.NaN)), bytesOf(Float64Array.of(1)), 'number', 'differ'],
-    ['FP64', bytesOf(Float64Array.of(Infinity)), bytesOf(Float64Array.of(Infinity)), 'number', 'agree'],
+    [
+      'FP64',
+      bytesOf(Float64Array.of(Infinity)),
+      bytesOf(Float64Array.of(Infinity)),
+      'number',
+      'incomparable',
+    ],
     ['FP64', bytesOf(Float64Array.of(Infinity)), bytesOf(Float64Array.of(-Infinity)), 'number', 'differ'],
     ['FP16', bytesOf(Uint16Array.of(0x3c00)), bytesOf(Uint16Array.of(0x3c01)), 'number', 'differ'],
     [
@@ -123,6 +135,17 @@ t.test('binary values of every kind are read', async (t) => {
       compareOutputs(binary(first, datatype, [1]), binary(second, datatype, [1]), [rule]).agreement,
       agreement,
     )
+  }
+})
+
+t.test('what is no finite number never agrees, however it is written', async (t) => {
+  const written = (value: string) => json(`{"outputs":[{"shape":[1],"data":[${value}]}]}`)
+  for (const rule of [number('/outputs/0/data/0', { toleranceAbs: 1 }), label('/outputs/0/data/0')]) {
+    const verdict = (first: string, second: string) => compareOutputs(written(first), written(second), [rule])
+    t.same(verdict('1e999', '2e999'), { agreement: 'incomparable', differences: [null] })
+    t.same(verdict('1e999', '-1e999'), { agreement: 'differ', differences: [null] })
+    t.same(verdict('1e999', '1'), { agreement: 'differ', differences: [null] })
+    t.same(verdict(`1${'0'.repeat(400)}`, '1e999'), { agreement: 'incomparable', differences: [null] })
   }
 })
 

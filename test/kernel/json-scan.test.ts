@@ -180,9 +180,6 @@ t.test('a wanted item of a long list costs no more than the list itself', async 
     return ms
   }
   const bare = best([])
-  const asked = best([
-    ['data', '0'],
-    ['data', '7'],
-  ])
+  const asked = best(Array.from({ length: 8 }, (_, item) => ['data', String(item)]))
   t.ok(asked < 2 * bare, `${asked.toFixed(1)} ms with wanted items, ${bare.toFixed(1)} ms without`)
 })

@@ -50,6 +50,23 @@ t.test('without a single local model, pairs are compared and each verdict finds 
   comparer.close()
 })
 
+t.test('a pair that cannot be read has its own verdict and drops no other', async (t) => {
+  const bench = new Bench()
+  t.teardown(() => bench.close())
+  const scorer = await bench.start({})
+  const comparer = new Comparer({ pool: scorer.pool, clock: bench.clock })
+  const broken = [{ as: 'number', toleranceAbs: 0, toleranceRel: 0 } as CompareRule]
+  const pairs = [RULES, broken, RULES].map((rules) => ({ rules, primary: answer(1), shadow: answer(1) }))
+  const verdicts = await Promise.all(
+    pairs.map((pair) => new Promise<PairVerdict>((resolve) => comparer.submit(pair, resolve))),
+  )
+  t.same(
+    verdicts.map((verdict) => verdict.agreement),
+    ['agree', 'incomparable', 'agree'],
+  )
+  comparer.close()
+})
+
 t.test('what finds no room, or is too large, is dropped, counted and told', async (t) => {
   const bench = new Bench()
   t.teardown(() => bench.close())

@@ -1,99 +1,127 @@
 /**
- * Values of a V2 answer at given paths. With the binary extension a path such as `/outputs/0/data/3`
- * is read from the tensor's bytes: little-endian, row-major, in output order after the JSON.
+ * Values of a V2 answer at given paths: the one reader for output checks (on a lane) and comparisons (on
+ * a scoring thread). A path is a JSON pointer into the answer; and, however the tensor was written (flat,
+ * nested or binary),
+ *
+ *     /outputs/<index or name>/data/<i>        is value i in row-major order
+ *     /outputs/<index or name>/data/<i>/<j>…   is the value in that place of each dimension
+ *
+ * Must never parse a whole answer: a flat JSON tensor asked by index is found in one scan of the bytes;
+ * names and nested data take a second, shorter walk; of a binary answer only the JSON head is read.
  */
 
 import { headerOf } from '../../domain/head.ts'
 import type { Answer } from '../../domain/outcome.ts'
-import type { JsonPath } from '../../kernel/json-scan.ts'
+import { type JsonPath, type JsonSpan, scanJson } from '../../kernel/json-scan.ts'
 import type { Scalar } from '../protocol.ts'
-import { readJson } from '../read-json.ts'
+import { type ExactScalar, exactScalarOf, scalarOf } from '../read-json.ts'
+import { outputsIn, type WrittenOutput } from './answer-outputs.ts'
+import { elementAt } from './blob-element.ts'
 import { JSON_LENGTH_HEADER } from './identify.ts'
+import { countOf } from './tensors.ts'
+import { leafAt } from './walk-json.ts'
 
-interface BinaryOutput {
-  readonly datatype: string
-  readonly start: number
-  readonly bytes: number
+export interface AnswerBytes {
+  readonly bytes: Uint8Array
+  /** Length of the JSON part of a binary answer; -1: all of it is JSON. NaN: nothing can be read. */
+  readonly jsonLength: number
 }
 
-type Read = (view: DataView, at: number) => Scalar
-
-const ELEMENTS: ReadonlyMap<string, { readonly bytes: number; readonly read: Read }> = new Map([
-  ['BOOL', { bytes: 1, read: (view, at) => view.getUint8(at) !== 0 }],
-  ['UINT8', { bytes: 1, read: (view, at) => view.getUint8(at) }],
-  ['INT8', { bytes: 1, read: (view, at) => view.getInt8(at) }],
-  ['UINT16', { bytes: 2, read: (view, at) => view.getUint16(at, true) }],
-  ['INT16', { bytes: 2, read: (view, at) => view.getInt16(at, true) }],
-  ['UINT32', { bytes: 4, read: (view, at) => view.getUint32(at, true) }],
-  ['INT32', { bytes: 4, read: (view, at) => view.getInt32(at, true) }],
-  ['UINT64', { bytes: 8, read: (view, at) => Number(view.getBigUint64(at, true)) }],
-  ['INT64', { bytes: 8, read: (view, at) => Number(view.getBigInt64(at, true)) }],
-  ['FP32', { bytes: 4, read: (view, at) => view.getFloat32(at, true) }],
-  ['FP64', { bytes: 8, read: (view, at) => view.getFloat64(at, true) }],
-])
-
+/** Undefined for each path that is missing or unreadable, null for JSON null or a container. */
 export function readAnswer(answer: Answer, wanted: readonly JsonPath[]): readonly Scalar[] {
-  const declared = headerOf(answer.headers, JSON_LENGTH_HEADER)
-  if (declared === undefined) return readJson(answer.body, wanted)
-  const jsonLength = /^\d{1,10}$/.test(declared) ? Number(declared) : Number.NaN
-  if (!(jsonLength <= answer.body.length)) return wanted.map(() => undefined)
-  const json = answer.body.subarray(0, jsonLength)
-  const values = readJson(json, wanted)
-  const elements = wanted.map((path, index) => (values[index] === undefined ? elementOf(path) : null))
-  const last = elements.reduce((highest, element) => Math.max(highest, element?.output ?? -1), -1)
-  if (last === -1) return values
-  const outputs = binaryOutputs(json, jsonLength, last)
-  return elements.map((element, index) =>
-    element === null ? values[index] : readBinary(answer.body, outputs[element.output], element.at),
-  )
+  const { body: bytes } = answer
+  return readValues({ bytes, jsonLength: jsonLengthOf(answer) }, wanted).map(scalarOf)
 }
 
-interface Element {
-  readonly output: number
-  readonly at: number
+/** What `AnswerBytes.jsonLength` is for an answer. */
+export function jsonLengthOf(answer: Answer): number {
+  const declared = headerOf(answer.headers, JSON_LENGTH_HEADER)
+  if (declared === undefined) return -1
+  const length = /^\d{1,10}$/.test(declared) ? Number(declared) : Number.NaN
+  return length <= answer.body.length ? length : Number.NaN
+}
+
+/** The same, with integers beyond 2^53 as bigint. */
+export function readValues(
+  { bytes, jsonLength }: AnswerBytes,
+  wanted: readonly JsonPath[],
+): readonly ExactScalar[] {
+  if (!(jsonLength <= bytes.length)) return wanted.map(() => undefined)
+  const json = jsonLength === -1 ? bytes : bytes.subarray(0, jsonLength)
+  const scan = scanJson(json, [...wanted, OUTPUTS])
+  if (!scan.ok) return wanted.map(() => undefined)
+  const list = scan.found[wanted.length]
+  let outputs: readonly WrittenOutput[] | undefined
+  return wanted.map((path, index) => {
+    const value = exactScalarOf(json, scan.found[index])
+    if ((value !== undefined && value !== null) || list?.kind !== 'array') return value
+    const place = placeOf(path)
+    if (place === null) return value
+    outputs ??= outputsIn(json, list)
+    const blobs = jsonLength === -1 ? null : bytes.subarray(jsonLength)
+    return elementOf({ json, blobs, outputs }, place, value)
+  })
+}
+
+const OUTPUTS: JsonPath = ['outputs']
+
+interface Place {
+  readonly output: string
+  readonly indices: readonly number[]
 }
 
 /** Null for a path that names no element of an output's data. Indices as in JSON pointers, without leading zeros. */
-function elementOf([root, output, data, at, ...more]: JsonPath): Element | null {
-  const isElement = root === 'outputs' && data === 'data' && more.length === 0
-  if (!isElement || !INDEX.test(output ?? '') || !INDEX.test(at ?? '')) return null
-  return Number(output) <= OUTPUTS_MAX ? { output: Number(output), at: Number(at) } : null
+function placeOf(path: JsonPath): Place | null {
+  if (path[0] !== 'outputs' || path[2] !== 'data' || path.length < 4) return null
+  const indices = path.slice(3)
+  return indices.every((token) => INDEX.test(token))
+    ? { output: path[1]!, indices: indices.map(Number) }
+    : null
 }
 
 const INDEX = /^(?:0|[1-9]\d{0,9})$/
-/** A check of an output beyond this finds nothing: each one before it costs three more paths to look for. */
-const OUTPUTS_MAX = 255
 
-/**
- * Where the tensors of outputs 0 to `last` lie, read in one scan; null for those whose data is in the JSON,
- * nothing from the first one that says something impossible on.
- */
-function binaryOutputs(json: Uint8Array, jsonLength: number, last: number): readonly (BinaryOutput | null)[] {
-  const paths: JsonPath[] = []
-  for (let index = 0; index <= last; index += 1) {
-    const base = ['outputs', String(index)]
-    paths.push([...base, 'datatype'], [...base, 'parameters', 'binary_data_size'])
-  }
-  const found = readJson(json, paths)
-  const outputs: (BinaryOutput | null)[] = []
-  let start = jsonLength
-  for (let index = 0; index <= last; index += 1) {
-    const datatype = found[2 * index]
-    const bytes = found[2 * index + 1]
-    if (bytes === undefined || typeof datatype !== 'string') outputs.push(null)
-    else if (typeof bytes !== 'number' || !Number.isSafeInteger(bytes) || bytes < 0) return outputs
-    else {
-      outputs.push({ datatype, start, bytes })
-      start += bytes
-    }
-  }
-  return outputs
+interface Opened {
+  readonly json: Uint8Array
+  readonly blobs: Uint8Array | null
+  readonly outputs: readonly WrittenOutput[]
 }
 
-function readBinary(body: Uint8Array, tensor: BinaryOutput | null | undefined, element: number): Scalar {
-  if (!tensor || tensor.start + tensor.bytes > body.length) return undefined
-  const kind = ELEMENTS.get(tensor.datatype)
-  const at = element * (kind?.bytes ?? 0)
-  if (kind === undefined || at + kind.bytes > tensor.bytes) return undefined
-  return kind.read(new DataView(body.buffer, body.byteOffset + tensor.start, tensor.bytes), at)
+/** `plain`: what a plain JSON pointer found there, which stands where there is no such element. */
+function elementOf({ json, blobs, outputs }: Opened, place: Place, plain: ExactScalar): ExactScalar {
+  const output = outputNamed(json, outputs, place.output)
+  if (output === undefined) return plain
+  const flat = flatIndex(place.indices, output.shape)
+  if (flat === null) return plain
+  if (output.data !== null) {
+    const leaf: JsonSpan | null = leafAt(json, output.data, flat)
+    return leaf === null ? plain : exactScalarOf(json, leaf)
+  }
+  const { datatype, blobStart, blobLength } = output
+  if (blobs === null || datatype === undefined || blobLength === -1) return plain
+  if (!(blobStart + blobLength <= blobs.length)) return plain
+  if (output.shape !== null && flat >= countOf(output.shape)) return plain
+  return elementAt(datatype, blobs.subarray(blobStart, blobStart + blobLength), flat)
+}
+
+/** By index where the token is one, else the first of that name. */
+function outputNamed(
+  json: Uint8Array,
+  outputs: readonly WrittenOutput[],
+  token: string,
+): WrittenOutput | undefined {
+  if (INDEX.test(token)) return outputs[Number(token)]
+  return outputs.find(({ name }) => name?.kind === 'string' && exactScalarOf(json, name) === token)
+}
+
+/** One index counts values in row-major order; as many as there are dimensions give a place in each. */
+function flatIndex(indices: readonly number[], shape: readonly number[] | null): number | null {
+  if (indices.length === 1) return indices[0]!
+  if (shape === null || indices.length !== shape.length) return null
+  let flat = 0
+  for (let axis = 0; axis < shape.length; axis += 1) {
+    if (indices[axis]! >= shape[axis]!) return null
+    flat = flat * shape[axis]! + indices[axis]!
+  }
+  return flat
 }

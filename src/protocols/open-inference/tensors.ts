@@ -185,15 +185,6 @@ export function isTexts(data: TensorData): data is readonly string[] {
   return Array.isArray(data)
 }
 
-/** One value as people mean it: BOOL as boolean, FP16 as the number its bits stand for. */
-export function valueAt(tensor: Tensor, index: number): number | bigint | string | boolean | undefined {
-  const value = tensor.data[index]
-  if (value === undefined) return undefined
-  if (tensor.datatype === 'BOOL') return value !== 0
-  if (tensor.datatype === 'FP16') return halfToNumber(value as number)
-  return value
-}
-
 /** IEEE 754 binary16, exactly (every half is also a double). */
 export function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1
