@@ -28,4 +28,6 @@ export interface Intent {
   readonly rest: string
   /** For open-inference: length of the JSON part when the binary extension is used, else -1. */
   readonly jsonLength: number
+  /** The caller names the outputs it wants: an index in its answer need not be that of the model's own list. */
+  readonly selectsOutputs: boolean
 }

@@ -65,6 +65,7 @@ export function identify(question: Question, model: Model): Intent | Fault {
     isShadow: headerOf(head.headers, SHADOW_HEADER) !== undefined,
     rest: match.rest,
     jsonLength: reading.jsonLength,
+    selectsOutputs: reading.selectsOutputs,
   }
 }
 

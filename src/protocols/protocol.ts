@@ -32,6 +32,8 @@ export interface Reading {
   readonly values: readonly (string | undefined)[]
   /** Length of the JSON part with the binary extension, else -1. */
   readonly jsonLength: number
+  /** The caller names the outputs it wants, so an answer may hold others, fewer, or another order. */
+  readonly selectsOutputs: boolean
 }
 
 /** What `prepare` may use to address one version; `headers` are ready to be sent. */

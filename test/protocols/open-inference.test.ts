@@ -26,8 +26,12 @@ function refusal(body: string | Buffer, fields?: Record<string, string>): string
 }
 
 t.test('an infer body is proven and the wanted values are read from it', async (t) => {
-  t.same(identify(BODY), { values: ['u1', '7', undefined], jsonLength: -1 })
-  t.same(identify(BODY, {}), { values: ['u1', '7', undefined], jsonLength: -1 }, 'no content type is JSON')
+  t.same(identify(BODY), { values: ['u1', '7', undefined], jsonLength: -1, selectsOutputs: false })
+  t.same(
+    identify(BODY, {}),
+    { values: ['u1', '7', undefined], jsonLength: -1, selectsOutputs: false },
+    'no content type is JSON',
+  )
 })
 
 t.test('with the binary extension only the JSON part is read', async (t) => {
@@ -36,10 +40,30 @@ t.test('with the binary extension only the JSON part is read', async (t) => {
     'content-type': 'application/octet-stream',
     'inference-header-content-length': String(BODY.length),
   }
-  t.same(identify(body, fields), { values: ['u1', '7', undefined], jsonLength: BODY.length })
+  t.same(identify(body, fields), {
+    values: ['u1', '7', undefined],
+    jsonLength: BODY.length,
+    selectsOutputs: false,
+  })
   t.match(refusal(body, { ...fields, 'inference-header-content-length': '999' }), /^malformed-request/)
   t.match(refusal(body, { ...fields, 'inference-header-content-length': '-1' }), /^malformed-request/)
   t.match(refusal(body, { 'content-type': 'application/octet-stream' }), /^unsupported-media-type/)
+})
+
+t.test('a caller that names its outputs is told from one that takes them all', async (t) => {
+  const selects = (outputs: string, operation: 'infer' | 'metadata' = 'infer') => {
+    const body = Buffer.from(BODY.replace('{"inputs"', `{"outputs":${outputs},"inputs"`))
+    const reading = openInference.identify(operation, makeHead({ fields: {} }), body, WANTED)
+    return !isFault(reading) && [reading.selectsOutputs, reading.values[0]]
+  }
+  t.same(selects('[{"name":"y"}]'), [true, 'u1'])
+  t.same(selects(' [ {"name":"y"} , {"name":"z"} ] '), [true, 'u1'])
+  for (const none of ['[]', '[ ]', 'null', '{}', '"y"']) t.same(selects(none), [false, 'u1'], none)
+  t.same(selects('[{"name":"y"}]', 'metadata'), [false, undefined])
+  const nested = identify(BODY.replace('"n":7', '"n":7,"outputs":[1]'))
+  t.match(nested, { selectsOutputs: false }, 'only at the top')
+  const head = makeHead({ fields: {} })
+  t.match(raw.identify('call', head, Buffer.from('{"outputs":[1]}'), []), { selectsOutputs: false })
 })
 
 t.test(

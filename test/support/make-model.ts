@@ -102,6 +102,7 @@ export function makeIntent(model: Model, more: Partial<Intent> = {}): Intent {
     isShadow: false,
     rest: '',
     jsonLength: -1,
+    selectsOutputs: false,
     ...more,
   }
 }

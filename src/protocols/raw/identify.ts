@@ -19,5 +19,5 @@ export function identify(
     if (span?.kind === 'string') return textOf(body, span)
     return span?.kind === 'number' ? rawOf(body, span) : undefined
   })
-  return { values, jsonLength: -1 }
+  return { values, jsonLength: -1, selectsOutputs: false }
 }
