@@ -56,9 +56,9 @@ function answerModel(
   if (isFault(model)) return refuse(opening, known, model)
   const question = { head, body, protocol, match, routes, arrivedAt: startedAt, requestId: id }
   const intent = identify(question, model)
-  if (isFault(intent)) return refuse(opening, known, intent)
-  if (lane.work.refusing) return refuse(opening, { ...known, intent }, DRAINING, { close: true })
-  if (!lane.recorder.available()) return refuse(opening, { ...known, intent }, AUDIT_UNAVAILABLE)
+  if (isFault(intent)) return refuse(opening, { ...known, model }, intent)
+  if (lane.work.refusing) return refuse(opening, { ...known, model, intent }, DRAINING, { close: true })
+  if (!lane.recorder.available()) return refuse(opening, { ...known, model, intent }, AUDIT_UNAVAILABLE)
 
   const plan = decide(intent, head, {
     vitals: lane.vitals.view,
@@ -67,7 +67,7 @@ function answerModel(
     repeatable: protocol.isRepeatable(head.method),
   })
   const errand = { id, head, body, intent, protocol, plan }
-  const all = { protocol, body, intent, plan }
+  const all = { protocol, body, model, intent, plan }
   const shadows = new ShadowCopies(errand, lane)
   const underway = carryOut(errand, lane, {
     started: () => shadows.send(),

@@ -4,6 +4,7 @@ import type { Head } from './head.ts'
 import type { Intent } from './intent.ts'
 import type { Answer, Attempt } from './outcome.ts'
 import type { Plan, Reason } from './plan.ts'
+import type { Model } from './routes.ts'
 
 export interface Exchange {
   /** UUIDv7; the `modelgate-request-id` header. */
@@ -16,6 +17,8 @@ export interface Exchange {
   readonly startedAt: number
   readonly endedAt: number
   readonly head: Head
+  /** The one that was asked, also where its request is refused; null when none of that name is configured. */
+  readonly model: Model | null
   /** Null where a refusal came before it could be known. */
   readonly intent: Intent | null
   readonly plan: Plan | null

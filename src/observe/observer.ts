@@ -25,16 +25,16 @@ export class Observer {
 
   /** A request's story is over, whichever way. */
   exchange(exchange: Exchange): void {
-    const { intent, fault, startedAt, endedAt } = exchange
+    const { model, fault, startedAt, endedAt } = exchange
     const slab = this.#slab
-    const modelIndex = intent === null ? -1 : intent.model.index
+    const modelIndex = model === null ? -1 : model.index
     slab.request(this.#rowOf(exchange), exchange.reason, exchange.status)
     slab.bytes(exchange.requestBody.length, exchange.answer?.body.length ?? 0)
     if (fault !== null) slab.fault(modelIndex, fault.code)
     this.#histograms.record(requestSeries(slab.layout.shape, modelIndex), endedAt - startedAt)
-    if (intent === null) return
+    if (model === null) return
     this.#consequence(exchange, modelIndex)
-    this.#attempts(exchange, intent.model)
+    this.#attempts(exchange, model)
   }
 
   /** A shadow copy that was sent, or should have been, and what became of it. */
@@ -60,10 +60,10 @@ export class Observer {
     this.#slab.serverQuestion()
   }
 
-  #rowOf({ intent, served }: Exchange): number {
-    if (intent === null) return this.#slab.layout.rowWithoutVersion(-1)
-    const version = served === '' ? undefined : intent.model.versions.get(served)
-    return version === undefined ? this.#slab.layout.rowWithoutVersion(intent.model.index) : version.index
+  #rowOf({ model, served }: Exchange): number {
+    if (model === null) return this.#slab.layout.rowWithoutVersion(-1)
+    const version = served === '' ? undefined : model.versions.get(served)
+    return version === undefined ? this.#slab.layout.rowWithoutVersion(model.index) : version.index
   }
 
   #consequence({ fault, degraded }: Exchange, modelIndex: number): void {

@@ -12,7 +12,7 @@ import { type Head, OWN_PREFIX } from '../domain/head.ts'
 import type { Intent } from '../domain/intent.ts'
 import type { Answer, Attempt } from '../domain/outcome.ts'
 import type { Plan } from '../domain/plan.ts'
-import type { Snapshot } from '../domain/routes.ts'
+import type { Model, Snapshot } from '../domain/routes.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import { raw } from '../protocols/raw/index.ts'
 import type { Course } from './attempts.ts'
@@ -36,11 +36,18 @@ export interface Opening {
 export interface Known {
   readonly protocol: Protocol | null
   readonly body: Uint8Array
+  readonly model: Model | null
   readonly intent: Intent | null
   readonly plan: Plan | null
 }
 
-export const NOTHING_KNOWN: Known = { protocol: null, body: new Uint8Array(0), intent: null, plan: null }
+export const NOTHING_KNOWN: Known = {
+  protocol: null,
+  body: new Uint8Array(0),
+  model: null,
+  intent: null,
+  plan: null,
+}
 
 export function openStory(head: Head, client: ClientResponse, lane: Lane): Opening {
   const receivedAt = lane.clock.wall()
@@ -91,6 +98,7 @@ function exchangeOf(opening: Opening, known: Known, course: Course): Exchange {
     startedAt: opening.startedAt,
     endedAt: lane.clock.now(),
     head: opening.head,
+    model: known.model,
     intent: known.intent,
     plan: known.plan,
     attempts: course.attempts,

@@ -12,7 +12,7 @@ import type { Attempt } from '../domain/outcome.ts'
 import type { Plan } from '../domain/plan.ts'
 
 export function decisionOf(exchange: Exchange): DecisionRecord {
-  const { head, intent, plan, fault, answer } = exchange
+  const { head, model, intent, plan, fault, answer } = exchange
   return {
     id: exchange.id,
     receivedAt: exchange.receivedAt,
@@ -27,8 +27,8 @@ export function decisionOf(exchange: Exchange): DecisionRecord {
       contentType: headerOf(head.headers, 'content-type') ?? '',
       bodyBytes: exchange.requestBody.length,
     },
-    model: intent?.model.name ?? '',
-    protocol: intent?.protocol ?? '',
+    model: model?.name ?? '',
+    protocol: model?.protocol ?? '',
     operation: intent?.operation ?? '',
     pin: intent?.pin ?? '',
     isShadow: intent?.isShadow ?? false,

@@ -63,6 +63,7 @@ export function makeExchange(snapshot: Snapshot, more: Partial<Exchange> = {}): 
     startedAt: 999,
     endedAt: 1010.5,
     head: makeHead(),
+    model: snapshot.models.get('fraud')!,
     intent: makeIntent(snapshot.models.get('fraud')!),
     plan: null,
     attempts: [makeAttempt('v1')],

@@ -38,6 +38,7 @@ t.test('counts on the page equal what was observed, added up over lanes', async 
   )
   one.observer.exchange(
     makeExchange(snapshot, {
+      model: null,
       intent: null,
       attempts: [],
       served: '',
@@ -47,12 +48,28 @@ t.test('counts on the page equal what was observed, added up over lanes', async 
       answer: null,
     }),
   )
+  one.observer.exchange(
+    makeExchange(snapshot, {
+      intent: null,
+      attempts: [],
+      served: '',
+      reason: '',
+      status: 400,
+      fault: fault('malformed-json', 'x'),
+      answer: null,
+    }),
+  )
   const { values } = await scrape(observatory)
   const get = (name: string) => values.get(name)
   t.equal(get('modelgate_requests_total{model="fraud",version="v1",reason="primary",class="2xx"}'), 2)
   t.equal(get('modelgate_requests_total{model="fraud",version="v1",reason="fallback",class="2xx"}'), 1)
   t.equal(get('modelgate_requests_total{model="fraud",version="(none)",reason="none",class="5xx"}'), 1)
   t.equal(get('modelgate_requests_total{model="(unknown)",version="(none)",reason="none",class="4xx"}'), 1)
+  t.equal(
+    get('modelgate_requests_total{model="fraud",version="(none)",reason="none",class="4xx"}'),
+    1,
+    'a refusal belongs to the model that was asked',
+  )
   t.equal(
     get('modelgate_requests_total{model="price",version="(none)",reason="none",class="5xx"}'),
     0,
@@ -65,9 +82,9 @@ t.test('counts on the page equal what was observed, added up over lanes', async 
   t.equal(get('modelgate_attempts_total{model="fraud",version="v2",role="canary",verdict="failure"}'), 1)
   t.equal(get('modelgate_consequences_total{model="fraud",class="timeout",action="version"}'), 1)
   t.equal(get('modelgate_consequences_total{model="fraud",class="breaker_open",action="fail"}'), 1)
-  t.equal(get('modelgate_request_body_bytes_total'), 25)
+  t.equal(get('modelgate_request_body_bytes_total'), 30)
   t.equal(get('modelgate_answer_body_bytes_total'), 21)
-  t.equal(get('modelgate_request_duration_seconds_count{model="fraud"}'), 4)
+  t.equal(get('modelgate_request_duration_seconds_count{model="fraud"}'), 5)
   t.equal(get('modelgate_request_duration_seconds_count{model="(unknown)"}'), 1)
   t.equal(get('modelgate_attempt_duration_seconds_count{model="fraud",version="v1",role="primary"}'), 2)
   t.equal(
@@ -81,13 +98,13 @@ t.test('counts on the page equal what was observed, added up over lanes', async 
   const total = [...values]
     .filter(([name]) => name.startsWith('modelgate_requests_total{'))
     .reduce((sum, [, value]) => sum + value, 0)
-  t.equal(total, 5, 'every request is in exactly one series')
+  t.equal(total, 6, 'every request is in exactly one series')
   const traffic = observatory.traffic()[0]!
   t.same(
     [traffic.model, traffic.requests, [...traffic.served]],
     [
       'fraud',
-      4,
+      5,
       [
         ['v1', 3],
         ['v2', 0],
@@ -219,6 +236,7 @@ t.test('hostile names make no series and no error: the page has the size it had'
   observer.exchange(makeExchange(snapshot))
   observer.exchange(
     makeExchange(snapshot, {
+      model: null,
       intent: null,
       attempts: [],
       served: '',
@@ -236,6 +254,7 @@ t.test('hostile names make no series and no error: the page has the size it had'
     fc.property(hostile, hostile, (name, version) => {
       observer.exchange(
         makeExchange(snapshot, {
+          model: null,
           intent: null,
           head: makeHead({ target: `/v2/models/${name}/infer`, path: `/v2/models/${name}/infer` }),
           served: version,

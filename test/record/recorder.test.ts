@@ -26,9 +26,9 @@ const SECRETS = [
 ]
 const [KEY, BEARER, QUERY, COOKIE, BODY, ANSWER] = SECRETS as [string, string, string, string, string, string]
 const ids = new RequestIds()
-// Of a model and a version the record takes the name alone.
+// Of a version the record takes the name alone, of a model its protocol too.
 const version = (name: string) => ({ name, model: 'fraud' }) as Version
-const model = { name: 'fraud' } as Model
+const model = { name: 'fraud', protocol: 'open-inference' } as Model
 
 const attempt: Attempt = {
   version: 'v2',
@@ -55,6 +55,7 @@ const intent: Intent = {
   isShadow: false,
   rest: '',
   jsonLength: -1,
+  selectsOutputs: false,
 }
 
 const plan: Plan = {
@@ -107,6 +108,7 @@ function exchangeWith(more: Partial<Exchange> = {}): Exchange {
       contentLength: 11,
       clientAddress: '10.0.0.5',
     },
+    model,
     intent,
     plan,
     attempts: [attempt],
@@ -182,6 +184,7 @@ t.test('a record tells who, what, which, why, and how it went', async (t) => {
 
 t.test('a refusal before anything was known is recorded too', async (t) => {
   const refusal = exchangeWith({
+    model: null,
     intent: null,
     plan: null,
     attempts: [],
@@ -199,6 +202,8 @@ t.test('a refusal before anything was known is recorded too', async (t) => {
     fault: { code: 'unknown-path', detail: 'nothing' },
     answer: null,
   })
+  const asked = decisionOf({ ...refusal, model })
+  t.match(asked, { model: 'fraud', operation: '', plan: null }, 'the model that was asked')
 })
 
 t.test('the record is on disk when its reply is released, and secrets are nowhere on it', async (t) => {

@@ -108,6 +108,7 @@ t.test('what was observed is told by every resource', async (t) => {
     startedAt: 1000,
     endedAt: 1011,
     head: makeHead(),
+    model: snapshot.models.get('fraud')!,
     intent: makeIntent(snapshot.models.get('fraud')!),
     plan: null,
     served: 'v1',
