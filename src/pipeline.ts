@@ -35,7 +35,7 @@ export function handle({ head, body, client, refusal }: Incoming, lane: Lane): v
   const recognized = recognize(head, lane.protocols)
   body.read(opening.routes.server.bodyBytesMax, (bytes) => {
     const known = { ...NOTHING_KNOWN, protocol: recognized.protocol }
-    if (isFault(bytes)) return refuse(opening, known, bytes, { close: true })
+    if (isFault(bytes)) return refuse(opening, known, bytes, { close: !body.isSwallowed })
     if ('fault' in recognized) return refuse(opening, { ...known, body: bytes }, recognized.fault)
     const { match } = recognized
     if (match.scope === 'server') return answerServer(match.ask, opening)

@@ -15,6 +15,9 @@ export type BodyRead = (body: Uint8Array | Fault) => void
 /** Bytes of unfinished bodies in one lane. */
 export const UNFINISHED_BYTES_MAX = 512 * 1024 * 1024
 
+/** A refused body up to here is read to its end and dropped; a larger one ends its connection. */
+export const SWALLOWED_BYTES_MAX = 256 * 1024 * 1024
+
 /** One for a lane. */
 export interface BodyBudget {
   held: number
@@ -35,13 +38,24 @@ export class BodySource {
     this.#budget = budget
   }
 
+  /** After a refusal: the rest of the body does no harm, so the connection may stay. */
+  get isSwallowed(): boolean {
+    return this.#declared <= SWALLOWED_BYTES_MAX
+  }
+
   /**
    * Calls `done` once: with the complete body, or with a refusal: `body-too-large` at once when too much
    * was declared, `overloaded` when the lane holds too much. Never called when the client leaves before
    * the last byte. Must be called before the server's request callback returns.
    */
   read(bytesMax: number, done: BodyRead): void {
-    if (this.#declared > bytesMax) return done(tooLarge(this.#declared, bytesMax))
+    if (this.#declared > bytesMax) {
+      // Its framing is known, so the rest is swallowed: a close would reset the connection under a client
+      // that still sends, and most would see that instead of the answer.
+      this.#ended = true
+      this.#http.onData(() => {})
+      return done(tooLarge(this.#declared, bytesMax))
+    }
     const gathered = new GatheredBytes(Math.max(0, this.#declared))
     gathered.begin(this.#declared)
     this.#http.onData((chunk, isLast) => {

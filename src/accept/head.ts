@@ -25,6 +25,8 @@ const ONCE: ReadonlySet<string> = new Set([
   'content-length',
   'transfer-encoding',
   'content-type',
+  'content-encoding',
+  'inference-header-content-length',
   'authorization',
 ])
 
@@ -33,6 +35,8 @@ const HOST = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$
 const TARGET = /^\/[!-"$-~]*$/
 /** An encoded slash, backslash or NUL, and a backslash, mean different paths to different readers. */
 const AMBIGUOUS_PATH = /%2f|%5c|%00|\\|(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i
+/** What the server puts in place of bytes that are no UTF-8: the value would reach the endpoint changed. */
+const REPLACEMENT = '\ufffd'
 const DIGITS = /^\d{1,15}$/
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 
@@ -51,7 +55,7 @@ export function readHead(request: HttpRequest, clientAddress: string, headerByte
     headers.push(name, value)
     headerBytes += name.length + value.length + LINE_BYTES
   })
-  const framing = readFraming(headers)
+  const framing = readFraming(method, headers)
   const head: Head = {
     method,
     path,
@@ -93,7 +97,7 @@ interface Framing {
   readonly refusal: Fault | null
 }
 
-function readFraming(headers: readonly string[]): Framing {
+function readFraming(method: string, headers: readonly string[]): Framing {
   const seen = new Set<string>()
   let contentLength = -1
   for (let index = 0; index < headers.length; index += 2) {
@@ -106,6 +110,7 @@ function readFraming(headers: readonly string[]): Framing {
     } else if (name === 'content_length' || name === 'transfer_encoding') {
       return refuse(`the header ${name} is too easily taken for ${name.replace('_', '-')}`)
     }
+    if (value.includes(REPLACEMENT)) return refuse(`the value of the header ${name} is not valid UTF-8`)
     if (name === 'host' && !HOST.test(value)) return refuse('the Host header is not a host and port')
     if (name === 'content-length') {
       if (!DIGITS.test(value)) return refuse('Content-Length must be a decimal number')
@@ -114,8 +119,16 @@ function readFraming(headers: readonly string[]): Framing {
   }
   if (seen.has('transfer-encoding')) return { contentLength: -1, refusal: chunkedRefusal(seen) }
   if (!seen.has('host')) return refuse('the Host header is missing')
+  if (contentLength === -1 && WITH_BODY.has(method)) return { contentLength, refusal: NO_LENGTH }
   return { contentLength, refusal: null }
 }
+
+/**
+ * The server stops reading a header list at an empty name, so `: x` hides a Content-Length after it: the
+ * body would then be read as the next request. A method that has a body says how long it is.
+ */
+const WITH_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
+const NO_LENGTH = fault('length-required', 'a POST, PUT or PATCH must have a Content-Length; 0 for no body')
 
 function chunkedRefusal(seen: ReadonlySet<string>): Fault {
   if (seen.has('content-length')) return malformed('Content-Length and Transfer-Encoding exclude each other')

@@ -52,7 +52,7 @@ function violationOf(check: OutputCheck, value: Scalar): string | null {
       return typeof value === check.type ? null : `not a ${check.type}`
     case 'integer':
     case 'number':
-      if (typeof value !== 'number' || Number.isNaN(value)) return 'not a number'
+      if (typeof value !== 'number' || !Number.isFinite(value)) return 'not a finite number'
       if (check.type === 'integer' && !Number.isInteger(value)) return 'not an integer'
       if (value < check.min) return `below the minimum ${check.min}`
       return value > check.max ? `above the maximum ${check.max}` : null

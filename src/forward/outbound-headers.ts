@@ -43,7 +43,7 @@ export function outboundHeaders(head: Head, marks: Marks): readonly string[] {
   const headers: string[] = []
   for (let index = 0; index < head.headers.length; index += 2) {
     const name = head.headers[index]!
-    if (DROPPED.has(name) || name.startsWith(OWN_PREFIX) || named?.has(name)) continue
+    if (isOfTheHop(name) || named?.has(name)) continue
     if (marks.isRead && name === 'accept-encoding') continue
     headers.push(name, head.headers[index + 1]!)
   }
@@ -57,6 +57,12 @@ export function outboundHeaders(head: Head, marks: Marks): readonly string[] {
   if (marks.isRead) headers.push('accept-encoding', 'identity')
   if (marks.isShadow) headers.push('modelgate-shadow', '1')
   return headers
+}
+
+/** Some servers read `x_forwarded_for` as `x-forwarded-for`, so an underscore hides nothing. */
+function isOfTheHop(name: string): boolean {
+  const read = name.includes('_') ? name.replaceAll('_', '-') : name
+  return DROPPED.has(read) || read.startsWith(OWN_PREFIX)
 }
 
 /** A caller may send several Connection headers; each can name headers of the hop. */

@@ -7,7 +7,7 @@
  */
 import type { ClientResponse } from '../accept/client-response.ts'
 import type { Exchange } from '../domain/exchange.ts'
-import { type Fault, fault, traitsOf } from '../domain/fault.ts'
+import { type Fault, fault, INTERNAL, traitsOf } from '../domain/fault.ts'
 import { type Head, OWN_PREFIX } from '../domain/head.ts'
 import type { Intent } from '../domain/intent.ts'
 import type { Answer, Attempt } from '../domain/outcome.ts'
@@ -118,25 +118,32 @@ function finish(opening: Opening, exchange: Exchange, protocol: Protocol | null,
   const { lane, client } = opening
   // Between here and the reply the caller may leave; the story is told already.
   client.onGone(NOTHING_LEFT_TO_DO)
-  lane.observer.exchange(exchange)
-  if (client.gone) return told(opening, exchange)
-  const answer = exchange.answer ?? explained(exchange.fault!, protocol)
+  const answer = client.gone ? null : (exchange.answer ?? explained(exchange.fault!, protocol))
   const finished = () => {
     lane.work.count -= 1
   }
-  lane.recorder.decision({ ...exchange, answer }, (written) => {
-    const close = (closing?.close ?? false) || lane.work.draining
-    const reply = written ? answer : explained(AUDIT_UNAVAILABLE, protocol)
-    const headers = written ? ownHeaders(exchange, reply) : withMarks(exchange, reply, AUDIT_UNAVAILABLE)
-    if (!client.reply({ status: reply.status, headers, body: reply.body, close }, finished)) finished()
-  })
+  const close = () => (closing?.close ?? false) || lane.work.draining
+  try {
+    lane.recorder.decision({ ...exchange, answer }, (written) => {
+      lane.observer.exchange(written ? exchange : unrecorded(exchange))
+      if (answer === null) return finished()
+      const reply = written ? answer : explained(AUDIT_UNAVAILABLE, protocol)
+      const headers = written ? ownHeaders(exchange, reply) : withMarks(exchange, reply, AUDIT_UNAVAILABLE)
+      if (!client.reply({ ...reply, headers, close: close() }, finished)) finished()
+    })
+  } catch (bug) {
+    // Without a record there may be no answer; without a reply the caller would wait for ever.
+    lane.onBug(bug)
+    const reply = explained(INTERNAL, protocol)
+    if (!client.reply({ ...reply, headers: withMarks(exchange, reply, INTERNAL), close: true }, finished))
+      finished()
+  }
 }
 
-/** Nobody is there to be answered; the record is written all the same. */
-function told({ lane }: Opening, exchange: Exchange): void {
-  lane.recorder.decision(exchange, () => {
-    lane.work.count -= 1
-  })
+/** What is counted when the record could not be written, and the caller was told so instead of its answer. */
+function unrecorded(exchange: Exchange): Exchange {
+  const { status } = traitsOf(AUDIT_UNAVAILABLE.code)
+  return { ...exchange, status, fault: AUDIT_UNAVAILABLE, served: '', reason: '', degraded: '', answer: null }
 }
 
 const NOTHING_LEFT_TO_DO = (): void => {}

@@ -1,4 +1,5 @@
 /** The front door over real sockets: what reaches the pipeline, what is refused, what a caller gets. */
+import { request as httpRequest } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { type Incoming, Listener } from '../../src/accept/listener.ts'
@@ -33,7 +34,7 @@ function answerEcho({ refusal, body, client, head }: Incoming): void {
     return
   }
   body.read(100_000, (bytes) => {
-    if (isFault(bytes)) reply(413, bytes.code, true)
+    if (isFault(bytes)) reply(413, bytes.code, !body.isSwallowed)
     else reply(200, `${head.method} ${head.target} ${bytes.length}`)
   })
 }
@@ -172,4 +173,59 @@ t.test('connections over the limit are closed before anything is read, and place
   await pause(100)
   t.equal(connections.filter((what) => what === 'closed').length, 12 - closed.length)
   t.equal((await request('GET /after')).status, 200)
+})
+
+t.test(
+  'a client that goes on sending a body over the limit reads the refusal, and its connection lives',
+  async (t) => {
+    for (let round = 0; round < 5; round += 1) {
+      const status = await new Promise((resolve, reject) => {
+        const sent = httpRequest({ host: '127.0.0.1', port, method: 'POST', agent: false }, (response) => {
+          response.resume()
+          response.on('end', () => resolve(response.statusCode))
+        })
+        sent.on('error', reject)
+        sent.end(Buffer.alloc(8_000_000))
+      })
+      t.equal(status, 413)
+    }
+    const client = await RawClient.open(port)
+    t.teardown(() => client.close())
+    client.send('POST /x HTTP/1.1\r\nhost: x\r\ncontent-length: 200000\r\n\r\n')
+    client.send(Buffer.alloc(200_000))
+    t.equal((await client.answer()).status, 413)
+    client.send('GET /y HTTP/1.1\r\nhost: x\r\n\r\n')
+    t.equal(
+      (await client.answer()).body.toString(),
+      'GET /y 0',
+      'the next request is read where the body ended',
+    )
+  },
+)
+
+t.test('a header list that the server cuts short hides no second request', async (t) => {
+  // The gateway always replies in a later turn; a reply inside the callback would let the server read on.
+  onRequest = (incoming) => setImmediate(() => answerEcho(incoming))
+  t.teardown(() => {
+    onRequest = answerEcho
+  })
+  const hidden = 'GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n'
+  const head = `POST /x HTTP/1.1\r\nhost: x\r\n: z\r\ncontent-length: ${hidden.length}\r\n\r\n`
+  for (const chunks of [[head + hidden], [head, hidden]]) {
+    seen.length = 0
+    const client = await RawClient.open(port)
+    for (const chunk of chunks) {
+      client.send(chunk)
+      await pause(30)
+    }
+    t.equal(await client.closed(1000), true)
+    client.close()
+    const read = seen.filter(({ refusal }) => refusal === null).map(({ head: { path } }) => path)
+    t.same(read, [], `${chunks.length} segments: nothing was taken for a request`)
+  }
+  t.equal((await closedAfter('POST /x', ['host: x'])).body, 'length-required')
+})
+
+t.test('a header value that is no UTF-8 is refused, not changed', async (t) => {
+  t.equal((await closedAfter('GET /x', ['host: x', 'x-name: Jos\u00e9 M'])).status, 400)
 })

@@ -71,6 +71,7 @@ t.test('output checks hold an answer against what was declared', async (t) => {
   t.equal(check({}, -0.1), wrong)
   t.equal(check({}, Number.NaN), wrong)
   t.equal(check({}, Number.POSITIVE_INFINITY), wrong)
+  t.equal(check({ max: Number.POSITIVE_INFINITY }, Number.POSITIVE_INFINITY), wrong)
   t.equal(check({}, '0.5'), wrong)
   t.equal(check({}, null), wrong)
   t.equal(check({}, undefined), wrong)

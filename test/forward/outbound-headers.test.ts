@@ -25,7 +25,16 @@ t.test('end-to-end headers cross as they came, with ours behind them', async (t)
 
 t.test('what belongs to the hop, to framing, or claims to be ours does not cross', async (t) => {
   const hop = ['connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'expect']
-  const more = ['content-length', 'proxy-authorization', 'grpc-timeout', 'via', 'forwarded', 'x-real-ip']
+  const more = [
+    'x_forwarded_for',
+    'modelgate_pin',
+    'content-length',
+    'proxy-authorization',
+    'grpc-timeout',
+    'via',
+    'forwarded',
+    'x-real-ip',
+  ]
   const own = ['x-forwarded-for', 'x-forwarded-proto', 'modelgate-pin', 'modelgate-shadow']
   const headers = [...hop, ...more, ...own].flatMap((name) => [name, 'spoofed'])
   t.strictSame(outboundHeaders(headWith(...headers), MARKS), OURS)

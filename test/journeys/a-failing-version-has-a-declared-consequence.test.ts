@@ -126,7 +126,7 @@ const FAILURES: readonly Failure[] = [
     code: 'invalid-output',
     status: 502,
     of: 'invalid_output',
-    words: /invalid 'score': not a number/,
+    words: /invalid 'score': not a finite number/,
   },
   {
     name: 'missing',
