@@ -10,6 +10,8 @@ import {
   ITEM_FIELDS,
   ITEM_JSON_LENGTH,
   ITEM_LENGTH,
+  ITEM_LIMIT,
+  ITEM_LIMITS,
   ITEM_OFFSET,
   type ModelSource,
   type ScoreResult,
@@ -30,6 +32,7 @@ export function batchOf(source: ModelSource, jobs: readonly Job[], now: number):
     items[at + ITEM_LENGTH] = job.body.length
     items[at + ITEM_JSON_LENGTH] = job.jsonLength
     items[at + ITEM_BUDGET_MS] = job.dueAt - now
+    items[at + ITEM_LIMIT] = ITEM_LIMITS.indexOf(job.limit)
     offset += job.body.length
     at += ITEM_FIELDS
   }

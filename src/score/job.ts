@@ -6,6 +6,7 @@ import { type Fault, fault } from '../domain/fault.ts'
 import type { Answer, AttemptResult } from '../domain/outcome.ts'
 import type { AttemptLimits, Done } from '../domain/wire.ts'
 import type { Sweep, Watched } from '../kernel/sweep.ts'
+import type { ItemLimit } from '../workers/messages.ts'
 
 export interface JobParts {
   readonly body: Uint8Array
@@ -48,6 +49,13 @@ export class Job implements Watched {
     return this.#parts.startedAt
   }
 
+  /** What `dueAt` is: the caller's deadline, which blames nobody, or a timeout of the model. */
+  get limit(): ItemLimit {
+    const { timeouts, deadlineAt } = this.#parts.limits
+    if (this.dueAt === deadlineAt) return 'deadline-exceeded'
+    return timeouts.firstByteMs <= timeouts.totalMs ? 'first-byte-timeout' : 'total-timeout'
+  }
+
   /** A thread takes it now. */
   hand(now: number): void {
     this.#state = 'running'
@@ -68,17 +76,18 @@ export class Job implements Watched {
   }
 
   expire(now: number): void {
-    const { timeouts, deadlineAt } = this.#parts.limits
+    const { timeouts } = this.#parts.limits
+    const { limit } = this
     const where = this.#state === 'waiting' ? 'waiting for a scoring thread' : 'the model was still scoring'
-    if (this.dueAt === deadlineAt) {
-      this.fail(fault('deadline-exceeded', 'the deadline passed before the model answered', where), now)
+    if (limit === 'deadline-exceeded') {
+      this.fail(fault(limit, 'the deadline passed before the model answered', where), now)
     } else if (this.#state === 'waiting' && this.#parts.starved()) {
       // The version never had a chance to be slow, so it must not be blamed.
       this.fail(fault('queue-timeout', 'no scoring thread was free in time', where), now)
-    } else if (timeouts.firstByteMs <= timeouts.totalMs) {
-      this.fail(fault('first-byte-timeout', `no answer within ${timeouts.firstByteMs} ms`, where), now)
+    } else if (limit === 'first-byte-timeout') {
+      this.fail(fault(limit, `no answer within ${timeouts.firstByteMs} ms`, where), now)
     } else {
-      this.fail(fault('total-timeout', `no complete answer within ${timeouts.totalMs} ms`, where), now)
+      this.fail(fault(limit, `no complete answer within ${timeouts.totalMs} ms`, where), now)
     }
   }
 

@@ -3,7 +3,7 @@
  * and all bytes in one transferred buffer: cloning 64 small objects costs more than scoring 64 rows.
  */
 import type { OutputComparison } from '../analysis/compare-outputs.ts'
-import type { Fault } from '../domain/fault.ts'
+import type { Fault, FaultCode } from '../domain/fault.ts'
 import type { CompareRule, LocalVersion } from '../domain/routes.ts'
 import type { ModelSignature } from '../protocols/open-inference/tensors.ts'
 
@@ -17,12 +17,22 @@ export interface ModelSource {
   readonly fileAsWritten: string
 }
 
-/** `ScoreTask.items`: per item its offset and length in `bytes`, its JSON length (-1: all), its ms left. */
+/** `ScoreTask.items`: per item its offset and length in `bytes`, its JSON length (-1: all), its ms left and its limit. */
 export const ITEM_OFFSET = 0
 export const ITEM_LENGTH = 1
 export const ITEM_JSON_LENGTH = 2
 export const ITEM_BUDGET_MS = 3
-export const ITEM_FIELDS = 4
+/** Index in ITEM_LIMITS: which of its limits ends its time. */
+export const ITEM_LIMIT = 4
+export const ITEM_FIELDS = 5
+
+/** The caller's own deadline blames nobody; the model's timeouts blame the version. */
+export const ITEM_LIMITS = [
+  'deadline-exceeded',
+  'first-byte-timeout',
+  'total-timeout',
+] as const satisfies readonly FaultCode[]
+export type ItemLimit = (typeof ITEM_LIMITS)[number]
 
 export interface ScoreTask {
   readonly source: ModelSource

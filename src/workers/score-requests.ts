@@ -3,7 +3,7 @@
  * run; when a joined run fails, its requests run again one by one, so that only the culprit fails.
  *
  * Promises: one result per request, in order; nobody's trouble becomes another's. Never runs a request
- * whose deadline has passed: `isLate` is asked right before each run.
+ * whose time is up: `lateness` is asked right before each run, and its Fault says whose limit it was.
  */
 import { type Fault, fault, isFault } from '../domain/fault.ts'
 import { type InferRequest, unknownOutput } from '../protocols/open-inference/decode-request.ts'
@@ -11,13 +11,16 @@ import type { Tensor } from '../protocols/open-inference/tensors.ts'
 import { join, joinKey, rowsOf, split } from './join.ts'
 import type { LoadedModel } from './runtimes/contract.ts'
 
+/** Null: there is time left. */
+export type Lateness = (index: number) => Fault | null
+
 export type Scored = readonly Tensor[] | Fault
 
 interface Run {
   readonly model: LoadedModel
   readonly requests: readonly (InferRequest | Fault)[]
   readonly results: (Scored | undefined)[]
-  readonly isLate: (index: number) => boolean
+  readonly lateness: Lateness
 }
 
 /** Models that said they were row-wise and then answered with another number of rows: never joined again. */
@@ -26,9 +29,9 @@ const unjoinable = new WeakSet<LoadedModel>()
 export async function scoreRequests(
   model: LoadedModel,
   requests: readonly (InferRequest | Fault)[],
-  isLate: (index: number) => boolean,
+  lateness: Lateness,
 ): Promise<readonly Scored[]> {
-  const run: Run = { model, requests, results: requests.map(() => undefined), isLate }
+  const run: Run = { model, requests, results: requests.map(() => undefined), lateness }
   for (const group of groupsOf(run)) {
     if (group.length === 1 || !(await scoreJoined(run, group))) await scoreEach(run, group)
   }
@@ -91,8 +94,9 @@ async function scoreEach(run: Run, group: readonly number[]): Promise<void> {
 }
 
 function refusedAsLate(run: Run, index: number): boolean {
-  if (!run.isLate(index)) return false
-  run.results[index] = fault('deadline-exceeded', 'the deadline passed before the model ran')
+  const late = run.lateness(index)
+  if (late === null) return false
+  run.results[index] = late
   return true
 }
 

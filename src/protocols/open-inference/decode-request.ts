@@ -3,7 +3,8 @@
  * signature: every input named, typed, shaped and filled as the model takes it, or a Fault that says
  * in words which tensor is wrong and what was expected.
  *
- * Promises: inputs come in the model's order; `data` has exactly as many values as the shape.
+ * Promises: the words name tensors, places and types, never a value, for they are recorded (names that
+ * a caller made are clipped); inputs come in the model's order; `data` has exactly as many values as the shape.
  * Must never let through what the model did not declare. Runs on a scoring thread, never on a lane.
  */
 import { Buffer, isUtf8 } from 'node:buffer'
@@ -14,8 +15,10 @@ import {
   dataFromBytes,
   datatypeOf,
   type ModelSignature,
+  nameText,
   shapeFits,
   shapeText,
+  sizeText,
   type Tensor,
   type TensorSpec,
 } from './tensors.ts'
@@ -108,10 +111,10 @@ function readInputs(
       return fault('malformed-request', `input ${index} must be an object with a "name"`)
     }
     const name = input.name
-    if (given.has(name)) return fault('bad-tensor', `input '${name}' is given twice`)
+    if (given.has(name)) return fault('bad-tensor', `input ${nameText(name)} is given twice`)
     const spec = specs === null ? null : specs.find((candidate) => candidate.name === name)
     if (spec === undefined) {
-      return fault('bad-tensor', `unknown input '${name}'; the model takes: ${namesOf(specs ?? [])}`)
+      return fault('bad-tensor', `unknown input ${nameText(name)}; the model takes: ${namesOf(specs ?? [])}`)
     }
     const tensor = readTensor(input, name, spec, blobs === null ? null : blobs.subarray(used))
     if (tensor === INEXACT || isFault(tensor)) return tensor
@@ -123,7 +126,7 @@ function readInputs(
   }
   if (specs === null) return [...given.values()]
   const missing = specs.find((spec) => !given.has(spec.name))
-  if (missing !== undefined) return fault('bad-tensor', `missing input '${missing.name}'`)
+  if (missing !== undefined) return fault('bad-tensor', `missing input ${nameText(missing.name)}`)
   return specs.map((spec) => given.get(spec.name)!)
 }
 
@@ -136,10 +139,10 @@ function readTensor(
 ): { tensor: Tensor; used: number } | Fault | typeof INEXACT {
   const datatype = datatypeOf(input.datatype)
   if (spec !== null && datatype !== spec.datatype) {
-    return badInput(name, `expected datatype ${spec.datatype}, got ${textOf(input.datatype)}`)
+    return badInput(name, `expected datatype ${spec.datatype}, got ${typeText(input.datatype)}`)
   }
   if (datatype === undefined) {
-    return badInput(name, `datatype must be one of ${DATATYPES.join(', ')}, got ${textOf(input.datatype)}`)
+    return badInput(name, `datatype must be one of ${DATATYPES.join(', ')}, got ${typeText(input.datatype)}`)
   }
   const shape = input.shape
   if (!isShape(shape)) return badInput(name, '"shape" must be a list of integers, 0 or more')
@@ -159,7 +162,7 @@ function readTensor(
   if (input.data !== undefined) return badInput(name, 'either "data" or binary_data_size, not both')
   if (!isCount(size)) return badInput(name, 'binary_data_size must be an integer, 0 or more')
   if (size > rest.length)
-    return badInput(name, `binary_data_size is ${size}, but ${rest.length} bytes are left`)
+    return badInput(name, `binary_data_size is ${sizeText(size)}, but ${rest.length} bytes are left`)
   const data = dataFromBytes(datatype, rest.subarray(0, size), shape)
   if (typeof data === 'string') return badInput(name, data)
   return { tensor: { name, datatype, shape, data }, used: size }
@@ -180,12 +183,12 @@ function readOutputs(
       return fault('malformed-request', `output ${index} must be an object with a "name"`)
     }
     const name = output.name
-    if (wanted.has(name)) return fault('bad-tensor', `requested output '${name}' is asked for twice`)
+    if (wanted.has(name)) return fault('bad-tensor', `requested output ${nameText(name)} is asked for twice`)
     if (specs !== null && !specs.some((spec) => spec.name === name)) return unknownOutput(name, specs)
     const parameters = isObject(output.parameters) ? output.parameters : {}
     // To ignore it would answer something other than what was asked for.
     if (parameters.classification !== undefined) {
-      return fault('bad-tensor', `requested output '${name}': classification is not supported`)
+      return fault('bad-tensor', `requested output ${nameText(name)}: classification is not supported`)
     }
     const own = parameters.binary_data
     wanted.set(name, { name, binary: typeof own === 'boolean' ? own : binary })
@@ -194,19 +197,28 @@ function readOutputs(
 }
 
 export function unknownOutput(name: string, gives: readonly { readonly name: string }[]): Fault {
-  return fault('bad-tensor', `requested output '${name}' does not exist; the model gives: ${namesOf(gives)}`)
+  return fault(
+    'bad-tensor',
+    `requested output ${nameText(name)} does not exist; the model gives: ${namesOf(gives)}`,
+  )
 }
 
 function badInput(name: string, what: string): Fault {
-  return fault('bad-tensor', `input '${name}': ${what}`)
+  return fault('bad-tensor', `input ${nameText(name)}: ${what}`)
 }
+
+/** How many of a model's names a message lists. */
+const NAMES_SHOWN_MAX = 16
 
 function namesOf(specs: readonly { readonly name: string }[]): string {
-  return specs.map((spec) => `'${spec.name}'`).join(', ')
+  const names = specs.slice(0, NAMES_SHOWN_MAX).map((spec) => nameText(spec.name))
+  const more = specs.length - names.length
+  return `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
-function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : (JSON.stringify(value) ?? 'none')
+/** Known types by name; whatever else stands there is the caller's and is not repeated. */
+function typeText(value: unknown): string {
+  return datatypeOf(value) ?? (value === undefined ? 'none' : 'another')
 }
 
 function isObject(value: unknown): value is Json {

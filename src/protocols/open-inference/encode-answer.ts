@@ -8,7 +8,7 @@
 import { Buffer } from 'node:buffer'
 import { type Fault, fault } from '../../domain/fault.ts'
 import type { InferRequest } from './decode-request.ts'
-import { dataToBytes, halfToNumber, isTexts, type Tensor } from './tensors.ts'
+import { dataToBytes, halfToNumber, isTexts, nameText, type Tensor } from './tensors.ts'
 
 export interface EncodedAnswer {
   readonly json: string
@@ -76,7 +76,10 @@ function finiteJson(name: string, data: Float32Array | Float64Array): string | F
   for (let index = 0; index < data.length; index += 1) {
     const value = data[index]!
     if (Number.isFinite(value)) continue
-    return fault('invalid-output', `output '${name}' holds ${value} at ${index}, which JSON cannot carry`)
+    return fault(
+      'invalid-output',
+      `output ${nameText(name)} holds ${value} at ${index}, which JSON cannot carry`,
+    )
   }
   return data.join(',')
 }

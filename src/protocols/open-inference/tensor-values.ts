@@ -6,31 +6,89 @@
  * INEXACT and the caller parses once more after `quoteLongIntegers`, so that every digit is kept. This
  * second parse costs only those who send such numbers.
  */
-import { countOf, type Datatype, shapeText, type TensorData, traitsOf } from './tensors.ts'
+import { countOf, type Datatype, shapeText, sizeText, type TensorData, traitsOf } from './tensors.ts'
 
 /** A 64-bit tensor holds an integer that JSON.parse has rounded. */
 export const INEXACT = Symbol('inexact')
 
 const MARK = '\u0000integer:'
 
+/** Shorter integers are below 2^53, which JSON.parse reads exactly. */
+const LONG_DIGITS_MIN = 16
+/** Of -9223372036854775808 and of 18446744073709551615. */
+const LONG_LENGTH_MAX = 20
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const MINUS = 0x2d
+
 /**
- * JSON with every integer of 16 digits or more turned into a marked string, all else untouched.
- * Strings are matched first, so digits inside them stay as they are.
+ * JSON with every integer of 16 digits or more turned into a marked string, all else untouched. Only for
+ * text that JSON.parse has taken. A scan by hand: a regular expression overflows its stack on a string
+ * with millions of escapes.
  */
 export function quoteLongIntegers(text: string): string {
-  return text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g, (match) =>
-    match.charCodeAt(0) === 0x22 ? match : `"\\u0000integer:${match}"`,
-  )
+  const parts: string[] = []
+  let copied = 0
+  let at = 0
+  while (at < text.length) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) at = endOfString(text, at)
+    else if (code !== MINUS && !isDigit(code)) at += 1
+    else {
+      const { end, isInteger } = numberFrom(text, at)
+      const digits = code === MINUS ? end - at - 1 : end - at
+      if (isInteger && digits >= LONG_DIGITS_MIN) {
+        parts.push(text.slice(copied, at), '"\\u0000integer:', text.slice(at, end), '"')
+        copied = end
+      }
+      at = end
+    }
+  }
+  parts.push(text.slice(copied))
+  return parts.join('')
 }
 
-/** The exact integer behind a marked string, or undefined. */
-export function longIntegerOf(value: unknown): bigint | undefined {
+/** `at` the opening quote. */
+function endOfString(text: string, at: number): number {
+  let end = at + 1
+  for (let code = text.charCodeAt(end); code !== QUOTE; code = text.charCodeAt(end)) {
+    end += code === BACKSLASH ? 2 : 1
+  }
+  return end + 1
+}
+
+function numberFrom(text: string, at: number): { readonly end: number; readonly isInteger: boolean } {
+  let end = at + 1
+  let isInteger = true
+  for (; end < text.length; end += 1) {
+    const code = text.charCodeAt(end)
+    if (isDigit(code)) continue
+    // . e E + -
+    if (code !== 0x2e && code !== 0x65 && code !== 0x45 && code !== 0x2b && code !== MINUS) break
+    isInteger = false
+  }
+  return { end, isInteger }
+}
+
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39
+}
+
+/** The digits behind a marked string, or undefined. */
+function longDigitsOf(value: unknown): string | undefined {
   if (typeof value !== 'string' || !value.startsWith(MARK)) return undefined
-  const digits = value.slice(MARK.length)
-  return /^-?\d+$/.test(digits) ? BigInt(digits) : undefined
+  const written = value.slice(MARK.length)
+  const first = written.charCodeAt(0) === MINUS ? 1 : 0
+  if (first === written.length) return undefined
+  for (let at = first; at < written.length; at += 1) if (!isDigit(written.charCodeAt(at))) return undefined
+  return written
 }
 
-/** A string is what is wrong, for the caller to read. */
+/**
+ * A string is what is wrong, for the caller to read. It is also recorded, so it tells the place of a
+ * value and the type it should have, and never the value.
+ */
 export function dataFromJson(
   datatype: Datatype,
   values: readonly unknown[],
@@ -39,7 +97,8 @@ export function dataFromJson(
   const count = countOf(shape)
   const flat = Array.isArray(values[0]) ? flatten(values, shape) : values
   if (flat === null) return `nested data does not follow shape ${shapeText(shape)}`
-  if (flat.length !== count) return `shape ${shapeText(shape)} needs ${count} values, got ${flat.length}`
+  if (flat.length !== count)
+    return `shape ${shapeText(shape)} needs ${sizeText(count)} values, got ${flat.length}`
   if (datatype === 'BYTES') return texts(flat)
   if (datatype === 'BOOL') return booleans(flat)
   if (datatype === 'FP16') return 'FP16 can only be sent as binary data'
@@ -84,13 +143,13 @@ function numbers(datatype: Datatype, flat: readonly unknown[]): TensorData | str
   for (let index = 0; index < flat.length; index += 1) {
     let value = flat[index]
     if (typeof value !== 'number') {
-      const long = longIntegerOf(value)
-      if (long === undefined) return `value ${index} is not a number`
-      value = Number(long)
+      const digits = longDigitsOf(value)
+      if (digits === undefined) return `value ${index} is not a number`
+      value = Number(digits)
     }
     const number = value as number
-    if (integer && !Number.isInteger(number)) return `value ${index} (${number}) is not an integer`
-    if (!(number >= min && number <= max)) return `value ${index} (${number}) does not fit ${datatype}`
+    if (integer && !Number.isInteger(number)) return `value ${index} is not an integer`
+    if (!(number >= min && number <= max)) return `value ${index} does not fit ${datatype}`
     data[index] = number
   }
   return data
@@ -110,11 +169,12 @@ function longIntegers(
   const max = signed ? INT64_MAX : UINT64_MAX
   for (let index = 0; index < flat.length; index += 1) {
     const value = flat[index]
-    const exact = typeof value === 'number' ? fromNumber(value) : longIntegerOf(value)
+    const exact = typeof value === 'number' ? fromNumber(value) : fromDigits(longDigitsOf(value))
     if (exact === INEXACT) return INEXACT
-    if (exact === null) return `value ${index} (${value}) is not an integer`
+    if (exact === null) return `value ${index} is not an integer`
     if (exact === undefined) return `value ${index} is not a number`
-    if (exact < min || exact > max) return `value ${index} (${exact}) does not fit ${datatype}`
+    if (typeof exact === 'number' || exact < min || exact > max)
+      return `value ${index} does not fit ${datatype}`
     data[index] = exact
   }
   return data
@@ -124,4 +184,11 @@ function longIntegers(
 function fromNumber(value: number): bigint | null | typeof INEXACT {
   if (!Number.isInteger(value)) return null
   return Number.isSafeInteger(value) ? BigInt(value) : INEXACT
+}
+
+/** Infinity for what no 64 bits hold: BigInt takes more than linear time for millions of digits. */
+function fromDigits(digits: string | undefined): bigint | number | undefined {
+  if (digits === undefined) return undefined
+  if (digits.length > LONG_LENGTH_MAX) return Number.POSITIVE_INFINITY
+  return BigInt(digits)
 }

@@ -108,9 +108,25 @@ export function countOf(shape: readonly number[]): number {
   return count
 }
 
+/** What is told of a shape: words are recorded, so they are short and a caller's large numbers are not in them. */
+const RANK_SHOWN_MAX = 8
+const SIZE_SHOWN_MAX = 1_000_000_000
+const NAME_SHOWN_MAX = 64
+
 /** `[-1,8]`, as messages show it. */
 export function shapeText(shape: readonly number[]): string {
-  return `[${shape.join(',')}]`
+  const sizes = shape.slice(0, RANK_SHOWN_MAX).map(sizeText)
+  return `[${sizes.join(',')}${shape.length > RANK_SHOWN_MAX ? ',…' : ''}]`
+}
+
+/** A number of values or bytes, as messages show it. */
+export function sizeText(size: number): string {
+  return size <= SIZE_SHOWN_MAX ? String(size) : `more than ${SIZE_SHOWN_MAX}`
+}
+
+/** A name in quotes, as messages show it: those that callers make may be of any length. */
+export function nameText(name: string): string {
+  return `'${name.length <= NAME_SHOWN_MAX ? name : `${name.slice(0, NAME_SHOWN_MAX)}…`}'`
 }
 
 /** Whether a request's shape may be given to something declared as `declared`. */
@@ -133,7 +149,7 @@ export function dataFromBytes(
   const { width, view } = TABLE[datatype]
   if (view === null) return textsFromBytes(bytes, count)
   if (bytes.length !== count * width) {
-    return `shape ${shapeText(shape)} of ${datatype} needs ${count * width} bytes, got ${bytes.length}`
+    return `shape ${shapeText(shape)} of ${datatype} needs ${sizeText(count * width)} bytes, got ${bytes.length}`
   }
   // A copy, because typed arrays need alignment and requests do not promise any.
   const data = view(copyOf(bytes))
@@ -162,7 +178,9 @@ function textsFromBytes(bytes: Uint8Array, count: number): readonly string[] | s
     texts.push(element.toString('utf8'))
     at += length
   }
-  return texts.length === count ? texts : `the shape needs ${count} BYTES elements, got ${texts.length}`
+  return texts.length === count
+    ? texts
+    : `the shape needs ${sizeText(count)} BYTES elements, got ${texts.length}`
 }
 
 /** Lays a tensor's values out for the binary extension. Numeric data is viewed, not copied. */
