@@ -9,6 +9,7 @@ import { type Fault, fault, traitsOf } from '../domain/fault.ts'
 import type { AttemptResult } from '../domain/outcome.ts'
 import type { OutputCheck, Version } from '../domain/routes.ts'
 import type { Scalar } from '../protocols/protocol.ts'
+import type { ChecksInForce } from './output-checks.ts'
 
 export interface Judgement {
   readonly verdict: 'success' | 'failure' | 'neutral'
@@ -20,7 +21,7 @@ export interface Judgement {
 export function judge(
   result: AttemptResult,
   version: Version,
-  checks: readonly OutputCheck[],
+  { checks, mustBeThere }: Pick<ChecksInForce, 'checks' | 'mustBeThere'>,
   values: () => readonly Scalar[],
 ): Judgement {
   if (result.fault !== null) return { verdict: traitsOf(result.fault.code).blame, fault: result.fault }
@@ -33,7 +34,9 @@ export function judge(
   if (checks.length === 0) return SUCCESS
   const found = values()
   for (const [index, check] of checks.entries()) {
-    const violation = violationOf(check, found[index])
+    const value = found[index]
+    if (value === undefined && !mustBeThere) continue
+    const violation = violationOf(check, value)
     if (violation === null) continue
     const words = `version '${version.name}' of model '${version.model}' gave an invalid '${check.name}': ${violation}`
     return { verdict: 'failure', fault: fault('invalid-output', words) }

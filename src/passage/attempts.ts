@@ -7,7 +7,7 @@
  */
 import { type Chain, chainFor, nameOf, nextStep } from '../decide/consequence.ts'
 import { judge } from '../decide/judge.ts'
-import { outputPathsOf } from '../decide/output-paths.ts'
+import { checksInForce } from '../decide/output-checks.ts'
 import { type Fault, fault, INTERNAL } from '../domain/fault.ts'
 import type { Answer, Attempt, AttemptResult, Role } from '../domain/outcome.ts'
 import type { Reason } from '../domain/plan.ts'
@@ -184,11 +184,11 @@ class Passage implements Underway, Watched {
 
   #finished(current: Current, result: AttemptResult): void {
     const { intent, protocol } = this.#errand
-    const { model, operation } = intent
     // Metadata and readiness say nothing about how the version scores: no checks, no word to the breaker.
-    const asks = operation === 'infer' || operation === 'call'
-    const { verdict, fault: reason } = judge(result, current.version, asks ? model.output : [], () =>
-      protocol.readAnswer(result.answer!, outputPathsOf(model)),
+    const asks = intent.operation === 'infer' || intent.operation === 'call'
+    const held = checksInForce(intent, this.#errand.head.method, asks ? (result.answer?.status ?? 0) : 204)
+    const { verdict, fault: reason } = judge(result, current.version, held, () =>
+      protocol.readAnswer(result.answer!, held.paths),
     )
     const judged = reason === null ? result : { ...result, fault: reason }
     this.#note(current, asks ? verdict : 'neutral', judged, this.#lane.clock.now())

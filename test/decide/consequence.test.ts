@@ -1,12 +1,12 @@
 import t from 'tap'
 import { chainFor, nameOf, nextStep } from '../../src/decide/consequence.ts'
 import { judge } from '../../src/decide/judge.ts'
-import { outputPathsOf } from '../../src/decide/output-paths.ts'
+import { checksInForce } from '../../src/decide/output-checks.ts'
 import { FAULTS, type FaultCode, fault } from '../../src/domain/fault.ts'
 import type { AttemptResult } from '../../src/domain/outcome.ts'
 import type { Consequence, OutputCheck } from '../../src/domain/routes.ts'
 import type { Scalar } from '../../src/protocols/protocol.ts'
-import { makeLocalVersion, makeModel } from '../support/make-model.ts'
+import { makeIntent, makeLocalVersion, makeModel } from '../support/make-model.ts'
 
 const reply: Consequence = {
   do: 'reply',
@@ -43,6 +43,7 @@ t.test('every fault that is not the caller’s or the gateway’s own has a cons
 
 const version = makeLocalVersion('fraud', 'v1')
 const score: OutputCheck = { name: 'score', pointer: '/p', type: 'number', min: 0, max: 1 }
+const held = (checks: readonly OutputCheck[], mustBeThere = true) => ({ checks, mustBeThere })
 const phases = { queueMs: 0, connectMs: 0, firstByteMs: 1, totalMs: 1 }
 const result = (status: number): AttemptResult => ({
   endpoint: 'pool',
@@ -53,7 +54,7 @@ const result = (status: number): AttemptResult => ({
 })
 
 t.test('statuses are judged: 2xx success, 4xx neutral, 5xx failure', async (t) => {
-  const verdict = (status: number) => judge(result(status), version, [], () => []).verdict
+  const verdict = (status: number) => judge(result(status), version, held([]), () => []).verdict
   t.same([200, 204, 302].map(verdict), ['success', 'success', 'success'])
   t.same([400, 404, 429].map(verdict), ['neutral', 'neutral', 'neutral'])
   t.same([500, 502, 503].map(verdict), ['failure', 'failure', 'failure'])
@@ -61,7 +62,9 @@ t.test('statuses are judged: 2xx success, 4xx neutral, 5xx failure', async (t) =
 
 t.test('output checks hold an answer against what was declared', async (t) => {
   const check = (more: Partial<OutputCheck>, value: Scalar) => {
-    const { verdict, fault: reason } = judge(result(200), version, [{ ...score, ...more }], () => [value])
+    const { verdict, fault: reason } = judge(result(200), version, held([{ ...score, ...more }]), () => [
+      value,
+    ])
     return reason === null ? verdict : `${verdict}: ${reason.code}`
   }
   const wrong = 'failure: invalid-output'
@@ -82,12 +85,28 @@ t.test('output checks hold an answer against what was declared', async (t) => {
 })
 
 t.test('the violating value is not told to callers', async (t) => {
-  const { fault: reason } = judge(result(200), version, [score], () => [1234.5])
+  const { fault: reason } = judge(result(200), version, held([score]), () => [1234.5])
   t.notMatch(reason?.message, /1234/)
 })
 
+t.test('what a caller chose about the form of its answer is no failure of the version', async (t) => {
+  const byPosition = { ...score, name: 'position', pointer: '/outputs/0/data/0' }
+  const byName = { ...score, name: 'name', pointer: '/outputs/score/data/0' }
+  const model = makeModel({ output: [byPosition, byName] })
+  const names = (selectsOutputs: boolean, method = 'POST', status = 200) =>
+    checksInForce(makeIntent(model, { selectsOutputs }), method, status).checks.map(({ name }) => name)
+  t.same(names(false), ['position', 'name'])
+  t.same(names(true), ['name'], 'positions say nothing about outputs the caller picked')
+  t.same(names(false, 'HEAD'), [])
+  t.same(names(false, 'GET'), [])
+  t.same(names(false, 'POST', 204), [])
+  const lenient = judge(result(200), version, held([byName], false), () => [undefined])
+  t.equal(lenient.verdict, 'success', 'an output the caller left out is not missing')
+  t.equal(judge(result(200), version, held([byName], false), () => [9]).verdict, 'failure')
+})
+
 t.test('paths of a model’s checks are split once', async (t) => {
-  const model = makeModel({ output: [{ ...score, pointer: '/outputs/0/data/0' }] })
-  t.same(outputPathsOf(model), [['outputs', '0', 'data', '0']])
-  t.equal(outputPathsOf(model), outputPathsOf(model))
+  const intent = makeIntent(makeModel({ output: [{ ...score, pointer: '/outputs/0/data/0' }] }))
+  t.same(checksInForce(intent, 'POST', 200).paths, [['outputs', '0', 'data', '0']])
+  t.equal(checksInForce(intent, 'POST', 200), checksInForce(intent, 'POST', 200))
 })
