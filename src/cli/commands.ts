@@ -4,6 +4,7 @@
  *
  * Exit codes everywhere: 0 good, 1 the answer is no, 2 wrong usage, 3 could not ask.
  */
+import { nearestName } from '../kernel/nearest-name.ts'
 import type { Io } from './io.ts'
 
 export type Run = (args: readonly string[], io: Io) => Promise<number>
@@ -49,7 +50,12 @@ export async function runCommand(args: readonly string[], io: Io, version: strin
   }
   const command = COMMANDS.find((candidate) => candidate.name === name)
   if (command === undefined) {
-    io.stderr(`modelgate: there is no command '${name}'\n\n${usage()}`)
+    const near = nearestName(
+      name,
+      COMMANDS.map((candidate) => candidate.name),
+    )
+    const hint = near === null ? '' : `; did you mean '${near}'?`
+    io.stderr(`modelgate: there is no command '${name}'${hint}\n\n${usage()}`)
     return 2
   }
   const run = await command.load()

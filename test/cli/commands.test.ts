@@ -22,10 +22,16 @@ t.test('help lists every command; nothing said is wrong usage', async (t) => {
   t.same(await run('--version'), { code: 0, out: 'modelgate 1.2.3\n', err: '' })
 })
 
-t.test('an unknown command is named', async (t) => {
+t.test('an unknown command is named, with the one that was probably meant', async (t) => {
   const wrong = await run('sevre')
   t.equal(wrong.code, 2)
-  t.match(wrong.err, /no command 'sevre'/)
+  t.match(wrong.err, /^modelgate: there is no command 'sevre'; did you mean 'serve'\?\n/)
+  t.match((await run('chek')).err, /did you mean 'check'\?/)
+  t.match(
+    (await run('frobnicate')).err,
+    /^modelgate: there is no command 'frobnicate'\n/,
+    'no far-fetched guess',
+  )
 })
 
 t.test('every command has help of its own, and refuses an option it does not have', async (t) => {

@@ -3,8 +3,8 @@
  * meant. The words come from the schema itself (leaf.ts), so a new key needs nothing here.
  */
 import type { z } from 'zod'
+import { nearestName } from '../../kernel/nearest-name.ts'
 import { innerOf, wordsOf } from './leaf.ts'
-import { nearest } from './nearest.ts'
 import { type Draft, type Path, shown } from './problem.ts'
 import { DURATION, guessUnit, SIZE } from './units.ts'
 
@@ -63,8 +63,8 @@ function suggestionFor(issue: Issue, actual: unknown, schema: Schema | undefined
     return meant === undefined ? undefined : JSON.stringify(meant)
   }
   if (typeof actual !== 'string') return undefined
-  if (issue.code === 'invalid_value') return quoted(nearest(actual, issue.values.map(String)))
-  if (issue.code === 'invalid_union') return quoted(nearest(actual, ['auto'])) ?? numberIn(actual)
+  if (issue.code === 'invalid_value') return quoted(nearestName(actual, issue.values.map(String)))
+  if (issue.code === 'invalid_union') return quoted(nearestName(actual, ['auto'])) ?? numberIn(actual)
   if (issue.code === 'invalid_format') {
     const what = schema === undefined ? '' : wordsOf(schema).what
     if (what === 'a duration') return quoted(guessUnit(actual, DURATION))
@@ -83,8 +83,8 @@ function numberIn(text: string): string | undefined {
   return match?.[1]
 }
 
-function quoted(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : JSON.stringify(text)
+function quoted(text: string | null | undefined): string | undefined {
+  return text === undefined || text === null ? undefined : JSON.stringify(text)
 }
 
 export function unknownKey(at: Path, root: Schema): Draft {
@@ -92,7 +92,14 @@ export function unknownKey(at: Path, root: Schema): Draft {
   const keys = keysOf(schemaAt(root, at.slice(0, -1)))
   const expected = keys.length === 0 ? 'no such key' : `one of: ${keys.join(', ')}`
   const message = `unknown key ${JSON.stringify(key)}`
-  return { severity: 'error', at, on: 'key', message, expected, suggestion: nearest(key, keys) }
+  return {
+    severity: 'error',
+    at,
+    on: 'key',
+    message,
+    expected,
+    suggestion: nearestName(key, keys) ?? undefined,
+  }
 }
 
 function badName(at: Path, root: Schema): Draft {

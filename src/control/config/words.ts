@@ -3,8 +3,8 @@
  * Each parser returns a value or says what is wrong; none throws, and none touches anything outside.
  */
 import type { KeySource } from '../../domain/routes.ts'
+import { nearestName } from '../../kernel/nearest-name.ts'
 import type { Parsed } from './address.ts'
-import { nearest } from './nearest.ts'
 
 /** Starts with a letter or digit, so `__proto__`, `.` and `..` are no names; fits a path segment and a label. */
 export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
@@ -66,7 +66,13 @@ export function parseKeySource(text: string): Parsed<KeySource> {
       pointer.suggestion === undefined ? undefined : `body:${pointer.suggestion}`,
     )
   }
-  return refuse('this is no source of a key', nearest(text, ['client', 'random', `header:${text}`]))
+  return refuse('this is no source of a key', nearestName(text, ['client', 'random']) ?? headerGuess(text))
+}
+
+/** `x-user-id` and `Header: x-user-id` were meant as headers; a single word is nobody's guess. */
+function headerGuess(text: string): string | undefined {
+  const name = text.replace(/^header\s*[:=]?\s*/i, '')
+  return name.includes('-') && parseHeaderName(name).ok ? `header:${name}` : undefined
 }
 
 export type Step =
@@ -86,8 +92,8 @@ export function parseStep(text: string): Parsed<Step> {
     return file.ok ? { ok: true, value: { do: 'reply', file: file.value } } : file
   }
   const typed = /^([a-z]+)\s*[:=]?\s*(.*)$/i.exec(text)
-  const word = nearest(typed?.[1] ?? text, ['fail', 'version', 'reply'])
-  const meant = word === undefined || word === 'fail' ? word : `${word}:${typed?.[2] ?? ''}`
+  const word = nearestName(typed?.[1] ?? text, ['fail', 'version', 'reply'])
+  const meant = word === null || word === 'fail' ? (word ?? undefined) : `${word}:${typed?.[2] ?? ''}`
   return refuse('this is no consequence', NAME.test(text) && meant === undefined ? `version:${text}` : meant)
 }
 

@@ -3,7 +3,6 @@
  */
 import t from 'tap'
 import { canonicalHost, isLoopback, parseEndpoint, parseListen } from '../../../src/control/config/address.ts'
-import { editDistance, nearest } from '../../../src/control/config/nearest.ts'
 import {
   durationMs,
   durationText,
@@ -13,6 +12,7 @@ import {
   sizeText,
 } from '../../../src/control/config/units.ts'
 import { parseKeySource, parsePointer } from '../../../src/control/config/words.ts'
+import { editDistance, nearestName } from '../../../src/kernel/nearest-name.ts'
 
 t.test('hosts have one spelling or none', async (t) => {
   const urls = new Map([
@@ -71,10 +71,12 @@ t.test('units, pointers, keys and near words', async (t) => {
     t.match(parsePointer(pointer), { ok: false }, pointer.slice(0, 9))
   t.match(parseKeySource('header:X-User'), { value: { from: 'header', name: 'x-user' } })
   t.match(parseKeySource('header:content-length'), { ok: false })
-  t.match(parseKeySource('cookie'), { ok: false })
+  t.match(parseKeySource('cookie'), { ok: false, suggestion: undefined })
+  t.match(parseKeySource('cleint'), { ok: false, suggestion: 'client' })
+  t.match(parseKeySource('X-User-Id'), { ok: false, suggestion: 'header:X-User-Id' })
   t.equal(editDistance('kitten', 'sitting'), 3)
   t.equal(editDistance('ab', 'ba'), 1)
-  t.equal(nearest('primray', ['primary', 'pin']), 'primary')
-  t.equal(nearest('zebra', ['primary', 'pin']), undefined)
-  t.equal(nearest('x'.repeat(100_000), ['primary']), undefined, 'long words cost nothing')
+  t.equal(nearestName('primray', ['primary', 'pin']), 'primary')
+  t.equal(nearestName('zebra', ['primary', 'pin']), null)
+  t.equal(nearestName('x'.repeat(100_000), ['primary']), null, 'long words cost nothing')
 })

@@ -1,6 +1,6 @@
 /** Every version a route names exists, percents add up, and nothing is written that can never be reached. */
 
-import { nearest } from '../nearest.ts'
+import { nearestName } from '../../../kernel/nearest-name.ts'
 import { ownReferences } from '../own-settings.ts'
 import type { Path } from '../problem.ts'
 import type { CheckedModel } from '../schema-model.ts'
@@ -17,10 +17,10 @@ export function checkReference(scope: ModelScope, at: Path, version: string, pre
   if (!scope.isSound(...at)) return false
   if (scope.versionNames.includes(version)) return true
   if (scope.versionNames.length === 0) return false
-  const near = nearest(version, scope.versionNames)
+  const near = nearestName(version, scope.versionNames)
   scope.error(at, `the model has no version ${JSON.stringify(version)}`, {
     expected: `one of: ${scope.versionNames.map((name) => prefix + name).join(', ')}`,
-    suggestion: near === undefined ? undefined : JSON.stringify(prefix + near),
+    suggestion: near === null ? undefined : JSON.stringify(prefix + near),
   })
   return false
 }
@@ -117,10 +117,10 @@ function checkExperiment(scope: ModelScope): void {
   const arms = Object.entries(experiment.arms)
   for (const [version] of arms) {
     if (!scope.versionNames.includes(version) && scope.versionNames.length > 0) {
-      const near = nearest(version, scope.versionNames)
+      const near = nearestName(version, scope.versionNames)
       scope.error([...at, version], `the model has no version ${JSON.stringify(version)}`, {
         expected: `one of: ${scope.versionNames.join(', ')}`,
-        suggestion: near,
+        suggestion: near ?? undefined,
         on: 'key',
       })
     }
