@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 /** Entry: hands the command line to cli/ and the result to the shell. */
 import { runCommand } from './cli/commands.ts'
+import { endAtOnce } from './cli/end-at-once.ts'
 import { packageVersion } from './cli/package-version.ts'
 
 // A reader that closed early (`modelgate explain … | head`) is not an error worth a stack trace.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 3))
+process.stdout.on('error', () => endAtOnce('SIGPIPE'))
 
 process.exitCode = await runCommand(
   process.argv.slice(2),

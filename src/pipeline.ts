@@ -9,14 +9,14 @@
  */
 import type { Incoming } from './accept/listener.ts'
 import { decide } from './decide/decide.ts'
-import { fault, INTERNAL, isFault } from './domain/fault.ts'
+import { isFault } from './domain/fault.ts'
 import { findModel, identify } from './identify/identify.ts'
 import { type Recognized, recognize } from './identify/recognize.ts'
 import { carryOut } from './passage/attempts.ts'
 import type { Lane } from './passage/lane-parts.ts'
+import { AUDIT_UNAVAILABLE, DRAINING, INTERNAL } from './passage/refusals.ts'
 import { answerServer } from './passage/server-answers.ts'
 import {
-  AUDIT_UNAVAILABLE,
   conclude,
   forgo,
   type Known,
@@ -91,5 +91,3 @@ function guarded(opening: Opening, work: () => void): void {
     refuse(opening, NOTHING_KNOWN, INTERNAL, { close: true })
   }
 }
-
-const DRAINING = fault('draining', 'the gateway is shutting down; try another one', '', ['retry-after', '1'])

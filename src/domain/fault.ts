@@ -127,12 +127,6 @@ export function fault(
   return { kind: 'fault', code, message, detail, headers }
 }
 
-/** What a caller is told when a bug kept it from its answer. */
-export const INTERNAL: Fault = fault(
-  'internal',
-  'the gateway failed on this request; its operator has been told',
-)
-
 export function traitsOf(code: FaultCode): FaultTraits {
   return FAULTS[code]
 }

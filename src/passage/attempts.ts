@@ -8,7 +8,7 @@
 import { type Chain, chainFor, nameOf, nextStep } from '../decide/consequence.ts'
 import { judge } from '../decide/judge.ts'
 import { checksInForce } from '../decide/output-checks.ts'
-import { type Fault, fault, INTERNAL } from '../domain/fault.ts'
+import { type Fault, fault } from '../domain/fault.ts'
 import type { Answer, Attempt, AttemptResult, Role } from '../domain/outcome.ts'
 import type { Reason } from '../domain/plan.ts'
 import type { Consequence, Version } from '../domain/routes.ts'
@@ -16,6 +16,7 @@ import type { Cancel, Done } from '../domain/wire.ts'
 import type { Watched } from '../kernel/sweep.ts'
 import type { Ticket } from '../observe/vitals.ts'
 import type { Lane } from './lane-parts.ts'
+import { INTERNAL } from './refusals.ts'
 import { type Errand, startAttempt } from './start-attempt.ts'
 
 /** What came of a plan. Exactly one of `answer` and `fault` is present, or both for an endpoint's own 5xx. */

@@ -7,7 +7,7 @@
  */
 import type { ClientResponse } from '../accept/client-response.ts'
 import type { Exchange } from '../domain/exchange.ts'
-import { type Fault, fault, INTERNAL, traitsOf } from '../domain/fault.ts'
+import { type Fault, fault, traitsOf } from '../domain/fault.ts'
 import { type Head, OWN_PREFIX } from '../domain/head.ts'
 import type { Intent } from '../domain/intent.ts'
 import type { Answer, Attempt } from '../domain/outcome.ts'
@@ -17,6 +17,7 @@ import type { Protocol } from '../protocols/protocol.ts'
 import { raw } from '../protocols/raw/index.ts'
 import type { Course } from './attempts.ts'
 import type { Lane } from './lane-parts.ts'
+import { AUDIT_UNAVAILABLE, INTERNAL } from './refusals.ts'
 
 /** What is known of a request from its first byte on. */
 export interface Opening {
@@ -147,13 +148,6 @@ function unrecorded(exchange: Exchange): Exchange {
 }
 
 const NOTHING_LEFT_TO_DO = (): void => {}
-
-export const AUDIT_UNAVAILABLE: Fault = fault(
-  'audit-unavailable',
-  'decision records cannot be written at present, so no answer may be given',
-  '',
-  ['retry-after', '1'],
-)
 
 /** Where no dialect is known, problem details are what an HTTP client expects. */
 function explained(reason: Fault, protocol: Protocol | null): Answer {
