@@ -2,8 +2,9 @@
  * Sees to it that every thread holds every local version, and knows what each model says of itself.
  *
  * Promises: a broken or missing file fails only its own version, says so in exact words, and is tried
- * again by itself, so a mended file serves without a restart. A model whose loading ends or hangs its
- * thread is tried again too, but seldom, because each try costs a thread and all it held.
+ * again by itself, so a mended file serves without a restart. A model whose loading ended or hung its
+ * thread is tried again ever more seldom, after all others, one at a time, and never on the last thread
+ * that serves another version: each try may cost a thread, and up to LOAD_MS_MAX of all it would have done.
  */
 
 import type { Fault } from '../domain/fault.ts'
@@ -28,8 +29,9 @@ export type VersionState =
 
 /** How often a file that would not load is tried again. */
 export const RELOAD_MS = 2000
-/** The same for a model that took its thread with it. */
+/** The same for a model that took its thread with it; twice as long after each time it does. */
 export const RELOAD_AFTER_DEATH_MS = 60_000
+export const RELOAD_AFTER_DEATH_MS_MAX = 4 * 60 * 60_000
 /** A load that takes longer is taken to hang. */
 export const LOAD_MS_MAX = 60_000
 
@@ -40,12 +42,17 @@ interface Entry {
   fault: Fault | null
   /** Monotonic ms before which no thread tries again after a failure; 0 when the latest load was good. */
   retryAt: number
+  /** Threads its loading has cost since it last loaded well. */
+  deaths: number
+  /** The thread it may be costing now. */
+  riskedOn: Seat | null
 }
 
 export interface LoaderParts {
   readonly pool: WorkerPool
   readonly clock: Clock
   readonly loadMsMax?: number
+  readonly reloadAfterDeathMs?: number
   /** Ready or not, and why; called only when that changes. */
   readonly onState: (version: LocalVersion, state: VersionState) => void
   /** Called whenever a load came to an end, good or bad. */
@@ -67,6 +74,8 @@ export class Loader implements WorkSource {
       facts: null,
       fault: null,
       retryAt: 0,
+      deaths: 0,
+      riskedOn: null,
     }))
     for (const entry of this.#entries) this.#byIndex.set(entry.version.index, entry)
   }
@@ -99,26 +108,40 @@ export class Loader implements WorkSource {
 
   take(seat: Seat): Work | null {
     const now = this.#parts.clock.now()
-    const entry = this.#entries.find((one) => now >= one.retryAt && !this.#holdsEntry(seat, one))
+    const wanting = this.#entries.filter((one) => now >= one.retryAt && !this.#holdsEntry(seat, one))
+    const entry = wanting.find((one) => one.deaths === 0) ?? wanting.find((one) => this.#mayRisk(seat, one))
     if (entry === undefined) return null
+    if (entry.deaths > 0) entry.riskedOn = seat
     return {
       task: 'load',
       message: { source: entry.source },
       transfer: [],
       killAt: now + (this.#parts.loadMsMax ?? LOAD_MS_MAX),
-      done: (result, on) => this.#loaded(entry, result as LoadResult, on),
+      done: (result, on) => {
+        entry.riskedOn = null
+        this.#loaded(entry, result as LoadResult, on)
+      },
       died: (cause) => {
-        this.#failed(
-          entry,
-          notLoaded(entry.source, 'ended its scoring thread while loading', cause),
-          RELOAD_AFTER_DEATH_MS,
-        )
+        entry.riskedOn = null
+        // Several threads that first met it at the same time count as one.
+        if (this.#parts.clock.now() >= entry.retryAt) entry.deaths += 1
+        const reason = notLoaded(entry.source, 'ended its scoring thread while loading', cause)
+        this.#failed(entry, reason, reloadDelayMs(entry.deaths, this.#parts.reloadAfterDeathMs))
       },
     }
   }
 
   close(): void {
     clearTimeout(this.#retry)
+  }
+
+  /** Whether a model that has cost threads before may be tried on this one. */
+  #mayRisk(seat: Seat, entry: Entry): boolean {
+    if (this.#entries.some((one) => one.riskedOn !== null)) return false
+    const others = this.#entries.filter((one) => one !== entry && one.facts !== null && one.fault === null)
+    return others.every((one) =>
+      this.#parts.pool.seats.some((other) => other !== seat && this.#holdsEntry(other, one)),
+    )
   }
 
   #holdsEntry(seat: Seat, entry: Entry): boolean {
@@ -136,6 +159,7 @@ export class Loader implements WorkSource {
     const wasReady = entry.facts !== null && entry.fault === null
     entry.facts = { platform, signature, batchable, loadMs }
     entry.fault = null
+    entry.deaths = 0
     const mended = entry.retryAt > 0
     entry.retryAt = 0
     if (!wasReady) this.#parts.onState(entry.version, { ready: true, metadata: entry.facts })
@@ -164,4 +188,9 @@ export class Loader implements WorkSource {
       if (Number.isFinite(next)) this.#retryIn(next - now + 1)
     }, delayMs + 1).unref()
   }
+}
+
+/** How long a model is left alone that has cost so many threads; at least one. */
+export function reloadDelayMs(deaths: number, firstMs = RELOAD_AFTER_DEATH_MS): number {
+  return Math.min(firstMs * 2 ** Math.min(deaths - 1, 32), RELOAD_AFTER_DEATH_MS_MAX)
 }

@@ -28,6 +28,7 @@ export interface ScorerParts {
   readonly queueMax: number
   readonly heapMiBMax?: number
   readonly loadMsMax?: number
+  readonly reloadAfterDeathMs?: number
 }
 
 export interface ScoreJob {
@@ -69,6 +70,7 @@ export class Scorer implements WorkSource {
       pool: this.pool,
       clock,
       ...(parts.loadMsMax === undefined ? {} : { loadMsMax: parts.loadMsMax }),
+      ...(parts.reloadAfterDeathMs === undefined ? {} : { reloadAfterDeathMs: parts.reloadAfterDeathMs }),
       onState: (version, state) => {
         if (!state.ready) this.#refuseWaiting(version, state.fault)
         this.onState?.(version, state)

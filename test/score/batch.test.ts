@@ -34,7 +34,7 @@ t.test('a hostile body fails nobody else in its batch, and no thread', async (t)
   const long = '{"name":"x","datatype":"INT64","shape":[1],"data":[9007199254740993]}'
   const bodies = [
     Buffer.from(JSON.stringify(rowsRequest([[1]]))),
-    Buffer.from(`{"id":"${'\\n'.repeat(3_000_000)}","inputs":[${long}]}`),
+    Buffer.from(`{"id":"${'\\n'.repeat(4_100_000)}","inputs":[${long}]}`),
     Buffer.from(`{"inputs":[${long.replace(']}', `,${'9'.repeat(500_000)}]}`).replace('[1]', '[2]')}]}`),
     Buffer.from(JSON.stringify(rowsRequest([[2]]))),
   ]

@@ -2,7 +2,13 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { RELOAD_MS, type VersionState } from '../../src/score/loader.ts'
+import {
+  RELOAD_AFTER_DEATH_MS,
+  RELOAD_AFTER_DEATH_MS_MAX,
+  RELOAD_MS,
+  reloadDelayMs,
+  type VersionState,
+} from '../../src/score/loader.ts'
 import { Bench, rowsRequest, valuesOf } from '../support/local-models.ts'
 import { linearModel, onnxModel } from '../support/onnx-writer.ts'
 
@@ -268,6 +274,59 @@ t.test('a model that ends or hangs its thread while loading harms only itself', 
     detail: 'worker exited with code: 1',
   })
   t.match(hangs.fault, { code: 'model-not-loaded', detail: 'it did not end in time and was stopped' })
+})
+
+/** One model that hangs while loading, beside a good one or not; tried again soon, to see what that costs. */
+async function hanging(good: boolean, threads: number, reloadAfterDeathMs = 100): Promise<Bench> {
+  const bench = new Bench()
+  const [hangs, fine] = [join(bench.folder, 'hangs.mjs'), join(bench.folder, 'good.onnx')]
+  writeFileSync(hangs, 'for (;;);')
+  writeFileSync(fine, linearModel([[1]]))
+  const files = good ? { hangs, good: fine } : { hangs }
+  await bench.start(files, { threads, loadMsMax: 700, reloadAfterDeathMs })
+  return bench
+}
+
+t.test('a model that hangs while loading never takes the last thread from one that serves', async (t) => {
+  const bench = await hanging(true, 1)
+  t.teardown(() => bench.close())
+  t.same(valuesOf(await bench.infer('good', ONE)), [1])
+  const deaths = bench.scorer.pool.deaths
+  for (const endsAt = bench.clock.now() + 1500; bench.clock.now() < endsAt; await pause(20)) {
+    const result = await bench.infer('good', ONE, { timeouts: { totalMs: 400 } })
+    if (result.answer === null) t.fail(`${result.fault?.code}: ${result.fault?.message}`)
+  }
+  t.equal(bench.scorer.pool.deaths, deaths)
+  t.match((await bench.infer('hangs', ONE)).fault, { code: 'model-not-loaded' })
+})
+
+t.test('with two threads it is tried again on one of them while the other serves', async (t) => {
+  const bench = await hanging(true, 2)
+  t.teardown(() => bench.close())
+  const deaths = bench.scorer.pool.deaths
+  const endsAt = bench.clock.now() + 6000
+  while (bench.scorer.pool.deaths < deaths + 2 && bench.clock.now() < endsAt) {
+    const result = await bench.infer('good', ONE, { timeouts: { totalMs: 400 } })
+    if (result.answer === null) t.fail(`${result.fault?.code}: ${result.fault?.message}`)
+    await pause(20)
+  }
+  t.equal(bench.scorer.pool.deaths, deaths + 2, 'it was tried twice more')
+})
+
+t.test('where nothing else is served it is tried again ever more seldom', async (t) => {
+  const bench = await hanging(false, 1, 300)
+  t.teardown(() => bench.close())
+  const at: number[] = []
+  const endsAt = bench.clock.now() + 12_000
+  for (let seen = bench.scorer.pool.deaths; at.length < 3 && bench.clock.now() < endsAt; await pause(5)) {
+    if (bench.scorer.pool.deaths === seen) continue
+    seen = bench.scorer.pool.deaths
+    at.push(bench.clock.now())
+  }
+  t.ok(at[2]! - at[1]! > at[1]! - at[0]! + 200, `ends after ${at.map(Math.round)}`)
+  const minutes = [1, 2, 3, 4, 8, 9, 1000].map((deaths) => reloadDelayMs(deaths) / RELOAD_AFTER_DEATH_MS)
+  t.same(minutes, [1, 2, 4, 8, 128, 240, 240])
+  t.equal(reloadDelayMs(50), RELOAD_AFTER_DEATH_MS_MAX)
 })
 
 t.test('where no thread can even start, every version is refused instead of waiting for ever', async (t) => {
