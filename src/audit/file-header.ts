@@ -5,6 +5,7 @@
  * `headerBytes` stands in the header so that a later version can make it longer.
  */
 import { crc32c } from '../kernel/crc32c.ts'
+import type { Disk } from './disk.ts'
 
 export const FILE_HEADER_BYTES = 64
 export const FORMAT_VERSION = 1
@@ -57,4 +58,11 @@ export function decodeFileHeader(bytes: Buffer, kind: keyof typeof MAGIC): FileH
     createdAt: Number(bytes.readBigUInt64LE(40)),
     keyId: bytes.toString('hex', 48, 56),
   }
+}
+
+/** Of an open file; one line saying why when it has none. */
+export function readHeader(disk: Disk, fd: number, kind: FileHeader['kind']): FileHeader | string {
+  const bytes = Buffer.alloc(FILE_HEADER_BYTES)
+  const read = disk.read(fd, bytes, bytes.length, 0)
+  return decodeFileHeader(bytes.subarray(0, read), kind)
 }

@@ -85,3 +85,10 @@ export class FrameReader {
     return read
   }
 }
+
+/** The next frame, and how many sequences are missing before it. */
+export function nextCounted(reader: FrameReader, limit: number): { frame: Frame; gap: number } | undefined {
+  const before = reader.last
+  const frame = reader.next(limit)
+  return frame === undefined ? undefined : { frame, gap: frame.sequence - before - 1 }
+}

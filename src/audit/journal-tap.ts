@@ -61,6 +61,11 @@ export class JournalTap {
     return this.state.version !== this.#seenVersion
   }
 
+  /** Lane sequence of the last record handed on. */
+  get last(): number {
+    return this.#last
+  }
+
   /** Moves records to the segment until it has no room or nothing is left; true when something is left. */
   take(segment: SegmentWriter, onHole: (hole: Hole) => void): boolean {
     const version = this.state.version

@@ -18,12 +18,16 @@ export interface OpenJournal {
   readonly file: FileHandle
 }
 
-/** Every record, oldest first; those of journals last. Damaged stretches are passed over: verify names them. */
-export async function* readLog(dataDir: string): AsyncGenerator<LogRecord> {
+/**
+ * Every record, oldest first; those of journals last. Damaged stretches are passed over: verify names them.
+ * `from`: segments that begin with a lower sequence are left out.
+ */
+export async function* readLog(dataDir: string, from = 0): AsyncGenerator<LogRecord> {
   const journals = await openJournals(dataDir)
   const sequenced = new Sequenced(journals)
   try {
     for (const segment of listSegments(dataDir)) {
+      if (segment.first < from) continue
       for await (const frame of framesOfSegment(segment)) {
         sequenced.see(frame.payload)
         yield recordOf(segment, frame)

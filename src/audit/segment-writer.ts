@@ -47,6 +47,7 @@ export class SegmentWriter {
   #next: number
   #fd = -1
   #offset = 0
+  #begun = 0
   #isDirty = false
 
   constructor(parts: SegmentParts) {
@@ -58,6 +59,11 @@ export class SegmentWriter {
 
   get next(): number {
     return this.#next
+  }
+
+  /** Segments begun by this run. */
+  get begun(): number {
+    return this.#begun
   }
 
   /** Room for one more record of any size; without it, flush first. */
@@ -134,6 +140,7 @@ export class SegmentWriter {
     }
     this.#fd = fd
     this.#offset = FILE_HEADER_BYTES
+    this.#begun += 1
     try {
       disk.syncDirectory(segmentsOf(dataDir))
     } catch (error) {

@@ -1,16 +1,15 @@
 /**
- * Walks the whole log and says whether it is whole: every file's header fits its name, every frame's checksum is
+ * Walks the log and says whether it is whole: every file's header fits its name, every frame's checksum is
  * right, sequences run without a hole from segment to segment. Streams in 1 MiB of memory; the first bad place
  * is named. Beside a running gateway the last segment may end inside a frame that is being written; after a
  * crash it may end torn. Both are told apart from damage, which has whole records behind it or is not at the end.
  */
 import type { Disk } from './disk.ts'
 import { systemDisk } from './disk.ts'
-import { FILE_HEADER_BYTES } from './file-header.ts'
+import { FILE_HEADER_BYTES, readHeader } from './file-header.ts'
 import { FrameReader } from './frame-reader.ts'
 import { listSegments, type SegmentName } from './paths.ts'
 import { recordTypeOf } from './records/record-type.ts'
-import { readHeader } from './recover.ts'
 
 export interface FrameVerdict {
   readonly isWhole: boolean
@@ -48,12 +47,19 @@ interface Tally {
   readonly types: Map<string, number>
 }
 
-/** `onSegment` is called after each segment, for a progress bar. */
+export interface VerifyOptions {
+  readonly disk?: Disk
+  /** Called after each segment, for a progress bar. */
+  readonly onSegment?: (done: number, of: number) => void
+  /** Sequence with which the first segment of interest begins; the whole log unless told. */
+  readonly from?: number
+}
+
 export function verifyFrames(
   dataDir: string,
-  { disk = systemDisk, onSegment }: { disk?: Disk; onSegment?: (done: number, of: number) => void } = {},
+  { disk = systemDisk, onSegment, from = 0 }: VerifyOptions = {},
 ): FrameVerdict {
-  const segments = listSegments(dataDir)
+  const segments = listSegments(dataDir).filter(({ first }) => first >= from)
   const tally: Tally = {
     records: 0,
     bytes: 0,

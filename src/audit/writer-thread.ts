@@ -11,8 +11,9 @@ import { systemDisk } from './disk.ts'
 import type { JournalParts } from './lane-journal.ts'
 import { TOUCH_EVERY_MS, touchLock } from './lock.ts'
 import type { RecoveryReport } from './records/notes.ts'
-import { isNoteworthy, removeJournals, replay, survey } from './recover.ts'
+import { isNoteworthy, removeJournals, replay } from './recover.ts'
 import { SegmentWriter } from './segment-writer.ts'
+import { survey } from './survey.ts'
 import { Writer } from './writer.ts'
 import { WriterSignal } from './writer-signal.ts'
 
@@ -70,12 +71,13 @@ function serve(writer: Writer, signal: WriterSignal, dataDir: string): void {
   let touchedAt = Number.NEGATIVE_INFINITY
   try {
     while (!signal.isClosing) {
-      writer.round()
+      const isMore = writer.round()
       const now = systemClock.now()
       if (now - touchedAt >= TOUCH_EVERY_MS) {
         touchedAt = now
         touchLock(dataDir, systemClock)
       }
+      if (isMore) continue
       const { isIdle } = writer
       signal.sleep(isIdle ? TOUCH_EVERY_MS : ROUND_EVERY_MS, isIdle, () => writer.hasNews)
     }

@@ -11,7 +11,7 @@ import type { Digester } from './digests.ts'
 import type { Disk } from './disk.ts'
 import { type Hole, JournalTap } from './journal-tap.ts'
 import type { JournalParts } from './lane-journal.ts'
-import type { LossNote, Notes } from './records/notes.ts'
+import type { LossNote, MarkNote, Notes } from './records/notes.ts'
 import { noDigests, pack, WRITER_LANE } from './records/payload.ts'
 import { type NoteType, RECORD_TYPES } from './records/record-type.ts'
 import { type SegmentWriter, SyncFailure } from './segment-writer.ts'
@@ -33,6 +33,9 @@ export class Writer {
   readonly #taps: readonly JournalTap[]
   readonly #holes: Hole[] = []
   #sequence = 0
+  #begun = 0
+  /** Where each lane stood when the batch was last written. */
+  #flushed: MarkNote['lanes'] = []
   #dirtySince = Number.NaN
   #stalledUntil = Number.NEGATIVE_INFINITY
   #journalsSyncedAt = Number.NEGATIVE_INFINITY
@@ -51,26 +54,31 @@ export class Writer {
     return !this.#parts.segment.isDirty && !this.hasNews
   }
 
-  /** Takes what there is. Throws `SyncFailure`; every other trouble of the disk is waited out. */
-  round(): void {
+  /**
+   * Takes what there is, at most one batch of it; true when more is left to take at once. Throws `SyncFailure`;
+   * every other trouble of the disk is waited out.
+   */
+  round(): boolean {
     const { clock, segment } = this.#parts
     const now = clock.now()
-    if (now < this.#stalledUntil) return this.#syncJournals(now)
-    for (let isMore = true; isMore; ) {
-      isMore = false
-      for (const tap of this.#taps) isMore = tap.take(segment, (hole) => this.#holes.push(hole)) || isMore
-      this.#tellHoles()
-      if (!this.#flush()) return
-      const later = clock.now()
-      if (Number.isNaN(this.#dirtySince) && segment.isDirty) this.#dirtySince = later
-      if (later - this.#dirtySince >= SYNC_AFTER_MS) this.#sync(isMore)
+    if (now < this.#stalledUntil) {
+      this.#syncJournals(now)
+      return false
     }
+    let isMore = false
+    for (const tap of this.#taps) isMore = tap.take(segment, (hole) => this.#holes.push(hole)) || isMore
+    this.#tellHoles()
+    if (!this.#flush()) return false
+    const later = clock.now()
+    if (Number.isNaN(this.#dirtySince) && segment.isDirty) this.#dirtySince = later
+    if (later - this.#dirtySince >= SYNC_AFTER_MS) this.#sync(isMore)
+    return isMore
   }
 
   /** A record of the writer's own. */
   note<T extends NoteType>(type: T, note: Notes[T]): void {
     const { segment, start } = this.#parts
-    if (!segment.hasRoom) segment.flush()
+    if (!segment.hasRoom) this.#put()
     this.#sequence += 1
     const origin = { lane: WRITER_LANE, start, sequence: this.#sequence }
     segment.add({ type: RECORD_TYPES[type], origin }, pack(note), noDigests)
@@ -79,7 +87,8 @@ export class Writer {
   /** Everything the lanes left, onto the disk; then their journals go. Throws when the disk does not take it. */
   finish(): void {
     this.#stalledUntil = Number.NEGATIVE_INFINITY
-    this.round()
+    while (this.round());
+    this.#put()
     this.#parts.segment.flush()
     this.#sync(false)
     if (this.hasNews) throw new Error('records are left in the journals: the disk took no more')
@@ -88,9 +97,9 @@ export class Writer {
   }
 
   #flush(): boolean {
-    const { segment, clock } = this.#parts
+    const { clock } = this.#parts
     try {
-      segment.flush()
+      this.#put()
       return true
     } catch (error) {
       if (error instanceof SyncFailure) throw error
@@ -98,6 +107,21 @@ export class Writer {
       this.#syncJournals(clock.now())
       return false
     }
+  }
+
+  /**
+   * Writes the batch. When that began a segment, all that went before it is in synced ones: the next batch tells
+   * so, for whoever opens this log after a crash and reads it from its end.
+   */
+  #put(): void {
+    const { segment, clock } = this.#parts
+    segment.flush()
+    const before = this.#flushed
+    this.#flushed = this.#taps.map(({ parts, last }) => ({ lane: parts.lane, through: last }))
+    if (segment.begun === this.#begun) return
+    const isFirst = this.#begun === 0
+    this.#begun = segment.begun
+    if (!isFirst) this.note('mark', { at: clock.wall(), lanes: before })
   }
 
   /** Records still waiting in journals when the sync is due are synced where they are. */

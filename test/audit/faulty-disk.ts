@@ -15,14 +15,19 @@ export class FaultyDisk implements Disk {
   failsTruncate = false
   failsSync = false
   syncs = 0
+  /** Every file opened, and every directory synced, in order. */
+  readonly opened: string[] = []
+  readonly directorySyncs: string[] = []
   writes = 0
   #interrupted = 0
 
   open(path: string): number {
+    this.opened.push(path)
     return systemDisk.open(path)
   }
 
   openForReading(path: string): number {
+    this.opened.push(path)
     return systemDisk.openForReading(path)
   }
 
@@ -55,6 +60,7 @@ export class FaultyDisk implements Disk {
   }
 
   syncDirectory(path: string): void {
+    this.directorySyncs.push(path)
     systemDisk.syncDirectory(path)
   }
 

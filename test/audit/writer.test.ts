@@ -114,14 +114,33 @@ t.test('segments end before they grow too large, and each begins where the last 
   const segments = listSegments(log.dataDir)
   t.ok(segments.length > 3, `${segments.length} segments`)
   for (const { path } of segments) t.ok(statSync(path).size <= 20_000)
-  t.match(verifyFrames(log.dataDir), {
-    isWhole: true,
-    records: 300,
-    first: 1,
-    last: 300,
-    segments: segments.length,
-  })
+  const verdict = verifyFrames(log.dataDir)
+  t.match(verdict, { isWhole: true, first: 1, last: verdict.records, segments: segments.length })
+  t.strictSame(Object.fromEntries(verdict.types), { decision: 300, mark: segments.length - 1 })
+  let through = 0
+  for (const found of await allRecords(log.dataDir)) {
+    if (found.type === 'decision') through = Math.max(through, found.origin.sequence)
+    if (found.type !== 'mark') continue
+    const [{ lane, through: marked }] = found.note.lanes as [{ lane: number; through: number }]
+    t.ok(lane === 0 && marked > 0 && marked <= through, 'a mark tells only of records before it')
+  }
 })
+
+t.test(
+  'a round takes one batch and says that there is more, so nothing keeps the thread from the rest',
+  async (t) => {
+    const log = openBenchLog()
+    for (let turn = 0; turn < 5; turn += 1) record(log.lanes[0]!, 1000)
+    t.ok(log.writer.round())
+    const taken = verifyFrames(log.dataDir).records
+    t.ok(taken > 1000 && taken < 5000, `${taken} of 5000`)
+    while (log.writer.round()) t.ok(log.writer.hasNews)
+    t.notOk(log.writer.hasNews)
+    t.equal(verifyFrames(log.dataDir).records, 5000)
+    log.lanes[0]!.close()
+    log.writer.finish()
+  },
+)
 
 t.test('a journal file goes once its records are synced in segments, not before', async (t) => {
   const log = openBenchLog({ fileBytesMax: 8000 })

@@ -32,6 +32,7 @@ export interface Notes {
   readonly stop: { readonly at: number; readonly cause: string; readonly abandoned: number }
   readonly loss: LossNote
   readonly recovery: RecoveryReport & { readonly at: number }
+  readonly mark: MarkNote
 }
 
 export interface LossNote {
@@ -70,4 +71,11 @@ export interface TornPart {
   readonly bytes: number
   /** tail: nothing whole follows; middle: whole records follow; file: the file itself cannot be read. */
   readonly where: 'tail' | 'middle' | 'file'
+}
+
+/** Stands near the begin of each segment of a run but its first: what need not be looked for further back. */
+export interface MarkNote {
+  readonly at: number
+  /** Of this run, all records of `lane` up to its sequence `through` are in segments before this one, synced. */
+  readonly lanes: readonly { readonly lane: number; readonly through: number }[]
 }

@@ -16,6 +16,8 @@ export const RECORD_TYPES = {
   loss: 7,
   /** What was found, and what was done, when a log was opened that had not been closed. */
   recovery: 8,
+  /** What a reader coming from the end need not look for further back. */
+  mark: 9,
 } as const
 
 export type RecordType = keyof typeof RECORD_TYPES

@@ -1,0 +1,154 @@
+/**
+ * What the last run left, read before anything of the new one is written: where the log ends, which journals
+ * remain, and which of their records segments already have. Cuts the torn end of the last segment and keeps it.
+ *
+ * Segments are read backwards, and only as far as the remaining journals reach: the time does not grow with the
+ * length of the run (test/audit/survey.test.ts).
+ */
+import { mkdirSync } from 'node:fs'
+import type { Clock } from '../kernel/clock.ts'
+import type { Disk } from './disk.ts'
+import { FILE_HEADER_BYTES, type FileHeader, readHeader } from './file-header.ts'
+import type { Frame } from './frame.ts'
+import { FrameReader, nextCounted } from './frame-reader.ts'
+import { KnownRecords, type LeftBehind } from './known-records.ts'
+import {
+  type JournalName,
+  journalsOf,
+  listJournals,
+  listSegments,
+  type SegmentName,
+  segmentsOf,
+} from './paths.ts'
+import type { MarkNote, TornPart } from './records/notes.ts'
+import { readOrigin, unpack } from './records/payload.ts'
+import { RECORD_TYPES } from './records/record-type.ts'
+import { keepTorn } from './torn.ts'
+
+/** What was found before anything is written: where this run begins, and what has to be replayed. */
+export interface Survey {
+  /** Names this run; greater than every run's before it, whatever the clock says. */
+  readonly start: number
+  readonly nextSequence: number
+  readonly journals: readonly JournalName[]
+  /** Lane sequences that segments already have, by run and lane. */
+  readonly known: KnownRecords
+  /** Segments that had to be read. */
+  readonly segmentsRead: number
+  readonly missing: number
+  readonly torn: readonly TornPart[]
+}
+
+export function survey(dataDir: string, disk: Disk, clock: Clock): Survey {
+  for (const folder of [segmentsOf(dataDir), journalsOf(dataDir)])
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const segments = listSegments(dataDir)
+  const journals = listJournals(dataDir)
+  const known = new KnownRecords(leftBehind(journals, disk))
+  const oldestStart = Math.min(...journals.map(({ start }) => start))
+  const torn: TornPart[] = []
+  let lastStart = Math.max(0, ...journals.map(({ start }) => start))
+  let nextSequence = 1
+  let missing = 0
+  let segmentsRead = 0
+  for (let index = segments.length - 1; index >= 0; index -= 1) {
+    const isLast = index === segments.length - 1
+    const found = readSegment(segments[index]!, { dataDir, disk, known, isLast })
+    segmentsRead += 1
+    torn.push(...found.torn)
+    missing += found.missing
+    nextSequence = Math.max(nextSequence, found.last + 1)
+    lastStart = Math.max(lastStart, found.header?.start ?? 0)
+    if (known.isComplete) break
+    // Runs are numbered upwards, so a record of a run is never in a segment of an earlier one.
+    if (found.header !== undefined && found.header.start < oldestStart) break
+  }
+  const start = Math.max(clock.wall(), lastStart + 1)
+  return { start, nextSequence, journals, known, segmentsRead, missing, torn }
+}
+
+/** From headers alone; journals are in the order of their numbers. */
+function leftBehind(journals: readonly JournalName[], disk: Disk): LeftBehind[] {
+  const lanes = new Map<string, LeftBehind>()
+  for (const { start, lane, path } of journals) {
+    const key = `${start}-${lane}`
+    if (lanes.has(key)) continue
+    const first = firstOf(path, disk)
+    if (first !== undefined) lanes.set(key, { start, lane, first })
+  }
+  return [...lanes.values()]
+}
+
+/** Undefined when the file holds no record. */
+function firstOf(path: string, disk: Disk): number | undefined {
+  const fd = disk.openForReading(path)
+  try {
+    const size = disk.size(fd)
+    if (size <= FILE_HEADER_BYTES) return undefined
+    const header = readHeader(disk, fd, 'journal')
+    if (typeof header !== 'string') return header.first
+    return new FrameReader(disk, fd, { at: FILE_HEADER_BYTES, last: 0 }).next(size)?.sequence
+  } finally {
+    disk.close(fd)
+  }
+}
+
+interface SegmentFinding {
+  readonly header: FileHeader | undefined
+  readonly last: number
+  readonly missing: number
+  readonly torn: readonly TornPart[]
+}
+
+interface SegmentSearch {
+  readonly dataDir: string
+  readonly disk: Disk
+  readonly known: KnownRecords
+  readonly isLast: boolean
+}
+
+function readSegment(name: SegmentName, { dataDir, disk, known, isLast }: SegmentSearch): SegmentFinding {
+  const fd = disk.open(name.path)
+  try {
+    const size = disk.size(fd)
+    const found = readHeader(disk, fd, 'segment')
+    const header = typeof found === 'string' ? undefined : found
+    const reader = new FrameReader(disk, fd, { at: Math.min(FILE_HEADER_BYTES, size), last: name.first - 1 })
+    let missing = 0
+    for (let next = nextCounted(reader, size); next !== undefined; next = nextCounted(reader, size)) {
+      missing += next.gap
+      learn(known, next.frame, header?.start)
+    }
+    const torn = reader.damages.map((damage) => keepTorn(disk, dataDir, { fd, path: name.path }, damage))
+    const tail = reader.damages.find(({ where }) => where === 'tail')
+    const isEmpty = reader.last < name.first
+    if (header === undefined && size > 0) {
+      const whole = { at: 0, bytes: isEmpty ? size : FILE_HEADER_BYTES, where: 'file' } as const
+      torn.push(keepTorn(disk, dataDir, { fd, path: name.path }, whole))
+    }
+    if (isLast && tail !== undefined) disk.truncate(fd, tail.at)
+    disk.sync(fd)
+    if (isLast && isEmpty) disk.remove(name.path)
+    return { header, last: reader.last, missing, torn }
+  } finally {
+    disk.close(fd)
+  }
+}
+
+function learn(known: KnownRecords, { type, payload }: Frame, writtenBy: number | undefined): void {
+  const origin = readOrigin(payload)
+  if (origin === undefined) return
+  known.see(origin, writtenBy)
+  if (type !== RECORD_TYPES.mark) return
+  for (const { lane, through } of marksIn(payload)) known.mark(origin.start, lane, through)
+}
+
+/** None when the record does not read as expected: reading further back is always right. */
+function marksIn(payload: Buffer): MarkNote['lanes'] {
+  try {
+    const [, , mark] = unpack(payload) as [unknown, unknown, Partial<MarkNote>]
+    return (mark.lanes ?? []).filter(({ lane, through }) => Number.isSafeInteger(lane + through))
+  } catch {
+    return []
+  }
+}
