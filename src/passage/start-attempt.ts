@@ -72,5 +72,14 @@ function startRemote(version: RemoteVersion, errand: Errand, how: Conduct, done:
     { method: head.method, model: model.name, operation, rest, headers, body },
     version,
   )
-  return lane.forwarder.send(version, request, limits, done)
+  return lane.forwarder.send(version, request, limits, renaming(version, errand, done))
+}
+
+/** Callers are told our names of model and version, whatever the endpoint calls them. */
+function renaming(version: RemoteVersion, { protocol }: Errand, done: Done): Done {
+  const { renameAnswer } = protocol
+  const isRenamed = version.rename.model !== null || version.rename.version !== null
+  if (!isRenamed || renameAnswer === null) return done
+  return (result) =>
+    done(result.answer === null ? result : { ...result, answer: renameAnswer(result.answer, version) })
 }

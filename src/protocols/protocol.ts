@@ -56,8 +56,11 @@ export interface Protocol {
   readonly name: ProtocolName
   /** Local runtimes can read its requests and write its answers. */
   readonly servesLocally: boolean
-  /** `prepare` can address an endpoint by names of its own (`rename`). */
-  readonly renames: boolean
+  /**
+   * Where `prepare` addresses an endpoint by names of its own (`rename`): puts our names in its answer's
+   * place. Null: the dialect knows no names, and `rename` is refused.
+   */
+  readonly renameAnswer: ((answer: Answer, version: RemoteVersion) => Answer) | null
   /** True when every answer can be asked for twice without harm, so shadows and one safe retry are allowed. */
   isRepeatable(method: string): boolean
   /** undefined: the path is another dialect's. */

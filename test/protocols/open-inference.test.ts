@@ -94,6 +94,8 @@ t.test('paths: server questions, unknown ones and wrong methods', async (t) => {
   t.match(recognize('POST', '/v2/models/m'), { code: 'method-not-allowed', headers: ['allow', 'GET, HEAD'] })
   t.match(recognize('POST', '/v2/models/m/generate'), { code: 'unknown-path' })
   t.match(recognize('POST', '/v2/models//infer'), { code: 'unknown-path' })
+  const long = recognize('POST', `/v2/${'x'.repeat(10_000)}`)
+  t.ok(isFault(long) && long.message.length < 300, 'a long path is not repeated whole')
   t.equal(recognize('POST', '/v2x'), undefined)
 })
 
@@ -183,3 +185,32 @@ t.test('raw passes the rest of the path and the query as they came', async (t) =
   t.equal(rest('/models/m?x=1'), '/?x=1')
   t.equal(rest('/models/'), undefined)
 })
+
+t.test(
+  'an endpoint’s own names are replaced by ours where they stand, and nothing else changes',
+  async (t) => {
+    const version = makeRemoteVersion(1, { name: 'v2', rename: { model: 'other', version: '7' } })
+    const rename = (text: string, headers: readonly string[] = []) => {
+      const answer = openInference.renameAnswer!({ status: 200, headers, body: Buffer.from(text) }, version)
+      return { text: Buffer.from(answer.body).toString(), headers: answer.headers }
+    }
+    const outputs = '"outputs" : [ {"name":"model_name","data":[1.0, 2e0]} ]'
+    t.equal(
+      rename(`{ "model_version":"7",  "model_name": "other",${outputs}}`).text,
+      `{ "model_version":"v2",  "model_name": "fraud",${outputs}}`,
+    )
+    t.equal(rename(`{${outputs}}`).text, `{${outputs}}`, 'names that are not there are not added')
+    t.equal(rename('{"name":"other","versions":["7"]}').text, '{"name":"fraud","versions":["7"]}', 'metadata')
+    t.equal(rename('<html>').text, '<html>')
+    const json = '{"model_name":"somebody","outputs":[]}'
+    const binary = rename(`${json}BYTES`, ['inference-header-content-length', String(json.length)])
+    t.equal(binary.text, '{"model_name":"fraud","outputs":[]}BYTES')
+    t.same(binary.headers, ['inference-header-content-length', String(json.length - 3)], 'the JSON is shorter now')
+    const gzip = ['content-encoding', 'gzip']
+    t.equal(
+      rename('{"model_name":"other"}', gzip).text,
+      '{"model_name":"other"}',
+      'what cannot be read is passed on',
+    )
+  },
+)

@@ -5,11 +5,12 @@ import { identify } from './identify.ts'
 import { prepare } from './prepare.ts'
 import { readAnswer } from './read-answer.ts'
 import { recognize } from './recognize.ts'
+import { renameAnswer } from './rename-answer.ts'
 
 export const openInference: Protocol = {
   name: 'open-inference',
   servesLocally: true,
-  renames: true,
+  renameAnswer,
   isRepeatable: () => true,
   recognize,
   identify,

@@ -11,6 +11,9 @@ import type { Head } from '../../domain/head.ts'
 import type { Operation } from '../../domain/intent.ts'
 import type { Match } from '../protocol.ts'
 
+/** Of a caller's path, in words that are recorded. */
+const PATH_SHOWN_MAX = 128
+
 const ENDINGS: ReadonlyMap<string, Operation> = new Map([
   ['', 'metadata'],
   ['/ready', 'ready'],
@@ -25,14 +28,17 @@ export function recognize(head: Head): Match | Fault | undefined {
   if (match === undefined) {
     return fault(
       'unknown-path',
-      `the open inference protocol has nothing at ${path}; try /v2/models/{model}/infer`,
+      `the open inference protocol has nothing at ${path.slice(0, PATH_SHOWN_MAX)}; try /v2/models/{model}/infer`,
     )
   }
   const wantsPost = match.scope === 'model' && match.operation === 'infer'
   const isRead = head.method === 'GET' || head.method === 'HEAD'
   if (wantsPost ? head.method === 'POST' : isRead) return match
   const allow = wantsPost ? 'POST' : 'GET, HEAD'
-  return fault('method-not-allowed', `${path} answers ${allow} only`, '', ['allow', allow])
+  return fault('method-not-allowed', `${path.slice(0, PATH_SHOWN_MAX)} answers ${allow} only`, '', [
+    'allow',
+    allow,
+  ])
 }
 
 function serverMatch(path: string): Match | undefined {

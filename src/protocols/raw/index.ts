@@ -9,7 +9,7 @@ import { recognize } from './recognize.ts'
 export const raw: Protocol = {
   name: 'raw',
   servesLocally: false,
-  renames: false,
+  renameAnswer: null,
   isRepeatable: (method) => method === 'GET' || method === 'HEAD' || method === 'OPTIONS',
   recognize,
   identify,

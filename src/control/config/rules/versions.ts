@@ -94,7 +94,7 @@ function checkRemote(scope: ModelScope, at: string[], version: CheckedVersion): 
     })
   }
   const { protocol } = scope.model
-  if (protocolOf(protocol)?.renames === false && scope.isSound('protocol')) {
+  if (protocolOf(protocol)?.renameAnswer === null && scope.isSound('protocol')) {
     scope.error(
       [...at, 'rename'],
       `protocol "${protocol}" passes the path on as it came and renames nothing`,

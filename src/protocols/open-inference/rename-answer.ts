@@ -1,0 +1,50 @@
+/**
+ * An endpoint that knows the model by another name (`rename`) answers with that name. Callers asked for
+ * ours and are told ours: the two names are replaced where they stand, every other byte stays as it is.
+ */
+import { headerOf } from '../../domain/head.ts'
+import type { Answer } from '../../domain/outcome.ts'
+import type { RemoteVersion } from '../../domain/routes.ts'
+import { type JsonPath, type JsonSpan, scanJson } from '../../kernel/json-scan.ts'
+import { JSON_LENGTH_HEADER } from './identify.ts'
+
+const NAMES: readonly JsonPath[] = [['model_name'], ['model_version'], ['name']]
+
+/** The answer itself where there is nothing to replace, or where it cannot be read. */
+export function renameAnswer(answer: Answer, version: RemoteVersion): Answer {
+  if (headerOf(answer.headers, 'content-encoding') !== undefined) return answer
+  const declared = headerOf(answer.headers, JSON_LENGTH_HEADER)
+  const jsonLength = declared === undefined ? answer.body.length : Number(declared)
+  if (!Number.isInteger(jsonLength) || jsonLength > answer.body.length) return answer
+  const scan = scanJson(answer.body.subarray(0, jsonLength), NAMES)
+  if (!scan.ok) return answer
+  const [modelName, modelVersion, name] = scan.found
+  // Metadata says `name`, an inference `model_name`; both are the model's.
+  const body = splice(answer.body, [
+    [modelName ?? name, version.model],
+    [modelVersion, version.name],
+  ])
+  if (declared === undefined) return { ...answer, body }
+  const grown = String(jsonLength + body.length - answer.body.length)
+  const headers = answer.headers.map((value, index) =>
+    index % 2 === 1 && answer.headers[index - 1] === JSON_LENGTH_HEADER ? grown : value,
+  )
+  return { ...answer, headers, body }
+}
+
+function splice(
+  bytes: Uint8Array,
+  replacements: readonly (readonly [JsonSpan | null | undefined, string])[],
+): Uint8Array {
+  const found = replacements
+    .flatMap(([span, text]) => (span?.kind === 'string' ? [{ span, text: JSON.stringify(text) }] : []))
+    .sort((left, right) => left.span.start - right.span.start)
+  const parts: Uint8Array[] = []
+  let at = 0
+  for (const { span, text } of found) {
+    parts.push(bytes.subarray(at, span.start), Buffer.from(text))
+    at = span.end
+  }
+  parts.push(bytes.subarray(at))
+  return Buffer.concat(parts)
+}
