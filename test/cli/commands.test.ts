@@ -5,13 +5,19 @@ import { recoveryLines } from '../../src/cli/recovery-lines.ts'
 import { serve } from '../../src/cli/serve.ts'
 
 async function run(...args: string[]) {
-  const told = { out: '', err: '' }
+  let out = ''
+  let err = ''
   const io = {
-    stdout: (text: string) => void (told.out += text),
-    stderr: (text: string) => void (told.err += text),
+    stdout: (text: string) => {
+      out += text
+    },
+    stderr: (text: string) => {
+      err += text
+    },
     color: false,
   }
-  return { code: await runCommand(args, io, '1.2.3'), ...told }
+  const code = await runCommand(args, io, '1.2.3')
+  return { code, out, err }
 }
 
 t.test('help lists every command; nothing said is wrong usage', async (t) => {

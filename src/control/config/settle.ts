@@ -1,6 +1,6 @@
 /**
  * Fills in the defaults that depend on other keys, so that after it nothing is left to guess: inner
- * timeouts shrink to the total, the only version is the primary, a chain ends with `fail`.
+ * timeouts shrink to the total, the only version is the primary, a chain ends with a reply or `fail`.
  */
 import { CONSEQUENCES } from './rules/consequences.ts'
 import { primaryOf } from './rules/route.ts'
@@ -50,5 +50,7 @@ function settleModel(model: CheckedModel): SettledModel {
 }
 
 function ended(chain: CheckedModel['on_failure']['timeout']): CheckedModel['on_failure']['timeout'] {
-  return chain[chain.length - 1]?.do === 'version' ? [...chain, { do: 'fail' }] : chain
+  if (chain.at(-1)?.do === 'version') return [...chain, { do: 'fail' }]
+  // `reply:…, fail` means `reply:…`, and has its hash.
+  return chain.at(-2)?.do === 'reply' ? chain.slice(0, -1) : chain
 }

@@ -19,7 +19,7 @@ key = ["header:X-User-Id", "body:/user/id", "client", "random"]
 timeouts = { queue = "20ms", total = "800ms" }
 
 [models.fraud.on_failure]
-timeout = ["version:v1", "reply:sorry.json"]
+timeout = ["version:v1", "reply:sorry.json", "fail"]
 error = ["version:v1"]
 
 [models.fraud.output]
@@ -76,6 +76,7 @@ t.test(
     t.same(fraud?.key[0], { from: 'header', name: 'x-user-id' })
     t.same(fraud?.onFailure.overload, [{ do: 'fail' }])
     t.same(fraud?.onFailure.error, [{ do: 'version', version: 'v1' }, { do: 'fail' }])
+    t.equal(fraud?.onFailure.timeout.length, 2, 'a fail after a reply is only said')
     t.match(fraud?.onFailure.timeout[1], { do: 'reply', file: 'sorry.json', contentType: 'application/json' })
     t.same(fraud?.output, [{ name: 'score', pointer: '/outputs/0/data/0', type: 'number', min: 0, max: 1 }])
     t.match(fraud?.breaker, { slowAfterMs: 800, openForMaxMs: 60_000, probes: 3, enforce: true })
