@@ -3,7 +3,8 @@
  * tick the process started at, so neither a number used again nor a restart of the machine looks alive.
  *
  * Who cannot be looked up in /proc (another container, another machine, another system) is believed to live as
- * long as it touches the file: its owner does every second.
+ * long as it touches the file: its owner does every second, from two threads, so that neither a long look at an
+ * old log nor a slow disk makes it look dead.
  */
 import {
   linkSync,
@@ -49,7 +50,7 @@ export async function takeLock(dataDir: string, clock: Clock): Promise<Lock | st
   writeFileSync(draft, own, { mode: 0o600 })
   try {
     for (let tries = 0; tries < 3; tries += 1) {
-      if (linkedTo(draft, path)) return lockAt(path, own, clock)
+      if (linkedTo(draft, path)) return lockAt(dataDir, own, clock)
       const text = readText(path)
       if (text === undefined) continue
       if (await isAlive(path, text)) return refusal(path, text)
@@ -61,19 +62,30 @@ export async function takeLock(dataDir: string, clock: Clock): Promise<Lock | st
   }
 }
 
-function lockAt(path: string, own: string, clock: Clock): Lock {
+function lockAt(dataDir: string, own: string, clock: Clock): Lock {
+  const path = join(dataDir, LOCK_FILE)
   return {
-    touch() {
-      const now = clock.wall() / 1000
-      utimesSync(path, now, now)
-    },
+    touch: () => touchLock(dataDir, clock),
     release() {
       if (readText(path) === own) unlinkSync(path)
     },
   }
 }
 
-/** For the thread that touches; the lock itself stays where it was taken. */
+/** Until it is released, whatever other threads are busy with; never keeps the process alive. */
+export function keepTouched(lock: Lock): Lock {
+  const timer = setInterval(() => lock.touch(), TOUCH_EVERY_MS)
+  timer.unref()
+  return {
+    ...lock,
+    release() {
+      clearInterval(timer)
+      lock.release()
+    },
+  }
+}
+
+/** For threads other than the one that took it. */
 export function touchLock(dataDir: string, clock: Clock): void {
   const now = clock.wall() / 1000
   try {

@@ -13,7 +13,7 @@ import { entryBeside } from '../kernel/entry.ts'
 import { openDigestKey } from './digests.ts'
 import { type JournalParts, LaneJournal } from './lane-journal.ts'
 import { LANE_STATE_BYTES, LaneState } from './lane-state.ts'
-import { type Lock, takeLock } from './lock.ts'
+import { keepTouched, type Lock, takeLock } from './lock.ts'
 import { KEY_FILE } from './paths.ts'
 import type { Notes, RecoveryReport } from './records/notes.ts'
 import { CONTROL_LANE } from './records/payload.ts'
@@ -57,7 +57,8 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit | Au
   const { dataDir, clock } = options
   const taken = await takeDirectory(dataDir, clock)
   if (typeof taken === 'string') return problem(taken)
-  const { lock, key } = taken
+  const lock = keepTouched(taken.lock)
+  const { key } = taken
   const lanes = makeLanes(options)
   const signal = lanes[0]!.signal
   const workerData: WriterStart = { dataDir, key, lanes, signal }

@@ -1,6 +1,18 @@
 /** The log in real processes and threads: kill -9, a full disk, a second process, a clean close, a lost thread. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -150,6 +162,30 @@ t.test('a lock of another container is believed as long as it is touched', async
   clearInterval(touching)
   t.type(await takeLock(dataDir, systemClock), 'object', 'and no longer')
   unlinkSync(path)
+})
+
+t.test('the lock is touched while the writer thread is stuck with what it finds', async (t) => {
+  const dataDir = newFolder()
+  mkdirSync(journalsOf(dataDir), { recursive: true })
+  // Opening a pipe blocks the thread until somebody opens its other end.
+  const pipe = join(journalsOf(dataDir), '0-5-1.jnl')
+  t.equal(spawnSync('mkfifo', [pipe]).status, 0)
+  let isOpen = false
+  const opening = openAudit({ dataDir, lanes: 1, clock: systemClock }).finally(() => {
+    isOpen = true
+  })
+  const path = join(dataDir, LOCK_FILE)
+  while (!existsSync(path)) await sleep(5)
+  for (let second = 0; second < 2; second += 1) {
+    utimesSync(path, 1, 1)
+    await sleep(1500)
+    t.ok(statSync(path).mtimeMs > 1000, 'touched')
+  }
+  t.notOk(isOpen, 'and the thread was stuck all the time')
+  const end = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
+  t.match(await opening, { kind: 'audit-problem' }, 'a pipe is no journal')
+  closeSync(end)
+  t.notOk(existsSync(path))
 })
 
 t.test('lanes, control records and counts agree after a clean close', async (t) => {
