@@ -1,7 +1,7 @@
 /** Asks an admin API over HTTP, as anybody outside would. */
 import type { HostPort } from '../../domain/routes.ts'
 
-const PATIENCE_MS = 5000
+const PATIENCE_MS = 10_000
 
 /** Of what `/api/v1/stats` tells about one series, what the demo shows. */
 export interface DurationStats {
@@ -29,6 +29,8 @@ export interface DatedChange {
 interface BreakerReport {
   readonly model: string
   readonly version: string
+  /** The worst of the lanes. */
+  readonly state: string
   /** Latest first. */
   readonly changes: readonly DatedChange[]
 }

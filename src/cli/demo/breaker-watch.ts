@@ -30,6 +30,7 @@ export class BreakerWatch {
   readonly #signal: AbortSignal
   readonly #onChange: (change: Change) => void
   readonly #seen = new Set<string>()
+  #notClosed: ReadonlySet<string> = new Set()
 
   constructor(parts: BreakerWatchParts) {
     this.#admin = parts.admin
@@ -38,8 +39,12 @@ export class BreakerWatch {
     this.#onChange = parts.onChange
   }
 
+  /** Places in `changes` from now on are of what happens from now on. */
   async look(): Promise<void> {
     const reports = await readBreakers(this.#admin)
+    this.#notClosed = new Set(
+      reports.filter(({ state }) => state !== 'closed').map(({ model, version }) => `${model}\n${version}`),
+    )
     const fresh = reports
       .flatMap(({ model, version, changes }) => changes.map((change) => ({ ...change, model, version })))
       .filter((change) => !this.#seen.has(keyOf(change)))
@@ -54,12 +59,21 @@ export class BreakerWatch {
 
   /** The first change from place `from` on that fits; null when none came in time. */
   async until(from: number, fits: (change: Change) => boolean, withinMs: number): Promise<Change | null> {
+    const found = () => this.changes.slice(from).find(fits)
+    return (await this.#lookUntil(() => found() !== undefined, withinMs)) ? found()! : null
+  }
+
+  /** Whether the breaker is closed now, or was before the time ran out. */
+  untilClosed(model: string, version: string, withinMs: number): Promise<boolean> {
+    return this.#lookUntil(() => !this.#notClosed.has(`${model}\n${version}`), withinMs)
+  }
+
+  async #lookUntil(isSo: () => boolean, withinMs: number): Promise<boolean> {
     const until = this.#clock.now() + withinMs
     for (;;) {
       await this.look()
-      const found = this.changes.slice(from).find(fits)
-      if (found !== undefined) return found
-      if (this.#clock.now() > until) return null
+      if (isSo()) return true
+      if (this.#clock.now() > until) return false
       await pause(LOOK_EVERY_MS, undefined, { signal: this.#signal })
     }
   }

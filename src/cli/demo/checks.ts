@@ -2,7 +2,7 @@
 import type { DurationStats } from './admin-client.ts'
 import type { Evidence } from './evidence.ts'
 import type { Check } from './report.ts'
-import type { Spell } from './story.ts'
+import { FAILED, type Spell, TOO_SLOW } from './story.ts'
 import { count, counted } from './table.ts'
 import type { Tally } from './tally.ts'
 
@@ -53,7 +53,7 @@ export function checksOf({ sent, tally, evidence, stats, spells }: Holding): Che
 }
 
 function checksOfSpell({ name, opened, closed, degraded }: Spell): Check[] {
-  const expected = name === 'slow' ? /took longer/ : /failed/
+  const expected = name === 'slow' ? TOO_SLOW : FAILED
   return [
     {
       claim: `the breaker opened on the ${name} version`,

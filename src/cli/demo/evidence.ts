@@ -1,8 +1,10 @@
 /**
  * What the log says about this run: read from the disk after the gateway closed it, every frame checked,
- * every caller's answer looked for by its id. Nothing here comes from the gateway's memory.
+ * every caller's answer looked for by its id. Nothing here comes from the gateway's memory. Every run begins
+ * a segment of its own, so the logs of earlier runs need not be read.
  */
-import { readLog } from '../../audit/read.ts'
+import { listSegments } from '../../audit/paths.ts'
+import { readLog, segmentHeader } from '../../audit/read.ts'
 import type { AttemptRecord } from '../../audit/records/attempt-row.ts'
 import type { DecisionRecord } from '../../audit/records/decision-record.ts'
 import type { ShadowRecord } from '../../audit/records/shadow-record.ts'
@@ -67,9 +69,10 @@ export async function gatherEvidence(
   since: number,
   receipts: readonly Receipt[],
 ): Promise<Evidence> {
-  const verdict = verifyFrames(dataDir)
+  const from = await firstSince(dataDir, since)
+  const verdict = verifyFrames(dataDir, { from })
   const gathering = new Gathering(receipts)
-  for await (const record of readLog(dataDir)) {
+  for await (const record of readLog(dataDir, from)) {
     if (record.type === 'decision' && record.decision.receivedAt >= since) gathering.decision(record.decision)
     else if (record.type === 'shadow' && record.shadow.receivedAt >= since) gathering.shadow(record.shadow)
     else if ('note' in record && Number(record.note.at) >= since) gathering.note(record.type, record.note)
@@ -77,6 +80,15 @@ export async function gatherEvidence(
     if (record.place.sequence > 0) gathering.sequenced += 1
   }
   return gathering.result(verdict)
+}
+
+/** The sequence with which the first segment begins that was made since then; 0 when there is none. */
+async function firstSince(dataDir: string, since: number): Promise<number> {
+  for (const { path, first } of listSegments(dataDir).reverse()) {
+    const header = await segmentHeader(path)
+    if (header === undefined || header.createdAt < since) return first + 1
+  }
+  return 0
 }
 
 class Gathering {

@@ -1,6 +1,7 @@
 /**
- * Sends the replayed requests over real HTTP: kept-alive connections, a steady pace, a bound on what is
- * under way. Every answer is handed on with what a caller sees of it; one that never came is an answer
+ * Sends the replayed requests over real HTTP: kept-alive connections, a steady pace after a gentle start, a
+ * bound on what is under way. What could not be sent in time is sent later, never in a burst: a machine that
+ * cannot keep up gets the same requests at its own pace. Every answer is handed on with what a caller sees of it; one that never came is an answer
  * with status 0 and the reason.
  *
  * A request is sent again only when a kept-alive connection turned out to be dead before anything came
@@ -10,15 +11,25 @@ import { Agent, type IncomingMessage, request } from 'node:http'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Cue, Outputs } from './replay-set.ts'
 
-export const CONNECTIONS_MAX = 32
+/**
+ * Few, because a machine that cannot keep the pace has always this many under way: at 80 answers a second
+ * 16 wait 200 ms each, and a breaker that takes that for slow would be right.
+ */
+export const CONNECTIONS_MAX = 16
 const TICK_MS = 5
-/** Longer than any total timeout of the gateway: whoever waits so long is not being answered. */
-const PATIENCE_MS = 5000
+/** Longer than a chain of total timeouts: whoever waits so long is not being answered. */
+const PATIENCE_MS = 10_000
+/** How much of the pace may be caught up at once. */
+const CATCH_UP_MS = 50
+/** Share of the pace and of the connections with which a warm-up begins. */
+const WARM_UP_FROM = 0.1
 
 export interface LoadParts {
   readonly host: string
   readonly port: number
   readonly perSecond: number
+  /** Over which pace and connections grow to all there are; 0 or nothing: all from the first. */
+  readonly warmUpMs?: number
   readonly cue: (index: number) => Cue
   readonly clock: Clock
   onAnswer(answer: CallerAnswer): void
@@ -47,6 +58,9 @@ export class Load {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: PATIENCE_MS })
   readonly #startedAt: number
   readonly #timer: NodeJS.Timeout
+  #tickedAt: number
+  /** Requests that may be sent now, with the fraction that is to be. */
+  #credit = 0
   #limit = Number.POSITIVE_INFINITY
   #sent = 0
   #underWay = 0
@@ -56,6 +70,7 @@ export class Load {
   constructor(parts: LoadParts) {
     this.#parts = parts
     this.#startedAt = parts.clock.now()
+    this.#tickedAt = this.#startedAt
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
   }
 
@@ -63,14 +78,19 @@ export class Load {
     return this.#sent
   }
 
-  /** Sends no more than `limit` in all; resolves when the last answer is there. */
-  async finish(limit: number): Promise<void> {
+  /** Sends no more than `limit` in all, and nothing after `withinMs`; resolves when the last answer is there. */
+  async finish(limit: number, withinMs: number): Promise<void> {
     this.#limit = Math.max(limit, this.#sent)
+    const stop = setTimeout(() => {
+      this.#limit = this.#sent
+      if (this.#underWay === 0) this.#onIdle?.()
+    }, withinMs)
     if (this.#sent < this.#limit || this.#underWay > 0) {
       await new Promise<void>((resolve) => {
         this.#onIdle = resolve
       })
     }
+    clearTimeout(stop)
     this.close()
   }
 
@@ -81,9 +101,16 @@ export class Load {
   }
 
   #tick(): void {
-    const { perSecond, clock } = this.#parts
-    const due = Math.min(this.#limit, Math.floor(((clock.now() - this.#startedAt) / 1000) * perSecond))
-    while (this.#sent < due && this.#underWay < CONNECTIONS_MAX) {
+    const { perSecond, warmUpMs = 0, clock } = this.#parts
+    const now = clock.now()
+    const warmth = warmUpMs === 0 ? 1 : Math.min(1, WARM_UP_FROM + (now - this.#startedAt) / warmUpMs)
+    const perMs = (perSecond * warmth) / 1000
+    const creditMax = Math.max(1, CATCH_UP_MS * perMs)
+    this.#credit = Math.min(creditMax, this.#credit + (now - this.#tickedAt) * perMs)
+    this.#tickedAt = now
+    const underWayMax = warmth * CONNECTIONS_MAX
+    while (this.#credit >= 1 && this.#sent < this.#limit && this.#underWay < underWayMax) {
+      this.#credit -= 1
       const cue = this.#parts.cue(this.#sent)
       this.#sent += 1
       this.#underWay += 1

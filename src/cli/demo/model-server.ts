@@ -138,6 +138,8 @@ export class ModelServer {
       this.#process?.kill('SIGSTOP')
       await pause(stoppedMs)
       this.#process?.kill('SIGCONT')
+      // On a busy machine it may take longer than that until it gets to run at all.
+      await isReady(this.#admin)
       await pause(runningMs)
     }
   }

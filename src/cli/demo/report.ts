@@ -81,7 +81,7 @@ export interface LogReport {
   readonly others: number
   readonly sequenced: number
   readonly lost: number
-  /** The whole log, earlier runs included. */
+  /** All of this run's segments. */
   readonly verifiedRecords: number
   readonly verifiedSegments: number
   readonly isWhole: boolean

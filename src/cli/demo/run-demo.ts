@@ -11,7 +11,7 @@ import { BreakerWatch, type Change } from './breaker-watch.ts'
 import { checksOf } from './checks.ts'
 import { gatherEvidence } from './evidence.ts'
 import { interruption } from './interruption.ts'
-import { Load } from './load.ts'
+import { type CallerAnswer, Load } from './load.ts'
 import type { DemoOptions } from './options.ts'
 import { paintFor } from './paint.ts'
 import { Progress } from './progress.ts'
@@ -33,6 +33,8 @@ const CORES = 2
 /** Shadows and comparisons of the last requests; their timeouts are longer, but nothing is slow by then. */
 const SETTLE_MS = 500
 const DRAW_EVERY_MS = 200
+/** The first requests are the first that compilers, pools and caches see. */
+const WARM_UP_MS = 4000
 
 export async function runDemo(options: DemoOptions, io: Io): Promise<number | NoStage> {
   const clock = systemClock
@@ -88,7 +90,8 @@ async function play({ options, stage, progress, clock }: Play, io: Io): Promise<
   const cue = cueSheet([replayFlights(models), replayDigits(models)])
   const { perSecond, requests } = options
   const startedAt = clock.now()
-  const load = new Load({ ...inference, perSecond, cue, clock, onAnswer: (answer) => tally.add(answer) })
+  const onAnswer = (answer: CallerAnswer): void => tally.add(answer)
+  const load = new Load({ ...inference, perSecond, warmUpMs: WARM_UP_MS, cue, clock, onAnswer })
   const drawing = keepDrawing({ progress, load, tally, clock, requests })
   const story = tellStory({
     stage,
@@ -99,6 +102,7 @@ async function play({ options, stage, progress, clock }: Play, io: Io): Promise<
     clock,
     signal,
     requests,
+    perSecond,
     onPhase: drawing.phase,
   })
   const interrupted = interruption(clock)

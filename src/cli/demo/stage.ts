@@ -103,9 +103,15 @@ async function takenPort(files: readonly (readonly [string, Snapshot])[]): Promi
   for (const [file, { server }] of files) {
     const taken =
       (await probePort(server.listen, 'server.listen')) ?? (await probePort(server.admin, 'server.admin'))
-    if (taken !== null) return `${taken} in ${file}`
+    if (taken !== null) return `${taken} in ${file}. ${findHolder(server)}`
   }
   return null
+}
+
+/** A demo that was killed in a slow spell leaves a stopped process, which holds its ports and answers nobody. */
+function findHolder({ listen, admin }: Snapshot['server']): string {
+  const ports = `( sport = :${listen.port} or sport = :${admin.port} )`
+  return `Who has it: ss -ltnp '${ports}'; a process in state T (ps -o pid,stat,args) is left from a demo that was killed: kill -9 it`
 }
 
 function stageOf(

@@ -1,8 +1,8 @@
 /**
  * What happens while the requests go through: all is well, a version fails, all is well again, a version is
  * slow, all is well to the end. Nothing is pretended: the process behind the version is killed and started
- * again, stopped and continued. Each step waits for what it should bring about, and gives up after a while
- * so that the report can say what did not happen.
+ * again, stopped and continued. Each step waits for what it should bring about, as long as the machine needs
+ * for that, and gives up in time for the whole to end, so that the report can say what did not happen.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Clock } from '../../kernel/clock.ts'
@@ -24,9 +24,14 @@ export interface StoryParts {
   readonly signal: AbortSignal
   /** In all; more are sent only when a spell needs them. */
   readonly requests: number
+  readonly perSecond: number
   /** For the progress line. */
   onPhase(phase: string): void
 }
+
+/** What a breaker says that opened on a version that fails, and on one that is late: too late is a timeout. */
+export const FAILED = /failed/
+export const TOO_SLOW = /took|failed/
 
 /** What a spell brought about. Null: it did not happen in time. */
 export interface Spell {
@@ -42,28 +47,43 @@ export interface Spell {
 /** Shares of all requests after which the spells begin; the slow one never before the first is over. */
 const FAILING_FROM = 0.22
 const SLOW_FROM = 0.58
-const OPENS_WITHIN_MS = 20_000
-const CLOSES_WITHIN_MS = 45_000
+/**
+ * The same as shares of the time there is, for a machine that cannot keep the pace: what is over by when,
+ * whether it was seen by then or not. A spell lasts as long as it takes within that.
+ */
+const BY = { failingBegins: 0.2, failingOpens: 0.4, failingIsOver: 0.62, slowOpens: 0.82, slowIsOver: 1 }
+/** The time there is: an unhurried machine needs half of it for what the demo sends unless told otherwise. */
+const STORY_MS_MIN = 88_000
 /** How long to wait for a probe that fails, so that the growing pause is seen. */
 const PROBE_WITHIN_MS = 5000
 const LOOK_EVERY_MS = 50
 
 export async function tellStory(parts: StoryParts): Promise<readonly Spell[]> {
-  const { progress, stage, load, requests } = parts
+  const { progress, stage, load, requests, perSecond, clock } = parts
+  const budgetMs = Math.max(STORY_MS_MIN, (2 * 1000 * requests) / perSecond)
+  const play = { ...parts, startedAt: clock.now(), budgetMs }
   const { model, name } = stage.remote
   parts.onPhase('all is well')
   progress.say(
     `All is well. ${model}/${name} is served by process ${stage.modelServer.pid}, another modelgate.`,
   )
-  await until(parts, () => load.sent >= FAILING_FROM * requests)
-  const failing = await spell(parts, 'failing', failingVersion)
+  await until(play, () => load.sent >= FAILING_FROM * requests, BY.failingBegins)
+  const failing = await spell(play, 'failing', failingVersion)
   parts.onPhase('all is well')
-  await until(parts, () => load.sent >= SLOW_FROM * requests)
-  const slow = await spell(parts, 'slow', slowVersion)
+  await until(play, () => load.sent >= SLOW_FROM * requests, BY.failingIsOver)
+  const slow = await spell(play, 'slow', slowVersion)
   parts.onPhase('the rest')
-  await load.finish(requests)
-  progress.say(`All answers are there: ${count(load.sent)}.`)
+  await load.finish(requests, leftMs(play, BY.slowIsOver))
+  const isCut = load.sent < requests
+  const cut = isCut ? ` The machine is busy: the other ${count(requests - load.sent)} are left out.` : ''
+  progress.say(`All answers are there: ${count(load.sent)}.${cut}`)
   return [failing, slow]
+}
+
+/** The parts and how long all of it may take. */
+interface Play extends StoryParts {
+  readonly startedAt: number
+  readonly budgetMs: number
 }
 
 interface Turn {
@@ -71,15 +91,14 @@ interface Turn {
   readonly closed: Change | null
 }
 
-async function spell(
-  parts: StoryParts,
-  name: Spell['name'],
-  take: (parts: StoryParts, from: number) => Promise<Turn>,
-): Promise<Spell> {
-  const { tally, clock, watch, progress } = parts
+async function spell(play: Play, name: Spell['name'], take: (play: Play) => Promise<Turn>): Promise<Spell> {
+  const { tally, clock, watch, progress, stage } = play
+  // What a cold or busy machine brought about before is no effect of the spell.
+  const wellBy = name === 'failing' ? BY.failingOpens : BY.slowOpens
+  await watch.untilClosed(stage.remote.model, stage.remote.name, leftMs(play, wellBy) / 2)
   const before = { degraded: tally.degraded, failed: tally.failed, at: clock.now() }
-  parts.onPhase(`${name} version`)
-  const turn = await take(parts, watch.changes.length)
+  play.onPhase(`${name} version`)
+  const turn = await take(play)
   const degraded = tally.degraded - before.degraded
   const failed = tally.failed - before.failed
   const seconds = (clock.now() - before.at) / 1000
@@ -90,38 +109,57 @@ async function spell(
   return { name, ...turn, degraded, failed, seconds }
 }
 
-async function failingVersion(parts: StoryParts, from: number): Promise<Turn> {
-  const { stage, progress, watch, clock } = parts
+async function failingVersion(play: Play): Promise<Turn> {
+  const { stage, progress, watch, clock } = play
   const { modelServer } = stage
-  const of = ofRemote(parts)
+  const from = watch.changes.length
   progress.say(`A version fails: process ${modelServer.pid} is killed. Connections to it are refused.`)
   await modelServer.kill()
-  const opened = await watch.until(from, (change) => of(change) && change.to === 'open', OPENS_WITHIN_MS)
+  const opened = await opening(play, from, { why: FAILED, by: BY.failingOpens })
+  const of = ofRemote(play)
   const isProbe = (change: Change) => of(change) && change.from === 'half-open' && change.to === 'open'
-  if (opened !== null) await watch.until(from, isProbe, PROBE_WITHIN_MS)
+  if (opened !== null) await watch.until(watch.changes.indexOf(opened), isProbe, PROBE_WITHIN_MS)
+  await watch.look()
+  const restart = watch.changes.length
   await modelServer.start(clock)
   progress.say(`It is started again, as process ${modelServer.pid}. The next probes will find it.`)
-  return { opened, closed: await closing(parts, from) }
+  return { opened, closed: opened === null ? null : await closing(play, restart, BY.failingIsOver) }
 }
 
-async function slowVersion(parts: StoryParts, from: number): Promise<Turn> {
-  const { stage, progress, watch } = parts
+async function slowVersion(play: Play): Promise<Turn> {
+  const { stage, progress, watch } = play
   const { modelServer } = stage
-  const of = ofRemote(parts)
-  const pulse = pulseFor(parts)
+  const from = watch.changes.length
+  const pulse = pulseFor(play)
   progress.say(
     `A version is slow: process ${modelServer.pid} is stopped for ${pulse.stoppedMs} ms, then runs for ${pulse.runningMs} ms, again and again. Its answers are right, but late.`,
   )
   modelServer.slowDown(pulse)
-  const opened = await watch.until(from, (change) => of(change) && change.to === 'open', OPENS_WITHIN_MS)
+  const opened = await opening(play, from, { why: TOO_SLOW, by: BY.slowOpens })
   await modelServer.speedUp()
   progress.say('It may run freely again. The next probes will find that out.')
-  return { opened, closed: opened === null ? null : await closing(parts, from) }
+  const openedAt = opened === null ? 0 : watch.changes.indexOf(opened)
+  return { opened, closed: opened === null ? null : await closing(play, openedAt, BY.slowIsOver) }
 }
 
-function closing(parts: StoryParts, from: number): Promise<Change | null> {
-  const of = ofRemote(parts)
-  return parts.watch.until(from, (change) => of(change) && change.to === 'closed', CLOSES_WITHIN_MS)
+function opening(
+  play: Play,
+  from: number,
+  { why, by }: { readonly why: RegExp; readonly by: number },
+): Promise<Change | null> {
+  const of = ofRemote(play)
+  const fits = (change: Change) => of(change) && change.to === 'open' && why.test(change.why)
+  return play.watch.until(from, fits, leftMs(play, by))
+}
+
+function closing(play: Play, from: number, by: number): Promise<Change | null> {
+  const of = ofRemote(play)
+  return play.watch.until(from, (change) => of(change) && change.to === 'closed', leftMs(play, by))
+}
+
+/** Until that share of the time is over. */
+function leftMs({ clock, startedAt, budgetMs }: Play, by: number): number {
+  return Math.max(0, startedAt + by * budgetMs - clock.now())
 }
 
 function ofRemote({ stage }: StoryParts): (change: Change) => boolean {
@@ -130,17 +168,20 @@ function ofRemote({ stage }: StoryParts): (change: Change) => boolean {
 }
 
 const RUNNING_MS = 30
+/** Share of the time within which an answer must begin: enough is left for those that waited longest. */
+const STOPPED_SHARE = 0.75
 
 /**
- * As long as the timeouts allow with a third to spare, so that most answers are slow and none times out.
- * Arrivals are even, so the share of slow ones is (stopped − slow_after) / (stopped + running).
+ * Nearly as long as the timeouts allow, so that most answers are slow and none times out. Arrivals are even,
+ * so the share of slow ones is (stopped − slow_after) / (stopped + running).
  */
 function pulseFor({ stage }: StoryParts): Pulse {
   const { timeouts } = stage.snapshot.models.get(stage.remote.model)!
-  const stoppedMs = Math.round((2 / 3) * Math.min(timeouts.firstByteMs, timeouts.totalMs))
+  const stoppedMs = Math.round(STOPPED_SHARE * Math.min(timeouts.firstByteMs, timeouts.totalMs))
   return { stoppedMs, runningMs: RUNNING_MS }
 }
 
-async function until({ signal }: StoryParts, isSo: () => boolean): Promise<void> {
-  while (!isSo()) await pause(LOOK_EVERY_MS, undefined, { signal })
+/** Until it is so, or that share of the time is over. */
+async function until(play: Play, isSo: () => boolean, by: number): Promise<void> {
+  while (!isSo() && leftMs(play, by) > 0) await pause(LOOK_EVERY_MS, undefined, { signal: play.signal })
 }
