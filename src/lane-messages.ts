@@ -37,5 +37,8 @@ export interface VersionState {
   readonly model: string
   readonly version: string
   readonly ready: boolean
+  /** What is wrong, as callers may read it; empty when it is ready. */
   readonly detail: string
+  /** What is behind that, for the operator: may name files and system errors; may be empty. */
+  readonly reason: string
 }

@@ -124,8 +124,8 @@ function versionStates(lane: Lane) {
   const local = snapshot.versions.filter((version): version is LocalVersion => version.kind === 'local')
   return local.map((version) => {
     const state = lane.scorer.state(version)
-    const detail = state.ready ? '' : state.fault.message
-    return { model: version.model, version: version.name, ready: state.ready, detail }
+    const [detail, reason] = state.ready ? ['', ''] : [state.fault.message, state.fault.detail]
+    return { model: version.model, version: version.name, ready: state.ready, detail, reason }
   })
 }
 

@@ -28,7 +28,7 @@ export class VersionReadiness {
   /** Local versions that do not answer, each once, for the start-up message. */
   problems(): readonly string[] {
     const words = [...this.#states.values()].flat().filter(({ ready }) => !ready)
-    return [...new Set(words.map(({ detail }) => detail))]
+    return [...new Set(words.map(({ detail, reason }) => (reason === '' ? detail : `${detail}: ${reason}`)))]
   }
 
   checks(): readonly Check[] {
