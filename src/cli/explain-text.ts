@@ -130,6 +130,7 @@ function triedLines({ attempts }: DecisionRecord): string[] {
 
 function attemptLine(attempt: AttemptRecord): string {
   const { version, role, endpoint, reused } = attempt
+  if (attempt.faultCode === 'breaker-open') return `${version} as ${role} not asked: its breaker refused`
   const connection =
     endpoint === 'pool' ? 'the local scoring pool' : `${endpoint}${reused ? ', kept-alive connection' : ''}`
   const outcome =

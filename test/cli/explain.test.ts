@@ -146,6 +146,15 @@ t.test('tells a refusal that came before anything was known', async (t) => {
   t.match(out, /because of unknown-path: no dialect answers at this path: no dialect answers at \/nowhere/)
 })
 
+t.test('a version that its breaker refused was not asked anywhere', async (t) => {
+  const [first] = sampleDecision().attempts
+  const refused = { ...first!, endpoint: '', status: 0, faultCode: 'breaker-open', afterMs: 0.12 }
+  const record = sampleDecision({ attempts: [refused, { ...first!, version: 'v1', role: 'fallback' }] })
+  const { out } = await run(record.id, '--data', closed(logWith(record)))
+  t.match(out, /^ {2}1\. after 120 µs: v2 as canary not asked: its breaker refused$/m)
+  t.match(out, /^ {2}2\. .*: v1 as fallback at http/m)
+})
+
 t.test('finds what no segment holds yet', async (t) => {
   const record = sampleDecision()
   const log = logWith(record)
