@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { BreakerWatch } from '../../src/cli/demo/breaker-watch.ts'
@@ -240,6 +241,29 @@ t.test('load: paced, at most so many at once, every request answered or accounte
   t.strictSame(tally.baselines(), [{ model: 'm', label: 0, rows: 100, accuracy: 1 }])
 })
 
+t.test('load: begins gently, never catches up in a burst, ends in time', async (t) => {
+  const arrivals: number[] = []
+  const server = await listening(t, (_, response) => {
+    arrivals.push(systemClock.now())
+    response.end('{}')
+  })
+  const startedAt = systemClock.now()
+  const load = new Load({
+    ...{ host: '127.0.0.1', port: server.port, perSecond: 400, warmUpMs: 400, cue: cueSheet([SET]) },
+    ...{ clock: systemClock, onAnswer: () => {} },
+  })
+  await pause(450)
+  const warm = arrivals.filter((at) => at < startedAt + 200).length
+  t.ok(warm <= 45, `${warm} of 80 at full pace in the first half of the warm-up`)
+  const before = load.sent
+  while (systemClock.now() < startedAt + 900);
+  await pause(20)
+  t.ok(load.sent - before <= 45, `${load.sent - before} of 180 that were due while it could not send`)
+  await load.finish(100_000, 100)
+  t.equal(arrivals.length, load.sent, 'all were answered')
+  t.ok(load.sent < 400, 'the rest is left out')
+})
+
 t.test('breaker watch: each change once, in the order it happened', async (t) => {
   const change = (from: string, to: string, at: string) => ({
     lane: 0,
@@ -254,9 +278,9 @@ t.test('breaker watch: each change once, in the order it happened', async (t) =>
   const again = change('half-open', 'open', '2026-01-01T00:00:01.000Z')
   let changes = [open]
   const server = await listening(t, (_, response) => {
-    response.end(
-      JSON.stringify({ breakers: [{ model: 'm', version: 'v', changes: [...changes].reverse() }] }),
-    )
+    const state = changes.at(-1)!.to
+    const breaker = { model: 'm', version: 'v', state, changes: [...changes].reverse() }
+    response.end(JSON.stringify({ breakers: [breaker] }))
   })
   const seen: string[] = []
   const watch = new BreakerWatch({
@@ -268,6 +292,11 @@ t.test('breaker watch: each change once, in the order it happened', async (t) =>
   changes = [open, probing, again]
   t.equal(await watch.until(1, ({ to }) => to === 'closed', 150), null)
   t.strictSame(seen, ['closed → open', 'open → half-open', 'half-open → open'])
+  t.equal(await watch.untilClosed('m', 'v', 150), false)
+  t.equal(await watch.untilClosed('m', 'another', 150), true)
+  changes = [...changes, change('half-open', 'closed', '2026-01-01T00:00:02.000Z')]
+  t.equal(await watch.untilClosed('m', 'v', 1000), true)
+  t.equal(watch.changes.length, 4, 'what led there is known by then')
 })
 
 t.test('what does not hold is said', (t) => {

@@ -133,6 +133,8 @@ t.test('what cannot start says why, and what to do', async (t) => {
     new RegExp(`127\\.0\\.0\\.1:${port} is taken by another process; stop it or change server\\.listen`),
   )
 
+  t.match(taken.err, `ss -ltnp '( sport = :${port} or sport = :`, 'and how to find who has it')
+
   const other = t.testdir({ 'gateway.toml': '[models.m.versions.v1]\nendpoints = ["http://127.0.0.1:1"]\n' })
   const args = [
     '--config',
