@@ -62,7 +62,11 @@ invalid ${file}: 2 errors, 0 warnings
 )
 
 t.test('--json: one document, for good and bad alike', async (t) => {
-  const directory = t.testdir({ 'good.toml': VALID, 'bad.toml': INVALID })
+  const directory = t.testdir({
+    'good.toml': VALID,
+    'bad.toml': INVALID,
+    'twice.toml': `[server]\nlanes = 1\n\nlanes = 2\n${VALID}`,
+  })
   const good = await run([join(directory, 'good.toml'), '--json'])
   t.equal(good.code, 0)
   t.match(JSON.parse(good.out), {
@@ -78,6 +82,13 @@ t.test('--json: one document, for good and bad alike', async (t) => {
     valid: false,
     errors: 2,
     problems: [{ line: 3, column: 11, path: 'models.m.rout', suggestion: 'route' }, {}],
+  })
+  const twice = await run(['--json', join(directory, 'twice.toml')])
+  t.match(JSON.parse(twice.out), {
+    errors: 1,
+    problems: [
+      { line: 4, column: 1, length: 5, path: 'server.lanes', message: 'this key is already defined at 2:1' },
+    ],
   })
   const none = await run(['--json', join(directory, 'none.toml')])
   t.equal(none.code, 3)

@@ -5,11 +5,12 @@
  */
 import type { Snapshot } from '../../domain/routes.ts'
 import { compile } from './compile.ts'
+import type { Duplicate } from './duplicate.ts'
 import { valueAt } from './explain-issue.ts'
 import { checkFiles, type FileAccess } from './files.ts'
 import { refuseNotYet } from './not-yet.ts'
-import { locator } from './positions.ts'
-import { byPlace, type Draft, type Problem, pathText, type Report } from './problem.ts'
+import { type Places, placesOf } from './positions.ts'
+import { byPlace, type Draft, type Path, type Problem, pathText, type Report } from './problem.ts'
 import { checkAnswers } from './rules/answers.ts'
 import { checkConsequences } from './rules/consequences.ts'
 import { checkRoute } from './rules/route.ts'
@@ -21,6 +22,7 @@ import { type Salvaged, salvage } from './salvage.ts'
 import type { Checked } from './schema.ts'
 import { settle } from './settle.ts'
 import { parseToml, type TomlDocument } from './toml.ts'
+import type { Unreadable } from './unreadable.ts'
 
 export interface CheckContext extends FileAccess {
   /** As messages name the configuration. */
@@ -45,9 +47,7 @@ export function checkConfig(text: string, context: CheckContext): CheckResult {
     (draft) => drafts.push(draft),
   )
   const { checked } = salvaged
-  // Where lines could not be read, what seems to be missing may only be unreadable.
-  const relevant = document.complete ? drafts : drafts.filter((draft) => draft.absence !== true)
-  if (!document.complete || checked === null) return refused(document, relevant, context.file)
+  if (checked === null) return refused(document, drafts, context.file)
   applyRules(document, salvaged, checked, (draft) => drafts.push(draft))
   const replies = checkFiles(checked, context, {
     report: (draft) => drafts.push(draft),
@@ -60,8 +60,10 @@ export function checkConfig(text: string, context: CheckContext): CheckResult {
 }
 
 function applyRules(document: TomlDocument, salvaged: Salvaged, checked: Checked, report: Report): void {
-  checkServer(checked, report)
+  const isComplete = (path: Path): boolean => document.unreadable.isComplete(path)
+  if (isComplete(['server'])) checkServer(checked, report)
   for (const [name, model] of Object.entries(checked.models)) {
+    if (!isComplete(['models', name])) continue
     const written = valueAt(document.value, ['models', name, 'versions'])
     const scope = modelScope({
       name,
@@ -79,7 +81,11 @@ function applyRules(document: TomlDocument, salvaged: Salvaged, checked: Checked
     checkConsequences(scope)
     checkAnswers(scope)
   }
-  if (Object.keys(checked.models).length === 0 && salvaged.cuts.isSound(['models'])) {
+  if (
+    Object.keys(checked.models).length === 0 &&
+    salvaged.cuts.isSound(['models']) &&
+    isComplete(['models'])
+  ) {
     const expected = 'at least one table [models.NAME]'
     report({
       severity: 'warning',
@@ -96,16 +102,60 @@ function refused(document: TomlDocument, drafts: readonly Draft[], file: string)
 }
 
 function placed(document: TomlDocument, drafts: readonly Draft[], file: string): Problem[] {
-  const problems: Problem[] = document.problems.map(({ line, column, message, duplicate }) => {
-    const expected = duplicate ? 'each key and each table once' : 'TOML 1.0 (https://toml.io)'
-    return { severity: 'error', file, line, column, length: 1, path: '', message, expected }
-  })
-  if (drafts.length > 0) {
-    const place = locator(document.text)
-    for (const { severity, at, on, message, expected, suggestion } of drafts) {
-      const more = suggestion === undefined ? {} : { suggestion }
-      problems.push({ severity, file, ...place(at, on), path: pathText(at), message, expected, ...more })
+  const relevant = drafts.filter((draft) => isCertain(draft, document.unreadable))
+  if (relevant.length === 0 && document.problems.length === 0) return []
+  const places = placesOf(document.text)
+  const problems: Problem[] = document.problems.map((found) => {
+    const { line, column, message, duplicate } = found
+    const plain = { severity: 'error', file, line, column, length: 1, path: '', message } as const
+    if (duplicate === null) return { ...plain, expected: 'TOML 1.0 (https://toml.io)' }
+    return {
+      ...plain,
+      ...repeated(line, duplicate, document, places),
+      expected: 'each key and each table once',
     }
+  })
+  for (const { severity, at, on, message, expected, suggestion } of relevant) {
+    const more = suggestion === undefined ? {} : { suggestion }
+    const place = places.nearest(at, on)
+    problems.push({ severity, file, ...place, path: pathText(at), message, expected, ...more })
   }
   return problems.sort(byPlace)
+}
+
+/** What seems to be missing or misplaced next to lines that could not be read may only be unreadable. */
+function isCertain(draft: Draft, unreadable: Unreadable): boolean {
+  if (draft.absence === true && !unreadable.isComplete(draft.at)) return false
+  return unreadable.hasHeader(draft.at)
+}
+
+function repeated(
+  line: number,
+  duplicate: Duplicate,
+  document: TomlDocument,
+  places: Places,
+): Pick<Problem, 'path' | 'message' | 'length'> {
+  const section = positioned(duplicate.section, line, document, places)
+  const path = [...section, ...duplicate.inside]
+  const first = duplicate.first ?? places.get(path)?.key
+  const what = duplicate.inside.length === 0 ? 'table' : 'key'
+  const where = first === undefined ? '' : ` at ${first.line}:${first.column}`
+  return {
+    path: pathText(path),
+    message: `this ${what} is already defined${where}`,
+    length: duplicate.length,
+  }
+}
+
+/** A header's path with the position of the entry that `line` is in, wherever it names a list. */
+function positioned(section: Path, line: number, document: TomlDocument, places: Places): Path {
+  const path: (string | number)[] = []
+  for (const step of section) {
+    path.push(step)
+    const list = valueAt(document.value, path)
+    if (!Array.isArray(list)) continue
+    const above = list.findLastIndex((_, index) => (places.get([...path, index])?.key.line ?? 0) <= line)
+    path.push(Math.max(0, above))
+  }
+  return path
 }

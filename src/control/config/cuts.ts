@@ -13,7 +13,7 @@ export class Cuts {
   readonly #root: Node = { cut: false, inner: new Map() }
 
   get isEmpty(): boolean {
-    return this.#root.inner.size === 0
+    return !this.#root.cut && this.#root.inner.size === 0
   }
 
   add(path: Path): void {

@@ -14,7 +14,7 @@ export interface Place {
   readonly length: number
 }
 
-interface Places {
+interface KeyAndValue {
   key: Place
   value: Place
 }
@@ -24,20 +24,41 @@ const DEPTH_MAX = 16
 
 const TOP: Place = { line: 1, column: 1, length: 1 }
 
-/** Finds the place of a path; of the nearest table around it when the path itself is not written. */
-export function locator(text: string): (path: Path, on: 'key' | 'value') => Place {
-  const places = placesOf(text)
-  return (path, on) => {
+export class Places {
+  readonly #byPath = new Map<string, KeyAndValue>()
+
+  /** The place of what is written; undefined when it is not. */
+  get(path: Path): KeyAndValue | undefined {
+    return this.#byPath.get(pathId(path))
+  }
+
+  /** The place of a path; of the nearest table around it when the path itself is not written. */
+  nearest(path: Path, on: 'key' | 'value'): Place {
     for (let depth = path.length; depth > 0; depth -= 1) {
-      const found = places.get(pathId(path.slice(0, depth)))
+      const found = this.get(path.slice(0, depth))
       if (found !== undefined) return depth === path.length ? found[on] : found.key
     }
     return TOP
   }
+
+  /** Every path that is written. */
+  *keys(): Iterable<Path> {
+    for (const id of this.#byPath.keys()) yield JSON.parse(id) as Path
+  }
+
+  set(path: Path, places: KeyAndValue): void {
+    this.#byPath.set(pathId(path), places)
+  }
+
+  /** The first mention counts. */
+  add(path: Path, key: Place, value: Place): void {
+    const id = pathId(path)
+    if (!this.#byPath.has(id)) this.#byPath.set(id, { key, value })
+  }
 }
 
-function placesOf(text: string): Map<string, Places> {
-  const places = new Map<string, Places>()
+export function placesOf(text: string): Places {
+  const places = new Places()
   try {
     for (const node of parseTOML(text).body[0].body) {
       if (node.type === 'TOMLKeyValue') visitPair(node, [], places)
@@ -49,46 +70,41 @@ function placesOf(text: string): Map<string, Places> {
   return places
 }
 
-function visitTable(node: AST.TOMLTable, places: Map<string, Places>): void {
+function visitTable(node: AST.TOMLTable, places: Places): void {
   const path = node.resolvedKey
   let keyIndex = 0
   for (let depth = 1; depth <= Math.min(path.length, DEPTH_MAX); depth += 1) {
     const isIndex = typeof path[depth - 1] === 'number'
     const key = node.key.keys[isIndex ? keyIndex - 1 : keyIndex]
     if (!isIndex) keyIndex += 1
-    if (key !== undefined) add(places, path.slice(0, depth), placeOf(key), placeOf(key))
+    if (key !== undefined) places.add(path.slice(0, depth), placeOf(key), placeOf(key))
   }
   // An own header is a better place for the table than a mention inside another header.
   const own = node.key.keys[node.key.keys.length - 1]
-  if (own !== undefined) places.set(pathId(path), { key: placeOf(own), value: placeOf(own) })
+  if (own !== undefined) places.set(path, { key: placeOf(own), value: placeOf(own) })
   for (const pair of node.body) visitPair(pair, path, places)
 }
 
-function visitPair(node: AST.TOMLKeyValue, base: Path, places: Map<string, Places>): void {
+function visitPair(node: AST.TOMLKeyValue, base: Path, places: Places): void {
   const path = [...base]
   for (const [index, key] of node.key.keys.slice(0, DEPTH_MAX).entries()) {
     path.push(key.type === 'TOMLBare' ? key.name : key.value)
     const last = index === node.key.keys.length - 1
-    add(places, path, placeOf(key), placeOf(last ? node.value : key))
+    places.add(path, placeOf(key), placeOf(last ? node.value : key))
   }
   visitValue(node.value, path, places)
 }
 
-function visitValue(node: AST.TOMLContentNode, path: Path, places: Map<string, Places>): void {
+function visitValue(node: AST.TOMLContentNode, path: Path, places: Places): void {
   if (node.type === 'TOMLInlineTable') {
     for (const pair of node.body) visitPair(pair, path, places)
   } else if (node.type === 'TOMLArray') {
     for (const [index, element] of node.elements.entries()) {
       const inner = [...path, index]
-      add(places, inner, placeOf(element), placeOf(element))
+      places.add(inner, placeOf(element), placeOf(element))
       visitValue(element, inner, places)
     }
   }
-}
-
-function add(places: Map<string, Places>, path: Path, key: Place, value: Place): void {
-  const id = pathId(path)
-  if (!places.has(id)) places.set(id, { key, value })
 }
 
 function placeOf(node: AST.HasLocs): Place {

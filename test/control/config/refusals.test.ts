@@ -151,14 +151,129 @@ t.test('repeated keys and tables are refused, and the rest is still checked', as
     '[server]\nlanes = 1\nlanes = 2\nx = 1\n[models.m.versions.v1]\nendpoints = ["http://h"]\n[models.m.versions.v1]\n'
   const seen = problemsOf(text).map((problem) => `${problem.line}:${problem.column} ${problem.message}`)
   t.same(seen, [
-    '3:1 this key or table is already defined',
+    '3:1 this key is already defined at 2:1',
     '4:1 unknown key "x"',
-    '7:2 this key or table is already defined',
+    '7:2 this table is already defined at 5:20',
   ])
 })
 
+const placesAndWords = (text: string): string[] =>
+  problemsOf(text).map(({ line, column, path, message }) => `${line}:${column} ${path} ${message}`)
+
+t.test('a syntax error hides nothing in the models it is not about', async (t) => {
+  const text = `${TWO}[models.m.route]
+primary = "v1"
+canary = { version = "v7", percent = 1 }
+shadows = [{ version = "v2" }]
+[models.m.timeouts]
+connect = "3s"
+[models.m.on_failure]
+error = ["reply:none.json"]
+[[governance.principals]]
+name = "ana"; roles = ["data-scientist"]; token_sha256 = "0"
+[models.n]
+key = "client
+[models.n.route]
+primary = "v9"
+percnt = 1
+[models.n.output.score]
+min = "x"
+[models.m.output.score]
+path = "/a"
+`
+  t.same(placesAndWords(text), [
+    '7:22 models.m.route.canary.version the model has no version "v7"',
+    '10:11 models.m.timeouts.connect timeouts.connect (3s) is longer than timeouts.total, which is 2s by default',
+    '12:10 models.m.on_failure.error[0] cannot read none.json: no such file',
+    '14:13  invalid TOML: each key-value declaration must be followed by an end-of-line',
+    '16:14  invalid TOML: control characters are not allowed in strings',
+    '19:1 models.n.route.percnt unknown key "percnt"',
+    '21:7 models.n.output.score.min "x" is not a number',
+    '22:18 models.m.output.score.type this key is required and missing',
+  ])
+})
+
+t.test('what could not be read is not taken for missing or misplaced', async (t) => {
+  const silent = new Map([
+    ['a version', `[models.m.versions.v1]\nendpoints = ["http://h" 5]\n[models.m.route]\nprimary = "v1"\n`],
+    ['the versions', `[models.m.versions]\nv1.endpoints = = 1\n[models.m.route]\nprimary = "v1"\n`],
+    ['all models', `[models]\nm.versions.v1.endpoints = = 1\n[models.m.route]\nprimary = "v1"\n`],
+    ['a header', `[models.m.versions.v1\nendpoints = ["http://h"]\n[models.m.route]\nprimary = "v1"\n`],
+    ['half a header', `models.m.versions.v1]\nendpoints = ["http://h"]\n[models.m.route]\nprimary = "v1"\n`],
+    ['a header below another', `[server]\nmodels.m.versions.v1]\n[models.m.route]\nprimary = "v1"\n`],
+    ['the top', `models.m.versions.v1 = { endpoints = = }\n[models.m.route]\nprimary = "v1"\n`],
+    ['a required key', `${inVersion(REMOTE)}[models.m.output.s]\npath = = 1\n`],
+    [
+      'a listed table',
+      `${TWO}[models.m.route]\nprimary = "v1"\n[[models.m.route.rules]\n[models.m.route.rules.when]\nheader = "a"\n`,
+    ],
+    [
+      'an entry',
+      `${TWO}[models.m.route]\nprimary = "v1"\n[[models.m.route.rules]]\nversion = v2\n[models.m.route.rules.when]\nheader = "a"\npresent = true\n`,
+    ],
+    [
+      'the admin address',
+      `[server]\nadmin = "127.0.0.1:8080"\nlisten = "127.0.0.1:1"; lanes = 1\n${inVersion(REMOTE)}`,
+    ],
+    [
+      'an unclosed list',
+      `[models.m.versions.v1]\nendpoints = ["http://h"\n\n[models.m.route]\nprimary = "v1"\n`,
+    ],
+    [
+      'a key on a line with a repeated one',
+      `[models.m]\nversions = { v1 = { endpoints = ["http://h"], endpoints = [] } }\n`,
+    ],
+  ])
+  for (const [name, text] of silent) {
+    const seen = problemsOf(text)
+    t.equal(seen.length, 1, `${name}: ${JSON.stringify(seen.map((problem) => problem.message))}`)
+    t.match(seen[0]?.message, /invalid TOML|already defined/, name)
+  }
+  const open = `${inVersion('endpoints = ["http://h",')}\n[server]\nlanes = 0\n`
+  t.same(placesAndWords(open), [
+    '2:25  invalid TOML: invalid value before the next section',
+    '5:9 server.lanes 0 is too small',
+  ])
+})
+
+t.test('what is written twice is named, with the place of the first', async (t) => {
+  const rule = (header: string): string =>
+    `[[models.m.route.rules]]\nversion = "v2"\nwhen = { header = "${header}", present = true }\n`
+  const repeats = new Map([
+    ['[server]\nlanes = 1\n  lanes = 2\n', ['3:3 server.lanes this key is already defined at 2:1']],
+    [
+      '[server]\nlimits.body = "1B"\nlimits.body = "2B"\n',
+      ['3:1 server.limits.body this key is already defined at 2:8'],
+    ],
+    [
+      '[server]\nlimits = { body = "1B", headers = "1KiB", body = "2B" }\n',
+      ['2:43 server.limits.body this key is already defined at 2:12'],
+    ],
+    [
+      '[server]\nlimits = { body = "1B" }\n[server.limits]\nbody = "2B"\n',
+      ['3:2 server.limits this table is already defined at 2:1'],
+    ],
+    [
+      '[server.limits]\nbody = "1B"\n[server]\nlimits.body = "2B"\n',
+      ['4:1 server.limits.body this key is already defined at 2:1'],
+    ],
+    ['[server]\n"lanes" = 1\nlanes = 2\n', ['3:1 server.lanes this key is already defined at 2:1']],
+    [
+      `[models.m.route]\nprimary = "v1"\n${rule('a')}${rule('b')}version = "v1"\n${rule('c')}`,
+      ['9:1 models.m.route.rules[1].version this key is already defined at 7:1'],
+    ],
+  ])
+  for (const [text, wanted] of repeats) {
+    const route = text.includes('route') ? '' : '[models.m.route]\nprimary = "v1"\npin = true\n'
+    const seen = placesAndWords(`${text}${TWO}${route}`)
+    t.same(seen.slice(0, 1), wanted, text)
+    t.equal(seen.length, 1, seen.join())
+  }
+})
+
 t.test('numbers no program can hold exactly are refused where they stand', async (t) => {
-  t.match(problemsOf('[scoring]\nqueue = 9007199254740993\n')[0], { line: 2, severity: 'error' })
+  const text = `[scoring]\nqueue = 9007199254740993\n${inVersion(REMOTE)}`
+  t.match(problemsOf(text), [{ line: 2, severity: 'error' }])
 })
 
 t.test('doubts are warnings and do not stop the gateway', async (t) => {
