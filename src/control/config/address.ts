@@ -35,7 +35,7 @@ const refuse = (message: string, suggestion?: string): Parsed<never> => ({ ok: f
 export function parseListen(text: string): Parsed<HostAndPort> {
   const split = splitHostPort(text)
   if (!split.ok) return split
-  if (split.value.port === '') return refuse('the port is missing', `${text}:8080`)
+  if (split.value.port === '') return refuse('the port is missing', `${split.value.host}:8080`)
   const host = canonicalHost(split.value.host)
   if (!host.ok) return host
   const port = canonicalPort(split.value.port, 0)
@@ -64,7 +64,10 @@ export function parseEndpoint(text: string): Parsed<Origin> {
     )
   }
   const split = splitHostPort(rest)
-  if (!split.ok) return split
+  if (!split.ok) {
+    const { message, suggestion } = split
+    return refuse(message, suggestion === undefined ? undefined : `${scheme}://${suggestion}`)
+  }
   const host = canonicalHost(split.value.host)
   if (!host.ok) return host
   const own = scheme === 'http' ? 80 : 443
@@ -106,9 +109,16 @@ function splitHostPort(text: string): Parsed<{ host: string; port: string }> {
   const bracketed = /^\[([^[\]]*)\](?::([^:[\]]*))?$/.exec(text)
   if (bracketed !== null) return { ok: true, value: { host: `[${bracketed[1]}]`, port: bracketed[2] ?? '' } }
   const parts = text.split(':')
-  if (parts.length > 2) return refuse('an IPv6 address needs brackets', `[${text}]`)
+  if (parts.length > 2) return refuse('an IPv6 address needs brackets', bracketed6(text))
   if (parts[0] === '') return refuse('the host is missing', `127.0.0.1:${parts[1]}`)
   return { ok: true, value: { host: parts[0]!, port: parts[1] ?? '' } }
+}
+
+/** `::1:80` is an address and a port, as far as the last part can be one. */
+function bracketed6(text: string): string | undefined {
+  const last = /^(.+):([0-9]{1,5})$/.exec(text)
+  if (last !== null && canonicalIpv6(`[${last[1]}]`).ok) return `[${last[1]}]:${last[2]}`
+  return canonicalIpv6(`[${text}]`).ok ? `[${text}]:8080` : undefined
 }
 
 function canonicalPort(text: string, min: number): Parsed<number> {

@@ -6,7 +6,7 @@ import type { z } from 'zod'
 import { nearestName } from '../../kernel/nearest-name.ts'
 import { innerOf, wordsOf } from './leaf.ts'
 import { type Draft, type Path, shown } from './problem.ts'
-import { DURATION, guessUnit, SIZE } from './units.ts'
+import { suggestionFor } from './suggestion.ts'
 
 type Issue = z.core.$ZodIssue
 type Schema = z.core.$ZodType
@@ -14,7 +14,8 @@ type Schema = z.core.$ZodType
 /** One issue may name several unknown keys, so the answer is a list. */
 export function explainIssue(issue: Issue, root: Schema, value: unknown): Draft[] {
   const at = issue.path as Path
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey([...at, key], root))
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => unknownKey([...at, key], root, value))
   const schema = schemaAt(root, at)
   const words = schema === undefined ? {} : wordsOf(schema)
   if (issue.code === 'invalid_key') return [badName(at, root)]
@@ -40,7 +41,7 @@ export function explainIssue(issue: Issue, root: Schema, value: unknown): Draft[
       on: 'value',
       message,
       expected,
-      suggestion: suggestionFor(issue, actual, schema),
+      suggestion: schema === undefined ? undefined : suggestionFor(issue, actual, schema, at),
     },
   ]
 }
@@ -57,48 +58,20 @@ function messageOf(issue: Issue, actual: unknown, what: string): string {
   return `${shown(actual)} is not ${what}`
 }
 
-function suggestionFor(issue: Issue, actual: unknown, schema: Schema | undefined): string | undefined {
-  if (issue.code === 'custom') {
-    const meant = (issue.params as { suggestion?: string } | undefined)?.suggestion
-    return meant === undefined ? undefined : JSON.stringify(meant)
-  }
-  if (typeof actual !== 'string') return undefined
-  if (issue.code === 'invalid_value') return quoted(nearestName(actual, issue.values.map(String)))
-  if (issue.code === 'invalid_union') return quoted(nearestName(actual, ['auto'])) ?? numberIn(actual)
-  if (issue.code === 'invalid_format') {
-    const what = schema === undefined ? '' : wordsOf(schema).what
-    if (what === 'a duration') return quoted(guessUnit(actual, DURATION))
-    if (what === 'a size') return quoted(guessUnit(actual, SIZE))
-  }
-  if (issue.code === 'invalid_type') {
-    if (issue.expected === 'number' || issue.expected === 'int') return numberIn(actual)
-    if (issue.expected === 'boolean' && /^(?:true|false)$/i.test(actual)) return actual.toLowerCase()
-    if (issue.expected === 'array') return `[${JSON.stringify(actual)}]`
-  }
-  return undefined
-}
-
-function numberIn(text: string): string | undefined {
-  const match = /^\s*(-?[0-9]+(?:\.[0-9]+)?)\s*%?\s*$/.exec(text)
-  return match?.[1]
-}
-
-function quoted(text: string | null | undefined): string | undefined {
-  return text === undefined || text === null ? undefined : JSON.stringify(text)
-}
-
-export function unknownKey(at: Path, root: Schema): Draft {
+function unknownKey(at: Path, root: Schema, value: unknown): Draft {
   const key = String(at[at.length - 1])
   const keys = keysOf(schemaAt(root, at.slice(0, -1)))
   const expected = keys.length === 0 ? 'no such key' : `one of: ${keys.join(', ')}`
   const message = `unknown key ${JSON.stringify(key)}`
+  // What is already there cannot be what was meant: it would be there twice.
+  const free = keys.filter((each) => valueAt(value, [...at.slice(0, -1), each]) === undefined)
   return {
     severity: 'error',
     at,
     on: 'key',
     message,
     expected,
-    suggestion: nearestName(key, keys) ?? undefined,
+    suggestion: nearestName(key, free) ?? undefined,
   }
 }
 
@@ -113,7 +86,7 @@ function badName(at: Path, root: Schema): Draft {
 /** A name that objects treat specially; refused wherever it stands. */
 export function specialKey(at: Path, root: Schema): Draft {
   const table = unwrapped(schemaAt(root, at.slice(0, -1)))
-  return table?._zod.def.type === 'record' ? badName(at, root) : unknownKey(at, root)
+  return table?._zod.def.type === 'record' ? badName(at, root) : unknownKey(at, root, {})
 }
 
 export function keysOf(schema: Schema | undefined): string[] {

@@ -133,6 +133,16 @@ export const NOT_YET: readonly NotYet[] = [
   },
 ]
 
+/** `value` at `path` would be refused because nothing implements it. */
+export function isNotYet(path: Path, value: unknown): boolean {
+  return NOT_YET.some(
+    (row) =>
+      row.path.length === path.length &&
+      row.path.every((step, depth) => step === '*' || step === path[depth]) &&
+      !row.off(value),
+  )
+}
+
 /** Reports every use in the document; `isSound` tells where the form was right. */
 export function refuseNotYet(document: unknown, isSound: (path: Path) => boolean, report: Report): void {
   for (const row of NOT_YET) {

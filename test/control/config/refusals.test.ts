@@ -31,6 +31,24 @@ t.test(
   },
 )
 
+t.test('what is suggested is not refused in its turn', async (t) => {
+  let applied = 0
+  for (const { name, text } of mistakes()) {
+    for (const { line, column, length, suggestion } of problemsOf(text)) {
+      if (suggestion === undefined) continue
+      applied += 1
+      const lines = text.split('\n')
+      const own = lines[line - 1]!
+      lines[line - 1] = `${own.slice(0, column - 1)}${suggestion}${own.slice(column - 1 + length)}`
+      const left = problemsOf(lines.join('\n')).filter(
+        (problem) => problem.severity === 'error' && problem.line === line && problem.column === column,
+      )
+      t.same(left, [], `${name}: ${suggestion}`)
+    }
+  }
+  t.ok(applied > 25, `${applied} suggestions`)
+})
+
 t.test('the contract’s own example has no problem but what is not implemented yet', async (t) => {
   const text = readFileSync('test/corpus/config/contract/gateway.toml', 'utf8')
   const read: string[] = []

@@ -53,6 +53,18 @@ t.test('hosts have one spelling or none', async (t) => {
   for (const rest of ['u@h', 'u:p@h', 'h/', 'h/p', 'h?q', 'h#f', 'h\\p', '@h'])
     t.match(parseEndpoint(`http://${rest}`), { ok: false }, rest)
   t.match(parseListen('[::1]:0'), { ok: true, value: { host: '::1', port: 0 } })
+  const meant = new Map([
+    ['::1:80', '[::1]:80'],
+    ['::1', '[::1]:8080'],
+    ['h:', 'h:8080'],
+    ['[::1]', '[::1]:8080'],
+  ])
+  for (const [written, address] of meant) {
+    t.match(parseListen(written), { ok: false, suggestion: address }, written)
+    t.match(parseListen(address), { ok: true }, address)
+  }
+  t.match(parseEndpoint('http://:80'), { ok: false, suggestion: 'http://127.0.0.1:80' })
+  t.match(parseEndpoint('http://2001:db8::1:8000'), { ok: false, suggestion: 'http://[2001:db8::1]:8000' })
   t.match(canonicalHost('LOCALHOST'), { ok: true, value: 'localhost' })
   t.ok(['localhost', '::1', '127.0.0.1', '127.9.9.9'].every(isLoopback))
   t.notOk(['0.0.0.0', '::', '10.0.0.1', '127.evil.example', 'localhost.evil.example'].some(isLoopback))

@@ -32,6 +32,8 @@ export function checkConsequences(scope: ModelScope): void {
 
 function checkChain(scope: ModelScope, key: ConsequenceKey, only: string | undefined): void {
   const chain = scope.model.on_failure[key]
+  const mentioned = chain.flatMap((step) => (step.do === 'version' ? [step.version] : []))
+  const except = only === undefined ? mentioned : [...mentioned, only]
   const seen = new Set<string>()
   let ended: CheckedStep | undefined
   for (const [index, step] of chain.entries()) {
@@ -52,7 +54,10 @@ function checkChain(scope: ModelScope, key: ConsequenceKey, only: string | undef
       scope.error(at, `${text} is in the chain already`, { expected: 'each consequence once' })
     seen.add(text)
     if (step.do !== 'version') ended = step
-    else if (checkReference(scope, at, step.version, 'version:') && step.version === only) {
+    else if (
+      checkReference(scope, at, step.version, { prefix: 'version:', except }) &&
+      step.version === only
+    ) {
       scope.error(at, `${step.version} is the only version that serves, so it is the one that just failed`, {
         expected: 'another version, a reply or fail',
       })

@@ -12,12 +12,28 @@ const TESTS = ['equals', 'prefix', 'in', 'present'] as const
 /** Percents are decimal fractions; their sum may be off by rounding, not by a thousandth. */
 const SUM_SLACK = 1e-9
 
+export interface ReferenceWords {
+  /** Stands before the name. */
+  readonly prefix?: string
+  /** Versions that would be refused here, so that they are not suggested. */
+  readonly except?: Iterable<string>
+}
+
 /** Reports an unknown version; true when it is known. */
-export function checkReference(scope: ModelScope, at: Path, version: string, prefix = ''): boolean {
+export function checkReference(
+  scope: ModelScope,
+  at: Path,
+  version: string,
+  { prefix = '', except = [] }: ReferenceWords = {},
+): boolean {
   if (!scope.isSound(...at)) return false
   if (scope.versionNames.includes(version)) return true
   if (scope.versionNames.length === 0) return false
-  const near = nearestName(version, scope.versionNames)
+  const refused = new Set(except)
+  const near = nearestName(
+    version,
+    scope.versionNames.filter((name) => !refused.has(name)),
+  )
   scope.error(at, `the model has no version ${JSON.stringify(version)}`, {
     expected: `one of: ${scope.versionNames.map((name) => prefix + name).join(', ')}`,
     suggestion: near === null ? undefined : JSON.stringify(prefix + near),
@@ -91,8 +107,10 @@ function checkRepeatedRules(scope: ModelScope): void {
 
 function checkOwnTables(scope: ModelScope): void {
   for (const { at, version } of ownReferences(scope.model.route)) {
-    const known = checkReference(scope, ['route', ...at], version)
-    if (known && at[0] === 'canary') checkCanary(scope, version)
+    const isCanary = at[0] === 'canary'
+    const except = isCanary ? [primaryOf(scope) ?? ''] : []
+    const known = checkReference(scope, ['route', ...at], version, { except })
+    if (known && isCanary) checkCanary(scope, version)
   }
 }
 
@@ -117,7 +135,10 @@ function checkExperiment(scope: ModelScope): void {
   const arms = Object.entries(experiment.arms)
   for (const [version] of arms) {
     if (!scope.versionNames.includes(version) && scope.versionNames.length > 0) {
-      const near = nearestName(version, scope.versionNames)
+      const near = nearestName(
+        version,
+        scope.versionNames.filter((name) => experiment.arms[name] === undefined),
+      )
       scope.error([...at, version], `the model has no version ${JSON.stringify(version)}`, {
         expected: `one of: ${scope.versionNames.join(', ')}`,
         suggestion: near ?? undefined,
@@ -144,7 +165,7 @@ function checkShadows(scope: ModelScope): void {
   const seen = new Set<string>()
   for (const [index, shadow] of scope.model.route.shadows.entries()) {
     const at = ['route', 'shadows', index, 'version']
-    if (checkReference(scope, at, shadow.version) && seen.has(shadow.version)) {
+    if (checkReference(scope, at, shadow.version, { except: seen }) && seen.has(shadow.version)) {
       scope.error(at, `${shadow.version} is a shadow already`, { expected: 'each version at most once' })
     }
     seen.add(shadow.version)

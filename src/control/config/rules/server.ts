@@ -12,7 +12,10 @@ export function checkServer({ server }: Checked, report: Report): void {
       on: 'value',
       message: `${admin.host} can be reached from other machines, and the admin API has no tokens yet`,
       expected: 'an address of this machine only: "127.0.0.1:PORT", "[::1]:PORT" or "localhost:PORT"',
-      suggestion: JSON.stringify(`127.0.0.1:${admin.port}`),
+      suggestion:
+        listen.port === admin.port && overlap(listen.host, '127.0.0.1')
+          ? undefined
+          : JSON.stringify(`127.0.0.1:${admin.port}`),
     })
   }
   if (listen.port !== 0 && listen.port === admin.port && overlap(listen.host, admin.host)) {
