@@ -100,9 +100,11 @@ function cut(lines: string[], start: number, { line, column, repeated }: Failure
     return blank(lines, own, own + 1)
   }
   const end = sectionEnd(lines, start)
-  to.add(lines, start, end)
+  // A second header with nothing below it takes nothing away.
+  const isBare = repeated && lines.slice(start + 1, end).every((each) => /^\s*(?:#.*)?$/.test(each))
+  if (!isBare) to.add(lines, start, end)
   if (own !== start && isHeader(lines[start]!) && blank(lines, start + 1, end)) return true
-  to.loseHeader(lines[start]!)
+  if (!isBare) to.loseHeader(lines[start]!)
   return blank(lines, start, end)
 }
 

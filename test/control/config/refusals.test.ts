@@ -289,6 +289,15 @@ t.test('what is written twice is named, with the place of the first', async (t) 
   }
 })
 
+t.test('an empty second table hides nothing, one with keys of its own hides its model’s rules', async (t) => {
+  const text = `${inVersion(REMOTE)}[models.m.route]\nprimary = "v9"\npin = true\n[models.m.route] # again\n`
+  t.same(placesAndWords(text), [
+    '4:11 models.m.route.primary the model has no version "v9"',
+    '6:2 models.m.route this table is already defined at 3:11',
+  ])
+  t.same(placesAndWords(`${text}rules = []\n`), ['6:2 models.m.route this table is already defined at 3:11'])
+})
+
 t.test('numbers no program can hold exactly are refused where they stand', async (t) => {
   const text = `[scoring]\nqueue = 9007199254740993\n${inVersion(REMOTE)}`
   t.match(problemsOf(text), [{ line: 2, severity: 'error' }])
