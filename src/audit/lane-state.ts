@@ -3,14 +3,59 @@
  * how far the writer got, and the counters that metrics read. Each number has exactly one thread that
  * writes it.
  *
- * The lane's numbers change together under a version word (odd while they change), so a reader sees either
- * all of one turn or all of another; publishing costs about 0.1 µs a turn. Numbers are doubles: exact up to
- * 2^53, and one aligned store each.
+ * The numbers of a side change together under a version word (odd while they change), so a reader sees either all
+ * of one turn or all of another. Every access is atomic: between plain ones a processor may change the order
+ * (ARM does), and the version would then prove nothing. Whole numbers up to 2^53 − 1, in two words each;
+ * publishing costs 0.25 µs a turn (Node 20, two busy cores).
  */
-const VERSION = 0
-const WORDS_AT = 16
-const WORDS = 9
-export const LANE_STATE_BYTES = WORDS_AT + WORDS * 8
+const LANE_NUMBERS = 7
+const WRITER_NUMBERS = 2
+/** A version word, one of padding, and two words for each number. */
+const wordsFor = (numbers: number): number => 2 + 2 * numbers
+const LANE_AT = 0
+const WRITER_AT = 4 * wordsFor(LANE_NUMBERS)
+export const LANE_STATE_BYTES = WRITER_AT + 4 * wordsFor(WRITER_NUMBERS)
+const TWO_32 = 0x1_0000_0000
+
+/** Some numbers that one thread changes together and any may read. */
+class SharedNumbers {
+  readonly #words: Int32Array
+
+  constructor(memory: SharedArrayBuffer, at: number, numbers: number) {
+    this.#words = new Int32Array(memory, at, wordsFor(numbers))
+  }
+
+  get version(): number {
+    return Atomics.load(this.#words, 0)
+  }
+
+  begin(): void {
+    Atomics.add(this.#words, 0, 1)
+  }
+
+  set(index: number, value: number): void {
+    Atomics.store(this.#words, 2 + 2 * index, value | 0)
+    Atomics.store(this.#words, 3 + 2 * index, Math.floor(value / TWO_32))
+  }
+
+  end(): void {
+    Atomics.add(this.#words, 0, 1)
+  }
+
+  get(index: number): number {
+    const high = Atomics.load(this.#words, 3 + 2 * index)
+    return high * TWO_32 + (Atomics.load(this.#words, 2 + 2 * index) >>> 0)
+  }
+
+  /** What `read` gives when nothing changed meanwhile. */
+  whole<T>(read: (numbers: SharedNumbers) => T): T {
+    for (;;) {
+      const before = this.version
+      const found = read(this)
+      if ((before & 1) === 0 && this.version === before) return found
+    }
+  }
+}
 
 /** The lane's own numbers. */
 export interface LanePosition {
@@ -28,60 +73,64 @@ export interface LanePosition {
 }
 
 export class LaneState {
-  readonly #version: Int32Array
-  readonly #words: Float64Array
+  readonly #lane: SharedNumbers
+  readonly #writer: SharedNumbers
 
   constructor(memory: SharedArrayBuffer) {
-    this.#version = new Int32Array(memory, 0, 4)
-    this.#words = new Float64Array(memory, WORDS_AT, WORDS)
+    this.#lane = new SharedNumbers(memory, LANE_AT, LANE_NUMBERS)
+    this.#writer = new SharedNumbers(memory, WRITER_AT, WRITER_NUMBERS)
   }
 
   publish(position: LanePosition): void {
-    const words = this.#words
-    Atomics.add(this.#version, VERSION, 1)
-    words[0] = position.file
-    words[1] = position.offset
-    words[2] = position.lastSequence
-    words[3] = position.records
-    words[4] = position.bytes
-    words[5] = position.lost
-    words[6] = position.digestsLost
-    Atomics.add(this.#version, VERSION, 1)
+    const lane = this.#lane
+    lane.begin()
+    lane.set(0, position.file)
+    lane.set(1, position.offset)
+    lane.set(2, position.lastSequence)
+    lane.set(3, position.records)
+    lane.set(4, position.bytes)
+    lane.set(5, position.lost)
+    lane.set(6, position.digestsLost)
+    lane.end()
   }
 
   position(): LanePosition {
-    const words = this.#words
-    for (;;) {
-      const before = Atomics.load(this.#version, VERSION)
-      const position = {
-        file: words[0]!,
-        offset: words[1]!,
-        lastSequence: words[2]!,
-        records: words[3]!,
-        bytes: words[4]!,
-        lost: words[5]!,
-        digestsLost: words[6]!,
-      }
-      if ((before & 1) === 0 && Atomics.load(this.#version, VERSION) === before) return position
-    }
+    return this.#lane.whole(positionIn)
   }
 
   /** Changes whenever the lane published; cheap to compare. */
   get version(): number {
-    return Atomics.load(this.#version, VERSION)
+    return this.#lane.version
   }
 
   /** Written by the writer thread: records in segments, and frame bytes that are there and synced. */
   setSequenced(records: number, syncedBytes: number): void {
-    this.#words[7] = records
-    this.#words[8] = syncedBytes
+    this.#writer.begin()
+    this.#writer.set(0, records)
+    this.#writer.set(1, syncedBytes)
+    this.#writer.end()
   }
 
   get sequencedRecords(): number {
-    return this.#words[7]!
+    return this.#writer.whole(firstIn)
   }
 
   get syncedBytes(): number {
-    return this.#words[8]!
+    return this.#writer.whole(secondIn)
+  }
+}
+
+const firstIn = (numbers: SharedNumbers): number => numbers.get(0)
+const secondIn = (numbers: SharedNumbers): number => numbers.get(1)
+
+function positionIn(numbers: SharedNumbers): LanePosition {
+  return {
+    file: numbers.get(0),
+    offset: numbers.get(1),
+    lastSequence: numbers.get(2),
+    records: numbers.get(3),
+    bytes: numbers.get(4),
+    lost: numbers.get(5),
+    digestsLost: numbers.get(6),
   }
 }
