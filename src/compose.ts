@@ -66,6 +66,8 @@ export async function startGateway(options: GatewayOptions): Promise<Start> {
 interface Parts extends Running {
   /** The log can take no more records; the process must end. */
   isLogLost: boolean
+  /** Lanes whose records cannot be written at present; they answer 503 until they can. */
+  readonly lanesWithoutLog: Set<number>
   readonly readiness: VersionReadiness
   readonly admin: AdminServer
   readonly failed: Promise<Error>
@@ -78,7 +80,10 @@ function makeParts({ snapshot, version, log }: GatewayOptions, audit: AuditWrite
     snapshot: () => snapshot,
     clock: systemClock,
     version,
-    more: logMetrics(() => audit.counts()),
+    more: logMetrics(
+      () => audit.counts(),
+      () => running.lanesWithoutLog.size,
+    ),
   })
   stateHeaderLimit(snapshot.server.headerBytesMax + HEADER_SLACK_BYTES)
   audit.onFatal((problem) => {
@@ -91,11 +96,25 @@ function makeParts({ snapshot, version, log }: GatewayOptions, audit: AuditWrite
       start,
       onReading: (announcement) => observatory.take(lane, announcement),
       onVersions: (states) => readiness.update(lane, states),
+      onLog: (isWritten) => {
+        if (isWritten) running.lanesWithoutLog.delete(lane)
+        else running.lanesWithoutLog.add(lane)
+        log(`lane ${lane}: ${isWritten ? LOG_IS_BACK : LOG_IS_GONE}`)
+      },
       onBug: (report) => log(`a bug in lane ${lane}: ${report}`),
       onFailure: fail,
     })
   })
-  const parts = { clock: systemClock, audit, lanes, readiness, failed, isDraining: false, isLogLost: false }
+  const parts = {
+    clock: systemClock,
+    audit,
+    lanes,
+    readiness,
+    failed,
+    isDraining: false,
+    isLogLost: false,
+    lanesWithoutLog: new Set<number>(),
+  }
   const admin = new AdminServer({
     snapshot: () => snapshot,
     observatory,
@@ -144,14 +163,17 @@ async function listenAll(lanes: readonly LaneThread[], at: HostPort): Promise<nu
 }
 
 function readinessOf(parts: Parts): Readiness {
-  const log = {
-    name: 'log',
-    ok: !parts.isLogLost,
-    detail: parts.isLogLost ? 'lost; see the log of the process' : 'writing',
-  }
-  const checks = [log, ...parts.readiness.checks()]
+  const checks = [{ name: 'log', ...logCheck(parts) }, ...parts.readiness.checks()]
   return { ready: !parts.isDraining && checks.every(({ ok }) => ok), draining: parts.isDraining, checks }
 }
+
+function logCheck({ isLogLost, lanesWithoutLog }: Parts): { ok: boolean; detail: string } {
+  if (isLogLost) return { ok: false, detail: 'lost; see the log of the process' }
+  return lanesWithoutLog.size === 0 ? { ok: true, detail: 'writing' } : { ok: false, detail: LOG_IS_GONE }
+}
+
+const LOG_IS_GONE = 'records cannot be written (is the disk full?); callers get 503 audit-unavailable'
+const LOG_IS_BACK = 'records are written again'
 
 /** Promise.withResolvers, which Node 20 lacks. */
 function withResolvers<T>(): { promise: Promise<T>; resolve(value: T): void } {

@@ -28,6 +28,8 @@ export type FromLane =
   | { readonly kind: 'cannot-start'; readonly problem: string }
   | { readonly kind: 'versions'; readonly states: readonly VersionState[] }
   | { readonly kind: 'reading'; readonly announcement: LaneAnnouncement }
+  /** Whether this lane’s records can be written; told when that changes. */
+  | { readonly kind: 'log'; readonly isWritten: boolean }
   /** An error nobody caught: a bug. The lane goes on; the words are for the log. */
   | { readonly kind: 'bug'; readonly report: string }
   | { readonly kind: 'drained'; readonly abandoned: number }

@@ -30,6 +30,8 @@ import { Recorder } from './record/recorder.ts'
 import { Comparer } from './score/comparer.ts'
 import { Scorer } from './score/scorer.ts'
 
+/** How often a lane looks whether its records can be written, with traffic or without, in ms. */
+const LOG_LOOK_MS = 500
 /** How often a draining lane looks whether its work is done, in ms. */
 const DRAIN_LOOK_MS = 10
 /** How long connections of a draining lane must be silent to be ended. */
@@ -67,7 +69,21 @@ async function run(uws: Uws, build: string): Promise<void> {
     if (message.kind === 'listen') void listen(listener, message)
     else void drain(listener, lane, message.graceMs)
   })
+  watchLog(lane)
   tell({ kind: 'prepared', uws: build })
+}
+
+/** Looking is also what tries a disk again that was full, when no request comes to do it. */
+function watchLog(lane: Lane): void {
+  let isWritten = true
+  const timer = setInterval(() => {
+    if (lane.work.refusing) clearInterval(timer)
+    else if (lane.recorder.available() !== isWritten) {
+      isWritten = !isWritten
+      tell({ kind: 'log', isWritten })
+    }
+  }, LOG_LOOK_MS)
+  timer.unref()
 }
 
 function makeLane(): Lane {

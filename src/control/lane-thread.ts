@@ -13,6 +13,8 @@ export interface LaneThreadParts {
   /** Shared-memory readings and breaker changes, as they are announced. */
   onReading(announcement: LaneAnnouncement): void
   onVersions(states: readonly VersionState[]): void
+  /** Whether the lane's records can be written, when that changes. */
+  onLog(isWritten: boolean): void
   /** An error nobody caught inside the lane; the lane goes on. */
   onBug(report: string): void
   /** The lane could not start, or ended although nobody asked. */
@@ -77,6 +79,7 @@ export class LaneThread {
   #receive(message: FromLane): void {
     if (message.kind === 'reading') this.#parts.onReading(message.announcement)
     else if (message.kind === 'versions') this.#parts.onVersions(message.states)
+    else if (message.kind === 'log') this.#parts.onLog(message.isWritten)
     else if (message.kind === 'bug') this.#parts.onBug(message.report)
     else if (message.kind === 'cannot-start') this.#fail(new Error(message.problem))
     else if (this.#waiting?.kind === message.kind) {

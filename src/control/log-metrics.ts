@@ -11,7 +11,8 @@ const COUNTERS: readonly (readonly [name: string, count: Count, help: string])[]
   ['modelgate_log_digests_lost_total', 'digestsLost', 'Keyed digests that could not be computed.'],
 ]
 
-export function logMetrics(counts: () => AuditCounts): readonly Metric[] {
+/** `lanesWithout`: how many lanes cannot write records at present. */
+export function logMetrics(counts: () => AuditCounts, lanesWithout: () => number): readonly Metric[] {
   const counters = COUNTERS.map(
     ([name, count, help]): Metric => ({
       name,
@@ -23,6 +24,13 @@ export function logMetrics(counts: () => AuditCounts): readonly Metric[] {
   )
   return [
     ...counters,
+    {
+      name: 'modelgate_log_unavailable_lanes',
+      type: 'gauge',
+      labels: [],
+      help: 'Lanes that answer 503 because their records cannot be written.',
+      samples: () => [{ labels: [], value: lanesWithout() }],
+    },
     {
       name: 'modelgate_log_backlog_bytes',
       type: 'gauge',

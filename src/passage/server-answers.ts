@@ -14,7 +14,7 @@ export function answerServer(ask: Extract<Match, { scope: 'server' }>['ask'], op
   const { lane, client, id, routes } = opening
   lane.work.count -= 1
   lane.observer.serverQuestion()
-  const ready = !lane.work.draining
+  const ready = !lane.work.draining && lane.recorder.available()
   const status = ask === 'ready' && !ready ? 503 : 200
   const body = Buffer.from(JSON.stringify(bodyOf(ask, ready, lane.version)))
   const headers = [
