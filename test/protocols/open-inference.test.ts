@@ -205,7 +205,11 @@ t.test(
     const json = '{"model_name":"somebody","outputs":[]}'
     const binary = rename(`${json}BYTES`, ['inference-header-content-length', String(json.length)])
     t.equal(binary.text, '{"model_name":"fraud","outputs":[]}BYTES')
-    t.same(binary.headers, ['inference-header-content-length', String(json.length - 3)], 'the JSON is shorter now')
+    t.same(
+      binary.headers,
+      ['inference-header-content-length', String(json.length - 3)],
+      'the JSON is shorter now',
+    )
     const gzip = ['content-encoding', 'gzip']
     t.equal(
       rename('{"model_name":"other"}', gzip).text,

@@ -185,7 +185,11 @@ t.test('gateway.toml and the model server are valid and switch everything on', a
     return result.snapshot
   })
   const { flights, digits } = Object.fromEntries(gateway!.models) as { flights: Model; digits: Model }
-  t.match(flights.route, { primary: 'linear', own: new Map([['canary', { version: 'forest', percent: 20 }]]), shadows: [{}] })
+  t.match(flights.route, {
+    primary: 'linear',
+    own: new Map([['canary', { version: 'forest', percent: 20 }]]),
+    shadows: [{}],
+  })
   t.match(digits.route, {
     experiment: { arms: [{ percent: 50 }, { percent: 50 }] },
     rules: [{}],
