@@ -47,6 +47,13 @@ export interface DigestInputs {
 
 export type Release = (written: boolean) => void
 
+export interface JournalOptions {
+  readonly disk?: Disk
+  readonly fileBytesMax?: number
+  /** Told what a release threw; must not throw itself. Without it that is an uncaught exception of a later turn. */
+  readonly onBug?: (error: unknown) => void
+}
+
 interface Loss {
   readonly since: number
   readonly from: number
@@ -57,6 +64,7 @@ interface Loss {
 export class LaneJournal {
   readonly #parts: JournalParts
   readonly #clock: Clock
+  readonly #onBug: (error: unknown) => void
   readonly #disk: Disk
   readonly #file: JournalFile
   readonly #state: LaneState
@@ -81,7 +89,8 @@ export class LaneJournal {
   #lost: number
   #digestsLost: number
 
-  constructor(parts: JournalParts, clock: Clock, more: { disk?: Disk; fileBytesMax?: number } = {}) {
+  constructor(parts: JournalParts, clock: Clock, more: JournalOptions = {}) {
+    this.#onBug = more.onBug ?? throwLater
     this.#parts = parts
     this.#clock = clock
     this.#disk = more.disk ?? systemDisk
@@ -141,7 +150,7 @@ export class LaneJournal {
     if (this.#refused.length > 0) {
       const refused = this.#refused
       this.#refused = []
-      releaseAll(refused, false)
+      this.#releaseAll(refused, false)
     }
   }
 
@@ -232,7 +241,21 @@ export class LaneJournal {
     }
     this.#publish()
     if (written) this.#signal.wake()
-    releaseAll(releases, written)
+    this.#releaseAll(releases, written)
+  }
+
+  /**
+   * One caller's bug must not keep others from their replies, nor come up in whoever happened to record next: a full
+   * batch is written, and released, inside another request's call.
+   */
+  #releaseAll(releases: readonly Release[], written: boolean): void {
+    for (const release of releases) {
+      try {
+        release(written)
+      } catch (error) {
+        this.#onBug(error)
+      }
+    }
   }
 
   #append(used: number, pending: number): boolean {
@@ -304,15 +327,8 @@ function together(first: Loss | undefined, second: Loss | undefined): Loss | und
   return { ...first, records: first.records + second.records }
 }
 
-/** One caller's bug must not keep the others from their replies; it is thrown when all were released. */
-function releaseAll(releases: readonly Release[], written: boolean): void {
-  let failure: { error: unknown } | undefined
-  for (const release of releases) {
-    try {
-      release(written)
-    } catch (error) {
-      failure ??= { error }
-    }
-  }
-  if (failure !== undefined) throw failure.error
+function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
 }

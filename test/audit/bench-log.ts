@@ -28,6 +28,7 @@ export interface LogOptions {
   readonly segmentBytesMax?: number
   readonly fileBytesMax?: number
   readonly clock?: ManualClock
+  readonly onBug?: (error: unknown) => void
 }
 
 export interface BenchLog {
@@ -79,7 +80,11 @@ export function openBenchLog(options: LogOptions = {}): BenchLog {
   segment.sync()
   removeJournals(dataDir, found.journals, disk)
   const fileBytesMax = options.fileBytesMax
-  const more = { disk: laneDisk, ...(fileBytesMax === undefined ? {} : { fileBytesMax }) }
+  const more = {
+    disk: laneDisk,
+    ...(fileBytesMax === undefined ? {} : { fileBytesMax }),
+    ...(options.onBug === undefined ? {} : { onBug: options.onBug }),
+  }
   const lanes = parts.map((part) => new LaneJournal(part, clock, more))
   return { dataDir, clock, laneDisk, disk, lanes, parts, signal, writer, digester, recovery }
 }

@@ -133,6 +133,45 @@ t.test('when a half-written batch cannot be cut off, the next one begins a new f
   t.equal(readdirSync(journalsOf(log.dataDir)).length, 0)
 })
 
+t.test('whole frames that could not be cut off count once, and nothing counts as missing', async (t) => {
+  const run = () => {
+    const log = openBenchLog()
+    const lane = log.lanes[0]!
+    const verdicts: boolean[] = []
+    const ids = [decide(lane, verdicts)]
+    lane.flush()
+    const frameBytes = new LaneState(log.parts[0]!.state).position().bytes
+    log.laneDisk.room = Math.floor(2.5 * frameBytes)
+    log.laneDisk.failsTruncate = true
+    for (let count = 0; count < 4; count += 1) ids.push(decide(lane, verdicts))
+    lane.flush()
+    log.laneDisk.room = Infinity
+    log.clock.advance(1000)
+    t.ok(lane.available())
+    ids.push(decide(lane, verdicts))
+    lane.close()
+    t.strictSame(verdicts, [true, false, false, false, false, true])
+    // Two of the four stand whole in the file although their callers were told that they do not.
+    return { log, ids: [...ids.slice(0, 3), ids[5]!] }
+  }
+  const loss = { records: 4, from: 2, to: 5 }
+
+  const live = run()
+  const state = new LaneState(live.log.parts[0]!.state)
+  live.log.writer.finish()
+  t.strictSame(await idsIn(live.log), live.ids)
+  t.match(await losses(live.log), [loss])
+  t.equal(state.sequencedRecords, state.position().records)
+  t.equal(state.syncedBytes, state.position().bytes, 'no backlog is forgotten for what was never counted')
+
+  const dead = run()
+  const again = openBenchLog({ dataDir: dead.log.dataDir })
+  t.match(again.recovery, { replayed: 5, missing: 0, torn: [{ where: 'tail' }] })
+  t.strictSame(await idsIn(again), dead.ids)
+  t.match(await losses(again), [loss])
+  again.lanes[0]!.close()
+})
+
 t.test('a lane too far ahead of the writer refuses until the writer has caught up', async (t) => {
   const log = openBenchLog({ backlogBytesMax: 2000 })
   const lane = log.lanes[0]!
@@ -169,18 +208,50 @@ t.test('after the log is lost nothing is accepted any more', async (t) => {
   lane.close()
 })
 
-t.test('a release that throws does not keep the others from their replies', async (t) => {
-  const log = openBenchLog()
+t.test('a release that throws keeps nobody from the reply, refused or not', async (t) => {
+  const bugs: unknown[] = []
+  const log = openBenchLog({ backlogBytesMax: 100, onBug: (error) => bugs.push(error) })
   const lane = log.lanes[0]!
   const verdicts: boolean[] = []
-  lane.decision(sampleDecision(), sampleInputs, () => {
+  const fail = () => {
     throw new Error('a bug')
-  })
+  }
+  lane.decision(sampleDecision(), sampleInputs, fail)
   decide(lane, verdicts)
-  t.throws(() => lane.flush(), { message: 'a bug' })
+  lane.flush()
   t.strictSame(verdicts, [true])
+  t.notOk(lane.available(), 'too far ahead: what follows is refused')
+  lane.decision(sampleDecision(), sampleInputs, fail)
+  decide(lane, verdicts)
+  await nextTurn()
+  t.strictSame(verdicts, [true, false])
+  t.match(bugs, [{ message: 'a bug' }, { message: 'a bug' }])
   lane.close()
 })
+
+t.test(
+  'a full batch and a bug do not throw into the request that filled it, nor keep the refused',
+  async (t) => {
+    const log = openBenchLog()
+    const lane = log.lanes[0]!
+    const verdicts: boolean[] = []
+    const thrown: unknown[] = []
+    const listeners = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException')
+    process.once('uncaughtException', (error) => thrown.push(error))
+    lane.decision(sampleDecision(), sampleInputs, () => {
+      throw new Error('a bug')
+    })
+    for (let count = 0; count < 3000; count += 1) decide(lane, verdicts)
+    t.ok(verdicts.length > 0, 'a batch was full within the turn')
+    lane.flush()
+    t.equal(verdicts.length, 3000)
+    await nextTurn()
+    for (const listener of listeners) process.on('uncaughtException', listener)
+    t.match(thrown, [{ message: 'a bug' }], 'and it does not go unnoticed')
+    lane.close()
+  },
+)
 
 t.test('a turn larger than the batch is written in pieces, in order', async (t) => {
   const log = openBenchLog()
