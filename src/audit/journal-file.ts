@@ -4,7 +4,8 @@
  * returned from survives the death of this process.
  *
  * A failed append cuts the file back to where it was. If even that fails the file is left as it is and the
- * next batch begins a new one: readers stop at what is no frame.
+ * next batch begins a new one: readers stop at what is no frame. Whole frames of the failed batch are read by
+ * them then, although their callers were told otherwise; the loss record's sequences tell which they are.
  */
 import type { Clock } from '../kernel/clock.ts'
 import { type Disk, writeAll } from './disk.ts'

@@ -10,7 +10,7 @@ import type { Frame } from './frame.ts'
 import { FrameReader } from './frame-reader.ts'
 import type { JournalParts } from './lane-journal.ts'
 import { LaneState } from './lane-state.ts'
-import { journalPath } from './paths.ts'
+import { journalPath, journalsOf } from './paths.ts'
 import { DIGEST_FATES, HANDED_OVER } from './records/payload.ts'
 import { DIGEST_KINDS, RingConsumer } from './ring.ts'
 import type { SegmentWriter } from './segment-writer.ts'
@@ -39,6 +39,8 @@ export class JournalTap {
   readonly #digester: Digester
   readonly #ring: RingConsumer
   #file = 0
+  /** Files whose names are on the disk, as far as this thread saw to it. */
+  #filesNamed = 0
   #fd = -1
   #reader: FrameReader | undefined
   #last = 0
@@ -84,6 +86,9 @@ export class JournalTap {
     }
     if (!segment.hasRoom) return true
     this.#seenVersion = version
+    // Frames of a batch that failed and could not be cut off were read, but the lane never counted them.
+    this.#bytes = position.bytes
+    this.#records = Math.min(this.#records, position.records)
     return false
   }
 
@@ -105,6 +110,9 @@ export class JournalTap {
       if (number === this.#file && this.#fd !== -1) this.#disk.sync(this.#fd)
       else this.#syncFile(journalPath(this.parts.dataDir, this.parts.lane, this.parts.start, number))
     }
+    // A synced file whose name is not on the disk is gone with the power all the same.
+    if (file > this.#filesNamed) this.#disk.syncDirectory(journalsOf(this.parts.dataDir))
+    this.#filesNamed = file
   }
 
   /** Everything was taken and settled and the lane is closed: no journal of this lane is left behind. */

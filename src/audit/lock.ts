@@ -38,6 +38,8 @@ interface Holder {
 
 export interface Lock {
   touch(): void
+  /** False when the file is gone or another's: the directory was deleted or taken while it was in use. */
+  isHeld(): boolean
   release(): void
 }
 
@@ -66,15 +68,26 @@ function lockAt(dataDir: string, own: string, clock: Clock): Lock {
   const path = join(dataDir, LOCK_FILE)
   return {
     touch: () => touchLock(dataDir, clock),
+    isHeld: () => readText(path) === own,
     release() {
       if (readText(path) === own) unlinkSync(path)
     },
   }
 }
 
-/** Until it is released, whatever other threads are busy with; never keeps the process alive. */
-export function keepTouched(lock: Lock): Lock {
-  const timer = setInterval(() => lock.touch(), TOUCH_EVERY_MS)
+/**
+ * Until it is released, whatever other threads are busy with; never keeps the process alive. `onLost` is
+ * called once when the lock is no longer ours: writing to files that were deleted succeeds, so nothing
+ * else would tell that records are going nowhere.
+ */
+export function keepTouched(lock: Lock, onLost: () => void): Lock {
+  const timer = setInterval(() => {
+    if (lock.isHeld()) lock.touch()
+    else {
+      clearInterval(timer)
+      onLost()
+    }
+  }, TOUCH_EVERY_MS)
   timer.unref()
   return {
     ...lock,

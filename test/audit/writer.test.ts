@@ -164,12 +164,16 @@ t.test('when segments cannot be written the journals are synced and nothing is l
   log.disk.room = 700
   const ids = record(log.lanes[0]!, 5)
   const before = log.disk.syncs
+  const journals = journalsOf(log.dataDir)
+  const named = () => log.disk.directorySyncs.filter((path) => path === journals).length
   log.writer.round()
   t.ok(log.disk.syncs > before, 'the journal went to the disk instead')
+  t.equal(named(), 1, 'and its name')
   t.ok(log.lanes[0]!.available(), 'and the lane goes on')
   ids.push(...record(log.lanes[0]!, 5))
   log.clock.advance(100)
   log.writer.round()
+  t.equal(named(), 1, 'once for each file')
   t.strictSame(decisionIds(await allRecords(log.dataDir)), ids, 'readable in the journal meanwhile')
   log.disk.room = Infinity
   log.clock.advance(500)

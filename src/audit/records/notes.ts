@@ -41,7 +41,11 @@ export interface LossNote {
   readonly lane: number
   /** Unix ms at which the first of them was lost. */
   readonly since: number
-  /** Records lost; their lane sequences lie between `from` and `to`, ends included. */
+  /**
+   * Records whose callers were told that they are not written; their lane sequences lie between `from` and `to`, ends
+   * included. One of them may have been written all the same (when a failed write could not be cut off): then
+   * it is in the log under its own origin too.
+   */
   readonly records: number
   readonly from: number
   readonly to: number
