@@ -57,7 +57,8 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit | Au
   const { dataDir, clock } = options
   const taken = await takeDirectory(dataDir, clock)
   if (typeof taken === 'string') return problem(taken)
-  const lock = keepTouched(taken.lock)
+  let onLost = () => {}
+  const lock = keepTouched(taken.lock, () => onLost())
   const { key } = taken
   const lanes = makeLanes(options)
   const signal = lanes[0]!.signal
@@ -72,7 +73,9 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit | Au
     return problem(opened.kind === 'closed' ? 'the writer thread ended' : opened.problem)
   }
   const parts = lanes.map((lane) => ({ ...lane, start: opened.start }))
-  return { audit: new AuditWriter(parts, { thread, lock, clock }), recovery: opened.report }
+  const audit = new AuditWriter(parts, { thread, lock, clock })
+  onLost = () => audit.lose(`data_dir ${dataDir} was deleted or taken by another process while it was in use`)
+  return { audit, recovery: opened.report }
 }
 
 async function takeDirectory(dataDir: string, clock: Clock): Promise<{ lock: Lock; key: Buffer } | string> {
@@ -156,6 +159,11 @@ export class AuditWriter {
         resolve()
       })
     })
+  }
+
+  /** No record can be believed to be kept any more: lanes refuse, and `onFatal` is told. */
+  lose(problem: string): void {
+    this.#fail(problem)
   }
 
   /** For a lane thread's workerData; there, `new LaneJournal(parts, clock)`. */
