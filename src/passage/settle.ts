@@ -173,11 +173,15 @@ function withMarks(exchange: Exchange, reply: Answer, reason: Fault | null): str
   return withoutMarks(reply.headers).concat(marks)
 }
 
+/** Written by the HTTP server in front itself, on every answer. */
+const SERVER_MARK = 'uwebsockets'
+
 /** An endpoint may be a gateway like this one; its marks are about its own part and would contradict ours. */
 function withoutMarks(headers: readonly string[]): string[] {
   const kept: string[] = []
   for (let index = 0; index < headers.length; index += 2) {
-    if (!headers[index]!.startsWith(OWN_PREFIX)) kept.push(headers[index]!, headers[index + 1]!)
+    const name = headers[index]!
+    if (name !== SERVER_MARK && !name.startsWith(OWN_PREFIX)) kept.push(name, headers[index + 1]!)
   }
   return kept
 }
