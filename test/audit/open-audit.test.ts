@@ -107,7 +107,7 @@ t.test(
       until(`grep -q unavailable ${out}`, 150),
       `rm ${mount}/ballast`,
       until(`[ "$(tail -n 1 ${out})" != unavailable ]`, 50),
-      'sleep 0.5; kill -9 $pid',
+      'sleep 0.5; kill -9 $pid; wait $pid',
       `cp -r ${mount}/data ${copy}/`,
     ].join('; ')
     const child = spawn('unshare', ['-rm', 'sh', '-c', `${inside}${program}`], { stdio: 'ignore' })
