@@ -8,7 +8,7 @@
 import { type Chain, chainFor, nameOf, nextStep } from '../decide/consequence.ts'
 import { judge } from '../decide/judge.ts'
 import { checksInForce } from '../decide/output-checks.ts'
-import { type Fault, fault } from '../domain/fault.ts'
+import type { Fault } from '../domain/fault.ts'
 import type { Answer, Attempt, AttemptResult, Role } from '../domain/outcome.ts'
 import type { Reason } from '../domain/plan.ts'
 import type { Consequence, Version } from '../domain/routes.ts'
@@ -16,8 +16,16 @@ import type { Cancel, Done } from '../domain/wire.ts'
 import type { Watched } from '../kernel/sweep.ts'
 import type { Ticket } from '../observe/vitals.ts'
 import type { Lane } from './lane-parts.ts'
-import { INTERNAL } from './refusals.ts'
+import {
+  breakerOpen,
+  DEADLINE_PASSED,
+  deadlineInQueue,
+  INTERNAL,
+  overloaded,
+  queueTimeout,
+} from './refusals.ts'
 import { type Errand, startAttempt } from './start-attempt.ts'
+import { abandonedResult, refusedAttempt } from './unanswered.ts'
 
 /** What came of a plan. Exactly one of `answer` and `fault` is present, or both for an endpoint's own 5xx. */
 export interface Course {
@@ -90,15 +98,12 @@ class Passage implements Underway, Watched {
     const { intent } = this.#errand
     const now = this.#lane.clock.now()
     if (intent.deadlineAt <= now) {
-      this.#failed(
-        fault('deadline-exceeded', 'the caller’s deadline had passed before anything was tried'),
-        null,
-      )
+      this.#failed(DEADLINE_PASSED, null)
       return
     }
     const entered = this.#lane.limiter.enter(intent.model, this)
     if (entered === 'go') this.#enterWithPlace()
-    else if (entered === 'full') this.#failed(this.#overloaded(), null)
+    else if (entered === 'full') this.#failed(overloaded(intent.model), null)
     else {
       this.#queuedAt = now
       this.dueAt = Math.min(now + intent.model.timeouts.queueMs, intent.deadlineAt)
@@ -127,20 +132,10 @@ class Passage implements Underway, Watched {
   }
 
   #waitedTooLong(now: number): void {
-    const { intent } = this.#errand
+    const { model, deadlineAt } = this.#errand.intent
     this.#lane.limiter.cancel(this)
-    const waited = Math.round(now - this.#queuedAt)
-    this.#failed(
-      intent.deadlineAt <= now
-        ? fault('deadline-exceeded', `the caller’s deadline passed while waiting for a place (${waited} ms)`)
-        : fault(
-            'queue-timeout',
-            `model '${intent.model.name}' had no free place for ${waited} ms`,
-            '',
-            RETRY_SOON,
-          ),
-      null,
-    )
+    const waitedMs = now - this.#queuedAt
+    this.#failed(deadlineAt <= now ? deadlineInQueue(waitedMs) : queueTimeout(model, waitedMs), null)
   }
 
   abandon(): readonly Attempt[] {
@@ -149,7 +144,7 @@ class Passage implements Underway, Watched {
     if (current !== undefined) {
       current.cancel()
       const now = this.#lane.clock.now()
-      this.#note(current, 'neutral', abandoned(current, now), now)
+      this.#note(current, 'neutral', abandonedResult(now - current.startedAt), now)
     }
     this.#leave()
     return this.#attempts
@@ -232,7 +227,7 @@ class Passage implements Underway, Watched {
     switch (step.do) {
       case 'version':
         if (this.#hasRoom()) this.#tryVersion(model.versions.get(step.version)!, 'fallback')
-        else this.#failed(this.#overloaded(), null)
+        else this.#failed(overloaded(model), null)
         return
       case 'reply':
         this.#conclude(
@@ -301,42 +296,7 @@ class Passage implements Underway, Watched {
       })
     }
   }
-
-  #overloaded(): Fault {
-    const { name, limits } = this.#errand.intent.model
-    return fault(
-      'overloaded',
-      `model '${name}' is at its limits (limits.concurrent ${limits.concurrent}, limits.queue ${limits.queue}, over all lanes)`,
-      '',
-      RETRY_SOON,
-    )
-  }
 }
 
 /** Cancels an attempt that a bug kept from starting. */
 const NOT_STARTED: Cancel = () => {}
-
-/** Seconds a refused caller is asked to wait when nothing better is known. */
-const RETRY_SOON: readonly string[] = ['retry-after', '1']
-
-function breakerOpen(version: Version, retryAfterMs: number): Fault {
-  return fault(
-    'breaker-open',
-    `the circuit breaker of version '${version.name}' of model '${version.model}' is open`,
-    '',
-    ['retry-after', String(Math.max(1, Math.ceil(retryAfterMs / 1000)))],
-  )
-}
-
-const NO_PHASES = { queueMs: -1, connectMs: -1, firstByteMs: -1, totalMs: 0 }
-
-function refusedAttempt(version: Version, role: Role, now: number, refusal: Fault): Attempt {
-  const result = { endpoint: '', phases: NO_PHASES, reused: false, answer: null, fault: refusal }
-  return { version: version.name, role, startedAt: now, result, verdict: 'neutral' }
-}
-
-function abandoned(current: Current, now: number): AttemptResult {
-  const left = fault('client-gone', 'the caller left while this version was working')
-  const phases = { ...NO_PHASES, totalMs: now - current.startedAt }
-  return { endpoint: '', phases, reused: false, answer: null, fault: left }
-}

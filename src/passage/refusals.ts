@@ -1,5 +1,6 @@
-/** What the gateway says for itself, whatever was asked. */
+/** What the gateway says for itself, in words a caller can act on. */
 import { type Fault, fault } from '../domain/fault.ts'
+import type { Model, Version } from '../domain/routes.ts'
 
 const SOON: readonly string[] = ['retry-after', '1']
 
@@ -17,3 +18,29 @@ export const INTERNAL: Fault = fault(
   'internal',
   'the gateway failed on this request; its operator has been told',
 )
+
+export const DEADLINE_PASSED: Fault = fault(
+  'deadline-exceeded',
+  'the caller’s deadline had passed before anything was tried',
+)
+
+export function deadlineInQueue(waitedMs: number): Fault {
+  const waited = Math.round(waitedMs)
+  return fault('deadline-exceeded', `the caller’s deadline passed while waiting for a place (${waited} ms)`)
+}
+
+export function queueTimeout({ name }: Model, waitedMs: number): Fault {
+  const waited = Math.round(waitedMs)
+  return fault('queue-timeout', `model '${name}' had no free place for ${waited} ms`, '', SOON)
+}
+
+export function overloaded({ name, limits }: Model): Fault {
+  const numbers = `limits.concurrent ${limits.concurrent}, limits.queue ${limits.queue}, over all lanes`
+  return fault('overloaded', `model '${name}' is at its limits (${numbers})`, '', SOON)
+}
+
+export function breakerOpen({ name, model }: Version, retryAfterMs: number): Fault {
+  const seconds = String(Math.max(1, Math.ceil(retryAfterMs / 1000)))
+  const words = `the circuit breaker of version '${name}' of model '${model}' is open`
+  return fault('breaker-open', words, '', ['retry-after', seconds])
+}
