@@ -16,6 +16,7 @@ import { Forwarder } from './forward/forwarder.ts'
 import { assert } from './kernel/assert.ts'
 import { systemChance } from './kernel/chance.ts'
 import { systemClock } from './kernel/clock.ts'
+import { laneShare } from './kernel/lane-share.ts'
 import { RequestIds } from './kernel/request-id.ts'
 import { Sweep } from './kernel/sweep.ts'
 import type { FromLane, LaneStart, ToLane } from './lane-messages.ts'
@@ -60,7 +61,7 @@ async function run(uws: Uws, build: string): Promise<void> {
   tell({ kind: 'versions', states: versionStates(lane) })
   const listener = new Listener({
     uws,
-    connectionsMax: share(snapshot.server.connectionsMax),
+    connectionsMax: laneShare(snapshot.server.connectionsMax, lanes),
     headerBytesMax: snapshot.server.headerBytesMax,
     onRequest: (incoming) => handle(incoming, lane),
     onConnection: (what) => lane.observer.connection(what),
@@ -102,8 +103,8 @@ function makeLane(): Lane {
     snapshot,
     clock,
     sweep,
-    threads: share(snapshot.scoring.threads),
-    queueMax: share(snapshot.scoring.queueMax),
+    threads: laneShare(snapshot.scoring.threads, lanes),
+    queueMax: laneShare(snapshot.scoring.queueMax, lanes),
   })
   return {
     version: start.version,
@@ -129,11 +130,6 @@ function makeLane(): Lane {
 
 function tellBug(error: unknown): void {
   tell({ kind: 'bug', report: error instanceof Error ? String(error.stack) : String(error) })
-}
-
-/** This lane's part of a number that is for the whole process; at least one. */
-function share(total: number): number {
-  return Math.max(1, Math.floor(total / lanes))
 }
 
 function versionStates(lane: Lane) {

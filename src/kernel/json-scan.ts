@@ -1,6 +1,7 @@
 /**
  * Checks that bytes are one JSON document (RFC 8259) and notes where a few wanted values lie, in one
- * pass and without building anything: about 1–2 ns a byte, where JSON.parse takes 2–15 and allocates.
+ * pass and without building anything: 3.7–5.3 ns a byte of tensor JSON from 1 KiB to 1 MiB, where decoding and
+ * JSON.parse took 6.1–7.9 and allocated it all (best of 5 in one process, Node 20, a slow shared core).
  *
  * Of repeated keys the last one counts, as JSON.parse has it. Bytes of strings are not checked to be
  * UTF-8: callers use node:buffer's isUtf8 first. Nesting is bounded by JSON_DEPTH_MAX.

@@ -8,6 +8,7 @@
  */
 import type { Model } from '../domain/routes.ts'
 import { assert } from '../kernel/assert.ts'
+import { laneShare } from '../kernel/lane-share.ts'
 import type { VitalsSlab } from './vitals-slab.ts'
 
 export interface Waiter {
@@ -91,8 +92,8 @@ class Queue {
   #handingOn = false
 
   constructor({ limits, index }: Model, lanes: number, slab: VitalsSlab | undefined) {
-    this.#runningMax = shareOf(limits.concurrent, lanes)
-    this.#queuedMax = limits.queue === 0 ? 0 : shareOf(limits.queue, lanes)
+    this.#runningMax = laneShare(limits.concurrent, lanes)
+    this.#queuedMax = limits.queue === 0 ? 0 : laneShare(limits.queue, lanes)
     this.#modelIndex = index
     this.#slab = slab
   }
@@ -146,8 +147,4 @@ class Queue {
     this.queued += queued
     this.#slab?.load(this.#modelIndex, this.running, this.queued)
   }
-}
-
-function shareOf(limit: number, lanes: number): number {
-  return Math.max(1, Math.floor(limit / lanes))
 }

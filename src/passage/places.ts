@@ -3,6 +3,8 @@
  * copies of a version (`shadows[].max_concurrent`), fallbacks of a model that is overloaded. Each lane
  * enforces its share of the total, at least one, so that the sum over lanes keeps to it.
  */
+import { laneShare } from '../kernel/lane-share.ts'
+
 export class Places {
   readonly #lanes: number
   readonly #taken = new Map<number, number>()
@@ -14,7 +16,7 @@ export class Places {
   /** True: go, and call `leave` at the end. False: all places are taken. `total`: over all lanes. */
   enter(index: number, total: number): boolean {
     const taken = this.#taken.get(index) ?? 0
-    if (taken >= Math.max(1, Math.floor(total / this.#lanes))) return false
+    if (taken >= laneShare(total, this.#lanes)) return false
     this.#taken.set(index, taken + 1)
     return true
   }

@@ -6,6 +6,7 @@ import { systemChance } from '../../src/kernel/chance.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { entryBeside } from '../../src/kernel/entry.ts'
 import { pointOf } from '../../src/kernel/hash64.ts'
+import { laneShare } from '../../src/kernel/lane-share.ts'
 import { nearestName } from '../../src/kernel/nearest-name.ts'
 import { RequestIds } from '../../src/kernel/request-id.ts'
 import { Sweep, type Watched } from '../../src/kernel/sweep.ts'
@@ -161,4 +162,10 @@ t.test('the interval runs by itself while something waits, and only then', async
   for (let turn = 0; turn < 500 && soon.expiredAt.length === 0; turn += 1) await wait(2)
   t.ok(soon.expiredAt[0]! >= soon.dueAt)
   t.equal(sweep.size, 0, 'nothing is left that would keep the process alive')
+})
+
+t.test('lanes share a number without going over it, and none is shut out', async (t) => {
+  t.equal(laneShare(256, 1), 256)
+  t.equal(laneShare(10, 3), 3)
+  t.equal(laneShare(1, 4), 1)
 })
