@@ -52,9 +52,9 @@ function answerModel(
 ): void {
   const { id, lane, head, routes, startedAt } = opening
   const { body } = known
-  const model = findModel(match, protocol, routes)
-  if (isFault(model)) return refuse(opening, known, model)
   const question = { head, body, protocol, match, routes, arrivedAt: startedAt, requestId: id }
+  const model = findModel(question)
+  if (isFault(model)) return refuse(opening, known, model)
   const intent = identify(question, model)
   if (isFault(intent)) return refuse(opening, { ...known, model }, intent)
   if (lane.work.refusing) return refuse(opening, { ...known, model, intent }, DRAINING, { close: true })

@@ -2,7 +2,7 @@
 import type { Fault } from './fault.ts'
 import type { Head } from './head.ts'
 import type { Intent } from './intent.ts'
-import type { Answer, Attempt } from './outcome.ts'
+import type { Answer, AnswerSummary, Attempt, Passed } from './outcome.ts'
 import type { Plan, Reason } from './plan.ts'
 import type { Model } from './routes.ts'
 
@@ -33,8 +33,29 @@ export interface Exchange {
   readonly status: number
   readonly fault: Fault | null
   readonly requestBody: Uint8Array
-  /** Null when nothing was sent. */
+  /** Null when nothing was sent, and when it was passed on as it came. */
   readonly answer: Answer | null
+  /** Null unless the answer was passed on as it came. Its decision is recorded while it is open. */
+  readonly passed: Passed | null
+  /** Null where the dialect reads none, or while the answer is open. */
+  readonly summary: AnswerSummary | null
+}
+
+/** How an answer that was passed on as it came ended. Written after its decision, tied to it by `id`. */
+export interface StreamOutcome {
+  readonly id: string
+  /** Unix ms at which the request was received. */
+  readonly receivedAt: number
+  readonly model: string
+  /** `broken`: the caller was left with a message that its HTTP client knows to be cut short. */
+  readonly fate: 'complete' | 'broken' | 'client-gone'
+  /** From the request's receipt to the last byte the caller took. */
+  readonly durationMs: number
+  /** The one whose answer it was; phases, verdict and fault as they are at its end. */
+  readonly attempt: Attempt
+  readonly status: number
+  readonly fault: Fault | null
+  readonly summary: AnswerSummary | null
 }
 
 /** What became of one shadow copy. Written after the primary's record, tied to it by `id`. */

@@ -16,11 +16,50 @@ export interface Answer {
   readonly body: Uint8Array
 }
 
+/** What is known of an answer before its body. `headers` as in `Answer`. */
+export interface AnswerHead {
+  readonly status: number
+  readonly headers: readonly string[]
+  /** Of the body, as announced; 0 when there is none, -1 when only its end will tell. */
+  readonly bodyBytes: number
+}
+
+/** Tokens, as the endpoint counted them; -1 for each that it did not tell. */
+export interface Usage {
+  readonly prompt: number
+  readonly completion: number
+  readonly total: number
+}
+
+/** What a dialect reads of an answer besides its outputs. */
+export interface AnswerSummary {
+  /** Why the model stopped (`stop`, `length`, …), at most FINISH_REASON_LENGTH_MAX characters; empty when it did not say. */
+  readonly finishReason: string
+  readonly usage: Usage | null
+  /** Server-sent events that went by; -1 for an answer that is none. */
+  readonly events: number
+  /** Empty when it is whole by the dialect's own rules; else what it lacks, though HTTP may call it complete. */
+  readonly problem: string
+}
+
+export const FINISH_REASON_LENGTH_MAX = 32
+
+/** An answer that was passed on as it came, and is held nowhere. */
+export interface Passed {
+  readonly status: number
+  readonly headers: readonly string[]
+  /** Of the body so far; while it is open, as announced (-1: unknown). */
+  readonly bodyBytes: number
+  /** It is still coming. */
+  readonly isOpen: boolean
+}
+
 /** Milliseconds from the attempt's start (with fraction); -1 where a phase was not reached. */
 export interface Phases {
   /** Waiting for a place (limits) or for a scoring thread. */
   readonly queueMs: number
   readonly connectMs: number
+  /** First byte of the answer; of a stream of tokens, its first content. */
   readonly firstByteMs: number
   readonly totalMs: number
 }
@@ -32,9 +71,11 @@ export interface AttemptResult {
   readonly phases: Phases
   /** The connection had carried a request before. */
   readonly reused: boolean
-  /** Exactly one of the two is present. */
+  /** Held whole; null when none came, and when it was passed on. */
   readonly answer: Answer | null
+  /** With an answer passed on, it tells how that ended badly; else exactly one of `answer` and `fault` is present. */
   readonly fault: Fault | null
+  readonly passed?: Passed
 }
 
 /** One try at one version. */

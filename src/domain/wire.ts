@@ -1,5 +1,5 @@
 /** Shapes that cross between the pipeline and the two ways of getting an answer: forward/ and score/. */
-import type { AttemptResult } from './outcome.ts'
+import type { AnswerHead, AttemptResult } from './outcome.ts'
 import type { Timeouts } from './routes.ts'
 
 /** What goes to an endpoint. Framing (Host, Content-Length, Connection) is written by forward/ itself. */
@@ -28,3 +28,25 @@ export type Cancel = () => void
 
 /** Called exactly once unless cancelled; never synchronously inside the call that started the attempt. */
 export type Done = (result: AttemptResult) => void
+
+/** What is told of an attempt at an endpoint. Nothing is told inside the call that started it, nor after a cancel. */
+export interface Receiver {
+  /**
+   * While true, what comes is not what the caller waits for (a ping, an empty delta): the wait for the
+   * first byte goes on. Read after each `head` and `body`.
+   */
+  readonly awaitsContent: boolean
+  /** The answer's head; at most once. */
+  head(head: AnswerHead): void
+  /** The next bytes of its body: a view that is valid during the call only. False: wait for `resume`. */
+  body(bytes: Uint8Array): boolean
+  /** The end: `fault` null when the answer is complete. `answer` is always null here: whoever received it has it. */
+  done(result: AttemptResult): void
+}
+
+/** An attempt that is under way. */
+export interface InProgress {
+  readonly cancel: Cancel
+  /** Takes up again what `body` asked to wait. */
+  resume(): void
+}

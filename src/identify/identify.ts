@@ -27,17 +27,16 @@ export interface Question {
   readonly requestId: string
 }
 
-/** The model a path names, if this dialect may speak to it. Needs no body, so it can refuse early. */
-export function findModel(
-  match: Extract<Match, { scope: 'model' }>,
-  protocol: Protocol,
-  routes: Snapshot,
-): Model | Fault {
-  const model = routes.models.get(match.model)
+/** The model that the path or the body names, if this dialect may speak to it. */
+export function findModel(question: Omit<Question, 'arrivedAt' | 'requestId'>): Model | Fault {
+  const { match, protocol, routes, head, body } = question
+  const name = match.model ?? protocol.modelIn!(head, body)
+  if (isFault(name)) return name
+  const model = routes.models.get(name)
   if (model === undefined) {
-    const near = nearestName(match.model, routes.models.keys())
+    const near = nearestName(name, routes.models.keys())
     const hint = near === null ? '' : `; did you mean '${near}'?`
-    return fault('unknown-model', `no model '${clip(match.model)}' is configured here${hint}`)
+    return fault('unknown-model', `no model '${clip(name)}' is configured here${hint}`)
   }
   if (model.protocol !== protocol.name) {
     return fault('unknown-model', `model '${model.name}' speaks ${model.protocol}, not ${protocol.name}`)

@@ -110,6 +110,8 @@ function exchangeOf(opening: Opening, known: Known, course: Course): Exchange {
     fault: course.fault,
     requestBody: known.body,
     answer: course.answer,
+    passed: null,
+    summary: null,
   }
 }
 

@@ -6,7 +6,7 @@
 import type { Fault } from '../domain/fault.ts'
 import type { Head } from '../domain/head.ts'
 import type { Operation } from '../domain/intent.ts'
-import type { Answer } from '../domain/outcome.ts'
+import type { Answer, AnswerHead, AnswerSummary } from '../domain/outcome.ts'
 import type { ProtocolName, RemoteVersion } from '../domain/routes.ts'
 import type { OutboundRequest } from '../domain/wire.ts'
 import type { JsonPath } from '../kernel/json-scan.ts'
@@ -16,7 +16,8 @@ export type Match =
   | { readonly scope: 'server'; readonly ask: 'live' | 'ready' | 'metadata' }
   | {
       readonly scope: 'model'
-      readonly model: string
+      /** Null: the body names it (`modelIn`). */
+      readonly model: string | null
       /** Version named by the path, or null. */
       readonly version: string | null
       readonly operation: Operation
@@ -52,6 +53,21 @@ export interface RenderedError {
   readonly body: Uint8Array
 }
 
+/**
+ * Follows an answer that is passed on as it comes. It may change what it follows (names), holds back no more
+ * than one unfinished event of at most a fixed size, and never delays a finished one.
+ */
+export interface AnswerTap {
+  /** What is to be passed on for these bytes: often they themselves. Valid until they are. */
+  push(bytes: Uint8Array): Uint8Array
+  /** Nothing came yet that a caller would call an answer (content of the model). */
+  readonly awaitsContent: boolean
+  /** What was held back when the message ended, to be passed on. */
+  rest(): Uint8Array
+  /** What it came to, whenever asked. */
+  summary(): AnswerSummary
+}
+
 export interface Protocol {
   readonly name: ProtocolName
   /** Local runtimes can read its requests and write its answers. */
@@ -61,14 +77,27 @@ export interface Protocol {
    * place. Null: the dialect knows no names, and `rename` is refused.
    */
   readonly renameAnswer: ((answer: Answer, version: RemoteVersion) => Answer) | null
+  /**
+   * Its answers are documents, of no use until whole: one of unknown length is held, as far as that goes, so that
+   * a version that breaks off can still be replaced by another.
+   */
+  readonly answersWhole: boolean
   /** True when every answer can be asked for twice without harm, so shadows and one safe retry are allowed. */
   isRepeatable(method: string): boolean
   /** undefined: the path is another dialect's. */
   recognize(head: Head): Match | Fault | undefined
   /** Proves that the body is well-formed for the operation and reads the wanted values from it. */
   identify(operation: Operation, head: Head, body: Uint8Array, wanted: readonly JsonPath[]): Reading | Fault
+  /** The model that the body names, where the path does not. Null: every path names it. */
+  readonly modelIn: ((head: Head, body: Uint8Array) => string | Fault) | null
   prepare(errand: Errand, version: RemoteVersion): OutboundRequest
   explain(fault: Fault): RenderedError
   /** Values at the paths of a complete answer; undefined for each that is missing or unreadable. */
   readAnswer(answer: Answer, wanted: readonly JsonPath[]): readonly Scalar[]
+  /** Null: answers with such a head are passed on unseen. */
+  tap(head: AnswerHead, version: RemoteVersion): AnswerTap | null
+  /** Of an answer held whole; null where there is nothing to tell. */
+  summarize(answer: Answer): AnswerSummary | null
+  /** Last words to a caller whose stream of events is about to be cut; empty when the dialect has none. */
+  breakOff(fault: Fault): Uint8Array
 }

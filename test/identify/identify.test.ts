@@ -88,7 +88,7 @@ t.test('an unknown model is named, with the nearest one when it looks like a sli
   const routes = routesOf(makeModel({ name: 'fraud' }), makeModel({ name: 'other', protocol: 'raw' }))
   const find = (name: string) => {
     const match = { scope: 'model', model: name, version: null, operation: 'infer', rest: '' } as const
-    const found = findModel(match, openInference, routes)
+    const found = findModel({ match, protocol: openInference, routes, head: makeHead({}), body: BODY })
     return isFault(found) ? `${found.code}: ${found.message}` : found.name
   }
   t.equal(find('fraud'), 'fraud')

@@ -74,6 +74,8 @@ export function makeExchange(snapshot: Snapshot, more: Partial<Exchange> = {}): 
     fault: null,
     requestBody: new Uint8Array(5),
     answer: { status: 200, headers: [], body: new Uint8Array(7) },
+    passed: null,
+    summary: null,
     ...more,
   }
 }

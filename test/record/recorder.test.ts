@@ -119,6 +119,8 @@ function exchangeWith(more: Partial<Exchange> = {}): Exchange {
     fault: null,
     requestBody: Buffer.from(BODY),
     answer: attempt.result.answer,
+    passed: null,
+    summary: null,
     ...more,
   }
 }

@@ -1,5 +1,6 @@
 /** Open Inference Protocol, REST (“V2”): github.com/kserve/open-inference-protocol, with Triton’s binary tensor extension. */
 import type { Protocol } from '../protocol.ts'
+import { UNSEEN } from '../unseen.ts'
 import { explain } from './explain.ts'
 import { identify } from './identify.ts'
 import { prepare } from './prepare.ts'
@@ -10,6 +11,8 @@ import { renameAnswer } from './rename-answer.ts'
 export const openInference: Protocol = {
   name: 'open-inference',
   servesLocally: true,
+  answersWhole: true,
+  modelIn: null,
   renameAnswer,
   isRepeatable: () => true,
   recognize,
@@ -17,4 +20,5 @@ export const openInference: Protocol = {
   prepare,
   explain,
   readAnswer,
+  ...UNSEEN,
 }

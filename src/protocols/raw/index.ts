@@ -1,5 +1,6 @@
 /** Any HTTP API behind `/models/{m}/…`: the gateway routes and records it and reads nothing of it. */
 import type { Protocol } from '../protocol.ts'
+import { UNSEEN } from '../unseen.ts'
 import { explain } from './explain.ts'
 import { identify } from './identify.ts'
 import { prepare } from './prepare.ts'
@@ -9,6 +10,8 @@ import { recognize } from './recognize.ts'
 export const raw: Protocol = {
   name: 'raw',
   servesLocally: false,
+  answersWhole: false,
+  modelIn: null,
   renameAnswer: null,
   isRepeatable: (method) => method === 'GET' || method === 'HEAD' || method === 'OPTIONS',
   recognize,
@@ -16,4 +19,5 @@ export const raw: Protocol = {
   prepare,
   explain,
   readAnswer,
+  ...UNSEEN,
 }

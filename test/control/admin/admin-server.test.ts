@@ -118,6 +118,8 @@ t.test('what was observed is told by every resource', async (t) => {
     fault: null,
     requestBody: new Uint8Array(2),
     answer,
+    passed: null,
+    summary: null,
     attempts: [{ version: 'v1', role: 'primary', startedAt: 1000.5, verdict: 'success', result }],
   })
   const version = snapshot.versions[1]!
