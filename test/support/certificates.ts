@@ -8,7 +8,7 @@
  *
  * What a test wants broken it asks for: an expired validity, other names, another authority, the wrong use.
  */
-import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
+import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
@@ -134,10 +134,16 @@ function signed(subject: Subject): string {
   return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
 }
 
-function extensionsOf({ isAuthority, names = [], use = 'server' }: Subject): Uint8Array[] {
+/** With both key identifiers, which strict verifiers ask for. */
+function extensionsOf({ isAuthority, names = [], use = 'server', publicKey, issuer }: Subject): Uint8Array[] {
+  const identifiers = [
+    extension('2.5.29.14', false, tagged(0x04, keyIdentifier(publicKey))),
+    extension('2.5.29.35', false, sequence(tagged(0x80, keyIdentifier(createPublicKey(issuer.key))))),
+  ]
   if (isAuthority) {
     // keyCertSign and cRLSign: bits 5 and 6, one unused bit behind them.
     return [
+      ...identifiers,
       extension('2.5.29.19', true, sequence(TRUE)),
       extension('2.5.29.15', true, tagged(0x03, Uint8Array.of(1, 0x06))),
     ]
@@ -147,12 +153,18 @@ function extensionsOf({ isAuthority, names = [], use = 'server' }: Subject): Uin
     ...(use === 'server' ? [] : [objectIdentifier('1.3.6.1.5.5.7.3.2')]),
   ]
   const extensions = [
+    ...identifiers,
     extension('2.5.29.19', true, sequence()),
     extension('2.5.29.37', false, sequence(...uses)),
   ]
   if (names.length > 0)
     extensions.push(extension('2.5.29.17', false, sequence(...names.map(alternativeName))))
   return extensions
+}
+
+function keyIdentifier(publicKey: KeyObject): Uint8Array {
+  const bytes = publicKey.export({ type: 'spki', format: 'der' })
+  return createHash('sha256').update(bytes).digest().subarray(0, 20)
 }
 
 function extension(identifier: string, isCritical: boolean, value: Uint8Array): Uint8Array {
