@@ -7,6 +7,7 @@
 
 import type { HttpResponse } from 'uWebSockets.js'
 import { STATUS_CODES } from 'node:http'
+import { headerValue } from './header-value.ts'
 
 /** Statuses whose answers have no body (RFC 9110 §6.4.1); HEAD is the other case. */
 const BODILESS = new Set([204, 304])
@@ -23,7 +24,7 @@ const NOTHING = (): void => {}
 export interface Reply {
   readonly status: number
   /**
-   * Without framing headers: the server writes Content-Length, Date and Connection itself. Only an answer
+   * Values: one character per byte (header-value.ts). Without framing headers: the server writes Content-Length, Date and Connection itself. Only an answer
    * to HEAD may have a `content-length`: it speaks of the body that GET would get.
    */
   readonly headers: readonly string[]
@@ -89,7 +90,7 @@ export class ClientResponse {
     const { status, headers, body, close } = reply
     http.writeStatus(STATUS_LINES.get(status) ?? String(status))
     for (let index = 0; index < headers.length; index += 2) {
-      http.writeHeader(headers[index]!, headers[index + 1]!)
+      http.writeHeader(headers[index]!, headerValue(headers[index + 1]!))
     }
     if (this.#isHead || BODILESS.has(status)) this.#endWithoutBody(body.length, close)
     else if (body.length > BUFFERED_BYTES_MAX) return this.#sendAsTaken(body, close)

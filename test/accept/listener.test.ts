@@ -226,6 +226,21 @@ t.test('a header list that the server cuts short hides no second request', async
   t.equal((await closedAfter('POST /x', ['host: x'])).body, 'length-required')
 })
 
+t.test('a header value of an answer leaves with the bytes it has, and none becomes a line end', async (t) => {
+  const text = 'plain \u010a\u010d wide'
+  onRequest = ({ client }) =>
+    client.reply({
+      status: 200,
+      headers: ['x-bytes', 'Zo\u00eb\u0080', 'x-text', text],
+      body: Buffer.alloc(0),
+      close: false,
+    })
+  const { raw } = await request('GET /')
+  onRequest = answerEcho
+  t.match(raw.toString('latin1'), /\r\nx-bytes: Zo\u00eb\u0080\r\n/, 'one byte for each character')
+  t.match(raw.toString('utf8'), `\r\nx-text: ${text}\r\n`, 'what no byte can hold is UTF-8, not cut')
+})
+
 t.test('a header value that is no UTF-8 is refused, not changed', async (t) => {
   t.equal((await closedAfter('GET /x', ['host: x', 'x-name: Jos\u00e9 M'])).status, 400)
 })

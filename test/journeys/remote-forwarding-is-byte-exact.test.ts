@@ -193,6 +193,7 @@ t.test('a caller gets status, headers and bytes as the endpoint sent them', asyn
     head('200 OK', ['content-length: 0']),
     `${head('299 Odd', ['content-length: 3'])}odd`,
     head('302 Found', ['location: /elsewhere', 'content-length: 0']),
+    Buffer.from(head('200 OK', ['x-old: gr\u00fcn \u0080\u00ff', 'content-length: 0']), 'latin1'),
   )
   const gateway = await startTestGateway(t, { toml: raw(upstream.url) })
   const path = '/models/api/a%20b/../c?x=1&y=%2F&&z'.replace('/..', '')
@@ -242,7 +243,12 @@ t.test('a caller gets status, headers and bytes as the endpoint sent them', asyn
   const moved = await get()
   t.equal(moved.status, 302, 'a redirect is the caller’s to follow')
   t.equal(moved.headers.get('location'), '/elsewhere')
-  t.equal(requests.length, 8, 'all of it on one connection of the caller')
+  t.match(
+    (await get()).raw.toString('latin1'),
+    /\r\nx-old: gr\u00fcn \u0080\u00ff\r\n/,
+    'bytes of any encoding',
+  )
+  t.equal(requests.length, 9, 'all of it on one connection of the caller')
   t.equal(upstream.connectionCount, 1, 'and on one to the endpoint')
 })
 

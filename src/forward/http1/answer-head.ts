@@ -11,7 +11,10 @@ import { CONTENT_LENGTH_DIGITS_MAX } from './limits.ts'
 
 export interface AnswerHead {
   readonly status: number
-  /** name, value, …; lower-case names, end-to-end only, without `date`, and `content-length` only of HEAD. */
+  /**
+   * name, value, …; lower-case names, end-to-end only, without `date`, and `content-length` only of HEAD.
+   * A value has one character, U+0000 to U+00FF, for each byte that came.
+   */
   readonly headers: readonly string[]
   readonly framing: Framing
   /** What the endpoint said; an answer that runs until close is never reusable. */
@@ -25,7 +28,7 @@ const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5][0-9][0-9])(?: |\r)/
 /** Not `toLowerCase`: that makes a k of the Kelvin sign. */
 const CHUNKED = /^chunked$/i
 const DIGITS = /^[0-9]+$/
-const TIMEOUT = /(?:^|[,;\s])timeout\s*=\s*"?([0-9]{1,6})(?![0-9])/i
+const TIMEOUT = /(?:^|[,;\t ])timeout[\t ]*=[\t ]*"?([0-9]{1,6})(?![0-9])/i
 
 /** What is gathered while the lines go by. */
 interface Gathered {
@@ -62,13 +65,17 @@ export function parseHead(text: string, method: string): AnswerHead | string {
   if (isChunked && contentLength !== -1) return 'both Transfer-Encoding and Content-Length'
   // RFC 9112 §6.1: in HTTP/1.0 such framing is faulty.
   if (isChunked && isHttp10) return 'Transfer-Encoding in an HTTP/1.0 answer'
+  // RFC 9110 §8.6, RFC 9112 §6.1: neither may stand in a 1xx or 204. Nobody could tell what follows an
+  // interim answer's body from the answer; behind a 204 nothing else follows if the connection ends.
+  const announcesBody = isChunked || contentLength > 0
+  if (announcesBody && status < 200) return 'an interim answer that announces a body'
   const framing = framingOf({ method, status, contentLength, isChunked })
   const wantsMore = isHttp10 ? gathered.keepsAlive && !gathered.closes : !gathered.closes
   return {
     status,
     headers: endToEnd(gathered, method),
     framing,
-    keepsAlive: wantsMore && framing.is !== 'until-close',
+    keepsAlive: wantsMore && framing.is !== 'until-close' && !(announcesBody && status === 204),
     keepAliveMs: gathered.keepAliveMs,
   }
 }
@@ -145,7 +152,7 @@ function gatherLength(value: string, gathered: Gathered): string {
 
 function gatherConnection(value: string, gathered: Gathered): void {
   for (const option of value.toLowerCase().split(',')) {
-    const name = option.trim()
+    const name = trimmed(option, 0, option.length)
     if (name === 'close') gathered.closes = true
     else if (name === 'keep-alive') gathered.keepsAlive = true
     else if (name !== '') {

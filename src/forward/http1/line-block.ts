@@ -28,7 +28,6 @@ export class LineBlock {
   #lineLength = 0
   #total = 0
   #afterCr = false
-  #isAscii = true
   #carry: Buffer | undefined
   #carried = 0
 
@@ -44,7 +43,6 @@ export class LineBlock {
     this.#lineLength = 0
     this.#total = 0
     this.#afterCr = false
-    this.#isAscii = true
     this.#carried = 0
     if (this.#carry !== undefined && this.#carry.length > CARRY_BYTES_MIN) this.#carry = undefined
   }
@@ -81,10 +79,7 @@ export class LineBlock {
         afterCr = true
       } else {
         if (byte < SPACE && byte !== TAB) return this.#broken(controlName(byte))
-        if (byte >= DELETE) {
-          if (byte === DELETE) return this.#broken(controlName(byte))
-          this.#isAscii = false
-        }
+        if (byte === DELETE) return this.#broken(controlName(byte))
         lineLength += 1
         if (lineLength > LINE_BYTES_MAX) return this.#broken('a line is too long')
       }
@@ -105,15 +100,17 @@ export class LineBlock {
     this.#carried = needed
   }
 
-  /** Decodes once, without the last CRLF. UTF-8, because the front writes strings as UTF-8. */
+  /**
+   * Decodes once, without the last CRLF. One character for each byte, so that no byte is lost or changed
+   * whatever the endpoint's encoding is (SPEC.md R17).
+   */
   #take(buffer: Buffer, start: number, after: number): void {
-    const encoding = this.#isAscii ? 'latin1' : 'utf8'
     if (this.#carried === 0) {
-      this.text = buffer.toString(encoding, start, after - 2)
+      this.text = buffer.toString('latin1', start, after - 2)
       return
     }
     this.#keep(buffer, start, after)
-    this.text = this.#carry!.toString(encoding, 0, this.#carried - 2)
+    this.text = this.#carry!.toString('latin1', 0, this.#carried - 2)
   }
 
   #broken(problem: string): -2 {
