@@ -69,6 +69,8 @@ export function parseHead(text: string, method: string): AnswerHead | string {
   // interim answer's body from the answer; behind a 204 nothing else follows if the connection ends.
   const announcesBody = isChunked || contentLength > 0
   if (announcesBody && status < 200) return 'an interim answer that announces a body'
+  // RFC 9112 §9.6 lets the final answer follow; readers differ on whether it still counts.
+  if (gathered.closes && status < 200) return 'an interim answer that ends the connection'
   const framing = framingOf({ method, status, contentLength, isChunked })
   const wantsMore = isHttp10 ? gathered.keepsAlive && !gathered.closes : !gathered.closes
   return {
@@ -80,14 +82,17 @@ export function parseHead(text: string, method: string): AnswerHead | string {
   }
 }
 
-/** Trailers obey the grammar of headers and are then dropped: nothing in them may change an answer. */
+/**
+ * Trailers obey the grammar of headers and are then dropped: nothing in them may change an answer. What
+ * speaks of framing may not stand there at all (RFC 9110 §6.5.1): somebody would believe it.
+ */
 export function checkTrailers(text: string): string {
   for (let at = 0; at < text.length; ) {
     const lineEnd = text.indexOf('\r\n', at)
     const colon = text.indexOf(':', at)
-    if (colon === -1 || colon > lineEnd || !isToken(text.slice(at, colon))) {
-      return 'a malformed trailer line'
-    }
+    const name = text.slice(at, colon)
+    if (colon === -1 || colon > lineEnd || !isToken(name)) return 'a malformed trailer line'
+    if (isFraming(name.toLowerCase())) return 'a framing header in the trailers'
     at = lineEnd + 2
   }
   return ''

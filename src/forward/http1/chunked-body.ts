@@ -2,11 +2,12 @@
  * Takes the chunks off a chunked body (RFC 9112 §7.1), over any splits, as ranges of the buffer it is
  * fed; it copies and keeps nothing but a few numbers and, for trailers, its LineBlock.
  *
- * Sizes are hex digits and nothing else, lines end in CRLF and nothing else, extensions are bounded and
- * thrown away, trailers are checked and thrown away (SPEC.md R3, R11, R12).
+ * Sizes are hex digits and nothing else, lines end in CRLF and nothing else, extensions and trailers are
+ * bounded, checked and thrown away (SPEC.md R3, R11, R12).
  */
 import type { Buffer } from 'node:buffer'
 import { checkTrailers } from './answer-head.ts'
+import { isTokenByte } from './field.ts'
 import { CHUNK_EXTENSION_BYTES_MAX, CHUNK_SIZE_DIGITS_MAX } from './limits.ts'
 import { LineBlock } from './line-block.ts'
 
@@ -16,8 +17,13 @@ const SEMICOLON = 0x3b
 const TAB = 0x09
 const SPACE = 0x20
 const DELETE = 0x7f
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const EQUALS = 0x3d
 
-type Phase = 'size' | 'extension' | 'size-lf' | 'data' | 'data-cr' | 'data-lf' | 'trailers'
+/** `;name`, `;name=value`, `;name="value"`: which part of an extension comes next (RFC 9112 §7.1.1). */
+type ExtensionPhase = 'name' | 'in-name' | 'value' | 'in-value' | 'quoted' | 'escaped' | 'quoted-end'
+type Phase = 'size' | ExtensionPhase | 'size-lf' | 'data' | 'data-cr' | 'data-lf' | 'trailers'
 
 export class ChunkedBody {
   /** First byte not yet read, after `next` returned. */
@@ -79,10 +85,6 @@ export class ChunkedBody {
     switch (this.#phase) {
       case 'size':
         return this.#sizeByte(byte)
-      case 'extension':
-        if (byte === CR) this.#phase = 'size-lf'
-        else return this.#extensionByte(byte)
-        return true
       case 'size-lf':
         if (byte !== LF) return this.#broken('a CR without LF in a chunk line')
         this.#phase = this.#size === 0 ? 'trailers' : 'data'
@@ -91,11 +93,13 @@ export class ChunkedBody {
         if (byte !== CR) return this.#broken('a chunk longer than its size')
         this.#phase = 'data-lf'
         return true
-      default:
+      case 'data-lf':
         if (byte !== LF) return this.#broken('a CR without LF after a chunk')
         this.#phase = 'size'
         this.#digits = 0
         return true
+      default:
+        return this.#extensionByte(byte)
     }
   }
 
@@ -109,17 +113,23 @@ export class ChunkedBody {
     }
     if (this.#digits === 0) return this.#broken('a chunk size that is not hexadecimal')
     if (byte === CR) this.#phase = 'size-lf'
-    else if (byte === SEMICOLON) this.#phase = 'extension'
+    else if (byte === SEMICOLON) this.#phase = 'name'
     else return this.#broken('a chunk size that is not hexadecimal')
     return true
   }
 
+  /** Spaces that the RFC calls bad and lets a reader remove are refused, as other readers do. */
   #extensionByte(byte: number): boolean {
+    const phase = this.#phase
+    if (byte === CR && (phase === 'in-name' || phase === 'in-value' || phase === 'quoted-end')) {
+      this.#phase = 'size-lf'
+      return true
+    }
     this.#extensionBytes += 1
     if (this.#extensionBytes > CHUNK_EXTENSION_BYTES_MAX) return this.#broken('too many chunk extensions')
-    if ((byte < SPACE && byte !== TAB) || byte === DELETE) {
-      return this.#broken('a control byte in a chunk extension')
-    }
+    const next = afterExtensionByte(phase, byte)
+    if (next === undefined) return this.#broken('a malformed chunk extension')
+    this.#phase = next
     return true
   }
 
@@ -127,6 +137,33 @@ export class ChunkedBody {
     this.problem = problem
     return false
   }
+}
+
+function afterExtensionByte(phase: Phase, byte: number): ExtensionPhase | undefined {
+  switch (phase) {
+    case 'quoted':
+      if (byte === QUOTE) return 'quoted-end'
+      if (byte === BACKSLASH) return 'escaped'
+      return isText(byte) ? 'quoted' : undefined
+    case 'escaped':
+      return isText(byte) ? 'quoted' : undefined
+    case 'value':
+      if (byte === QUOTE) return 'quoted'
+      return isTokenByte(byte) ? 'in-value' : undefined
+    case 'quoted-end':
+      return byte === SEMICOLON ? 'name' : undefined
+    case 'in-value':
+      if (byte === SEMICOLON) return 'name'
+      return isTokenByte(byte) ? 'in-value' : undefined
+    default:
+      if (phase === 'in-name' && byte === SEMICOLON) return 'name'
+      if (phase === 'in-name' && byte === EQUALS) return 'value'
+      return isTokenByte(byte) ? 'in-name' : undefined
+  }
+}
+
+function isText(byte: number): boolean {
+  return (byte >= SPACE || byte === TAB) && byte !== DELETE
 }
 
 function hexValue(byte: number): number {

@@ -22,6 +22,11 @@ export function isLowerToken(text: string): boolean {
   return hasOnly(text, LOWER)
 }
 
+/** A byte that may stand in a token. */
+export function isTokenByte(byte: number): boolean {
+  return byte < 128 && TOKEN[byte] !== 0
+}
+
 function hasOnly(text: string, kinds: number): boolean {
   for (let index = 0; index < text.length; index += 1) {
     const code = text.charCodeAt(index)
