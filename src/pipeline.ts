@@ -26,6 +26,7 @@ import {
   refuse,
 } from './passage/settle.ts'
 import { ShadowCopies } from './passage/shadows.ts'
+import { StreamedReply } from './passage/streamed-reply.ts'
 
 export function handle({ head, body, client, refusal }: Incoming, lane: Lane): void {
   const opening = openStory(head, client, lane)
@@ -69,15 +70,23 @@ function answerModel(
   const errand = { id, head, body, intent, protocol, plan }
   const all = { protocol, body, model, intent, plan }
   const shadows = new ShadowCopies(errand, lane)
+  let reply: StreamedReply | undefined
   const underway = carryOut(errand, lane, {
     started: () => shadows.send(),
+    opened: (course, resume) => {
+      reply = new StreamedReply(opening, all, course, { resume, abandon: () => underway.abandon() })
+      return reply
+    },
     done: (course) => {
-      conclude(opening, all, course)
-      shadows.settle(course.served === '' ? null : course.answer)
+      if (reply === undefined) conclude(opening, all, course)
+      else reply.end(course)
+      shadows.settle(course.served === '' ? null : (course.answer ?? course.copy))
     },
   })
   opening.client.onGone(() => {
-    forgo(opening, all, underway.abandon())
+    const course = underway.abandon()
+    if (reply === undefined) forgo(opening, all, course.attempts)
+    else reply.left(course)
     shadows.settle(null)
   })
 }

@@ -7,6 +7,7 @@
 
 import type { HttpResponse } from 'uWebSockets.js'
 import { STATUS_CODES } from 'node:http'
+import { ClientStream, type ClientStreamListener } from './client-stream.ts'
 import { headerValue } from './header-value.ts'
 
 /** Statuses whose answers have no body (RFC 9110 §6.4.1); HEAD is the other case. */
@@ -33,6 +34,12 @@ export interface Reply {
   readonly close: boolean
 }
 
+/** The head of an answer whose body follows piece by piece. */
+export interface ReplyHead extends Omit<Reply, 'body'> {
+  /** -1 when only its end will tell. Never for HEAD, nor for a status without a body. */
+  readonly bodyBytes: number
+}
+
 export class ClientResponse {
   readonly #http: HttpResponse
   readonly #isHead: boolean
@@ -40,6 +47,7 @@ export class ClientResponse {
   #answered = false
   #onGone: (() => void) | undefined
   #onSent: () => void = NOTHING
+  #stream: ClientStream | undefined
 
   constructor(http: HttpResponse, isHead: boolean) {
     this.#http = http
@@ -55,7 +63,7 @@ export class ClientResponse {
     return this.#answered
   }
 
-  /** `callback` runs once when the client leaves unanswered. One listener; the last one set counts. */
+  /** `callback` runs once when the client leaves before the end of its answer. The last one set counts. */
   onGone(callback: () => void): void {
     this.#onGone = callback
   }
@@ -63,8 +71,23 @@ export class ClientResponse {
   /** Called by the listener from the server's abort callback. */
   leave(): void {
     this.#gone = true
-    if (!this.#answered) this.#onGone?.()
+    const isCutShort = this.#stream === undefined ? !this.#answered : !this.#stream.isOver
+    this.#stream?.leave()
+    if (isCutShort) this.#onGone?.()
     this.#sent()
+  }
+
+  /** Begins an answer whose body follows; null when nobody is there to take it. */
+  begin(head: ReplyHead, listener: ClientStreamListener): ClientStream | null {
+    if (this.#gone || this.#answered) return null
+    this.#answered = true
+    const { status, headers, bodyBytes, close } = head
+    const writeHead = (): void => {
+      this.#writeHead(status, headers)
+      if (close) this.#http.writeHeader('connection', 'close')
+    }
+    this.#stream = new ClientStream(this.#http, { bodyBytes, writeHead }, listener)
+    return this.#stream
   }
 
   /**
@@ -86,16 +109,20 @@ export class ClientResponse {
   }
 
   #write(reply: Reply): void {
-    const http = this.#http
     const { status, headers, body, close } = reply
+    this.#writeHead(status, headers)
+    if (this.#isHead || BODILESS.has(status)) this.#endWithoutBody(body.length, close)
+    else if (body.length > BUFFERED_BYTES_MAX) return this.#sendAsTaken(body, close)
+    else this.#http.end(body, close)
+    this.#sent()
+  }
+
+  #writeHead(status: number, headers: readonly string[]): void {
+    const http = this.#http
     http.writeStatus(STATUS_LINES.get(status) ?? String(status))
     for (let index = 0; index < headers.length; index += 2) {
       http.writeHeader(headers[index]!, headerValue(headers[index + 1]!))
     }
-    if (this.#isHead || BODILESS.has(status)) this.#endWithoutBody(body.length, close)
-    else if (body.length > BUFFERED_BYTES_MAX) return this.#sendAsTaken(body, close)
-    else http.end(body, close)
-    this.#sent()
   }
 
   /**

@@ -6,7 +6,7 @@
  *   5xx            failure; the endpoint's own words are passed on when the consequence is to fail
  */
 import { type Fault, fault, traitsOf } from '../domain/fault.ts'
-import type { AttemptResult } from '../domain/outcome.ts'
+import type { AnswerSummary, AttemptResult } from '../domain/outcome.ts'
 import type { OutputCheck, Version } from '../domain/routes.ts'
 import type { Scalar } from '../protocols/protocol.ts'
 import type { ChecksInForce } from './output-checks.ts'
@@ -42,6 +42,22 @@ export function judge(
     return { verdict: 'failure', fault: fault('invalid-output', words) }
   }
   return SUCCESS
+}
+
+/**
+ * An answer that was passed on as it came, judged at its end: it must be whole by HTTP's rules and by the
+ * dialect's own. What it says was not looked into.
+ */
+export function judgePassed(
+  { fault: reason, passed }: AttemptResult,
+  summary: AnswerSummary | null,
+  version: Version,
+): Judgement {
+  if (reason !== null) return { verdict: traitsOf(reason.code).blame, fault: reason }
+  if (passed!.status >= 400) return { verdict: 'neutral', fault: null }
+  if (summary === null || summary.problem === '') return SUCCESS
+  const words = `version '${version.name}' of model '${version.model}' ended its stream: ${summary.problem}`
+  return { verdict: 'failure', fault: fault('incomplete-stream', words) }
 }
 
 const SUCCESS: Judgement = { verdict: 'success', fault: null }

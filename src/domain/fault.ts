@@ -78,7 +78,8 @@ export const FAULTS = {
   'body-too-large': client(413, 'the body is larger than server.limits.body'),
   'unsupported-media-type': client(415, 'the content type is not one the dialect speaks'),
   'header-fields-too-large': client(431, 'the header block is larger than server.limits.headers'),
-  'client-gone': client(499, 'the caller closed the connection before the answer'),
+  'client-gone': client(499, 'the caller closed the connection before the end of its answer'),
+  'client-stalled': client(499, 'the caller took nothing of its answer for too long'),
 
   'breaker-open': gateway(503, 'breaker_open', 'the version’s circuit breaker refuses traffic'),
   overloaded: gateway(503, 'overload', 'limits.concurrent and limits.queue of the model are full'),
@@ -99,6 +100,7 @@ export const FAULTS = {
   'total-timeout': upstream(504, 'timeout', 'never', 'no complete answer within timeouts.total'),
   'closed-before-answer': upstream(502, 'error', 'reused', 'the endpoint closed before answering'),
   'truncated-answer': upstream(502, 'error', 'never', 'the endpoint closed in the middle of its answer'),
+  'incomplete-stream': upstream(502, 'error', 'never', 'the stream ended, but not as its dialect ends one'),
   'malformed-answer': upstream(502, 'error', 'never', 'the endpoint’s answer breaks HTTP/1.1'),
   'answer-too-large': upstream(502, 'error', 'never', 'the answer is larger than the gateway holds'),
   'endpoint-error': upstream(502, 'error', 'never', 'the endpoint answered with a 5xx status'),

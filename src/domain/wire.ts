@@ -36,6 +36,8 @@ export interface Receiver {
    * first byte goes on. Read after each `head` and `body`.
    */
   readonly awaitsContent: boolean
+  /** Of a body: an attempt whose answer is longer fails with `answer-too-large`. Read after each call. */
+  readonly bodyBytesMax: number
   /** The answer's head; at most once. */
   head(head: AnswerHead): void
   /** The next bytes of its body: a view that is valid during the call only. False: wait for `resume`. */

@@ -9,12 +9,11 @@
 import { Buffer } from 'node:buffer'
 import { connect, type Socket } from 'node:net'
 import type { FaultCode } from '../domain/fault.ts'
-import type { Answer } from '../domain/outcome.ts'
+import type { AnswerHead } from '../domain/outcome.ts'
 import type { Endpoint } from '../domain/routes.ts'
 import type { Clock } from '../kernel/clock.ts'
-import { GatheredBytes } from '../kernel/gathered-bytes.ts'
 import { CONNECTING, type ConnectionEvent, type ConnectionState, step } from './connection-state.ts'
-import { AnswerReader } from './http1/answer-reader.ts'
+import { AnswerReader, type ReaderEvent } from './http1/answer-reader.ts'
 import { connectFault, describeError, lossFault } from './socket-fault.ts'
 
 /** Bodies up to here are copied behind the head into one Buffer; larger ones leave with it by writev. */
@@ -31,8 +30,15 @@ export interface Carried {
   interim(): void
   /** Bytes came; `isAwaiting`: none of them of the final answer. */
   progressed(now: number, isAwaiting: boolean): void
-  /** The whole answer. The connection is already free for others, or gone. */
-  answered(answer: Answer, now: number): void
+  /** The head of the final answer. */
+  head(head: AnswerHead): void
+  /**
+   * The next bytes of its body, valid during the call. False: nothing more is read from the endpoint until
+   * `resume`; what was read already is still handed over.
+   */
+  body(bytes: Uint8Array): boolean
+  /** The answer is complete. The connection is already free for others, or gone. */
+  answered(now: number): void
   /** No answer will come; the connection is gone. */
   failed(loss: Loss, now: number): void
 }
@@ -58,7 +64,6 @@ export interface ConnectionParts {
   readonly clock: Clock
   /** Shared by every connection of the thread. */
   readonly readBuffer: Buffer
-  readonly answerBytesMax: number
 }
 
 export class Connection {
@@ -71,16 +76,15 @@ export class Connection {
   readonly #owner: ConnectionOwner
   readonly #socket: Socket
   readonly #reader = new AnswerReader()
-  readonly #body: GatheredBytes
   #state: ConnectionState = CONNECTING
   #carried: Carried | undefined
+  #isPaused = false
   #isGone = false
 
   constructor(endpoint: Endpoint, parts: ConnectionParts, owner: ConnectionOwner) {
     this.#clock = parts.clock
     this.#readBuffer = parts.readBuffer
     this.#owner = owner
-    this.#body = new GatheredBytes(parts.answerBytesMax)
     const socket = connect({
       host: endpoint.host,
       port: endpoint.port,
@@ -135,6 +139,13 @@ export class Connection {
     else socket.write('', () => this.#flushed(this.#clock.now()))
   }
 
+  /** Reads on after `body` asked to wait. */
+  resume(): void {
+    if (!this.#isPaused || this.#isGone) return
+    this.#isPaused = false
+    this.#socket.resume()
+  }
+
   /** Ends it now. What it carries is told nothing; the owner is. */
   abandon(): void {
     this.#carried = undefined
@@ -167,7 +178,7 @@ export class Connection {
     this.#carried?.sent(now)
   }
 
-  /** Always true: what arrives is either wanted now or ends the connection. */
+  /** Whether to go on reading the socket. */
   #read(length: number): boolean {
     const carried = this.#carried
     this.#advance('bytes')
@@ -176,38 +187,47 @@ export class Connection {
       return true
     }
     const now = this.#clock.now()
-    const reader = this.#reader
-    reader.position = 0
+    this.#reader.position = 0
     for (;;) {
-      switch (reader.next(this.#readBuffer, length)) {
+      // What is told may lead to the end of this connection: a limit is reached, the caller left.
+      if (this.#isGone) return true
+      switch (this.#readNext(carried, length)) {
         case 'more':
-          carried.progressed(now, reader.isAwaiting)
-          return true
-        case 'interim':
-          this.#advance('interim')
-          carried.interim()
-          break
-        case 'head':
-          if (!this.#body.begin(announcedBy(reader))) return this.#tooLarge()
-          break
-        case 'body':
-          if (!this.#body.append(this.#readBuffer, reader.bodyStart, reader.bodyEnd)) return this.#tooLarge()
-          break
+          carried.progressed(now, this.#reader.isAwaiting)
+          return !this.#isPaused
         case 'end':
-          this.#answered(reader.position === length && reader.head!.keepsAlive, now)
+          this.#answered(this.#reader.position === length && this.#reader.head!.keepsAlive, now)
           return true
         case 'malformed':
-          this.fail('malformed-answer', reader.problem)
+          this.fail('malformed-answer', this.#reader.problem)
           return true
       }
     }
   }
 
+  #readNext(carried: Carried, length: number): ReaderEvent {
+    const reader = this.#reader
+    const event = reader.next(this.#readBuffer, length)
+    if (event === 'body') {
+      if (!carried.body(this.#readBuffer.subarray(reader.bodyStart, reader.bodyEnd))) this.#isPaused = true
+    } else if (event === 'head') {
+      carried.head({
+        status: reader.head!.status,
+        headers: reader.head!.headers,
+        bodyBytes: announcedBy(reader),
+      })
+    } else if (event === 'interim') {
+      this.#advance('interim')
+      carried.interim()
+    }
+    return event
+  }
+
   #answered(isReusable: boolean, now: number): void {
-    const { status, headers, keepAliveMs } = this.#reader.head!
+    const { keepAliveMs } = this.#reader.head!
     const carried = this.#carried
-    const answer = { status, headers, body: this.#body.take() }
     this.#carried = undefined
+    this.#isPaused = false
     if (keepAliveMs !== Number.POSITIVE_INFINITY) this.keepAliveMs = keepAliveMs
     const next = step(this.#state, isReusable ? 'answered' : 'spent')
     if (next.is === 'idle') {
@@ -217,12 +237,7 @@ export class Connection {
       this.#close()
       this.#owner.vacated(now)
     }
-    carried?.answered(answer, now)
-  }
-
-  #tooLarge(): true {
-    this.fail('answer-too-large', 'the body is over the limit')
-    return true
+    carried?.answered(now)
   }
 
   /** FIN. It completes an answer that was to run until close, and breaks every other. */

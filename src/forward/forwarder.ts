@@ -1,6 +1,6 @@
 /**
- * Carries requests to the endpoints of remote versions and brings whole answers back: the only owner of
- * connections to endpoints. One per lane; lanes share nothing here.
+ * Carries requests to the endpoints of remote versions and hands their answers over as they come: the only
+ * owner of connections to endpoints. One per lane; lanes share nothing here.
  *
  * A 5xx answer is an answer: what it means is decided elsewhere. What breaks HTTP, stops, is too large or
  * too late is a Fault, and its connection is closed. Knows versions only by what a request holds, so a
@@ -8,7 +8,7 @@
  */
 import { Buffer } from 'node:buffer'
 import type { Endpoint, RemoteVersion } from '../domain/routes.ts'
-import type { AttemptLimits, Cancel, Done, OutboundRequest } from '../domain/wire.ts'
+import type { AttemptLimits, InProgress, OutboundRequest, Receiver } from '../domain/wire.ts'
 import { assert } from '../kernel/assert.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Sweep } from '../kernel/sweep.ts'
@@ -17,15 +17,12 @@ import { writeHead } from './http1/request-writer.ts'
 import { InFlight } from './in-flight.ts'
 import { POOL_LIMITS, Pool, type PoolLimits, type PoolParts } from './pool.ts'
 
-export const ANSWER_BYTES_MAX = 64 * 1024 * 1024
 /** 256 KiB move a 1 MiB body with a third of the CPU that 16 KiB need; more gains little. */
 const READ_BUFFER_BYTES = 256 * 1024
 
 export interface ForwarderParts {
   readonly clock: Clock
   readonly sweep: Sweep
-  /** Largest answer body held in memory; default ANSWER_BYTES_MAX. */
-  readonly answerBytesMax?: number
   /** For each endpoint; default POOL_LIMITS. */
   readonly poolLimits?: Partial<PoolLimits>
 }
@@ -45,24 +42,28 @@ export class Forwarder {
   readonly #cursors: number[] = []
   #isClosed = false
 
-  constructor({ clock, sweep, answerBytesMax = ANSWER_BYTES_MAX, poolLimits = {} }: ForwarderParts) {
+  constructor({ clock, sweep, poolLimits = {} }: ForwarderParts) {
     const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES)
-    this.#parts = { clock, sweep, readBuffer, answerBytesMax, limits: { ...POOL_LIMITS, ...poolLimits } }
+    this.#parts = { clock, sweep, readBuffer, limits: { ...POOL_LIMITS, ...poolLimits } }
   }
 
-  /** Never calls `done` synchronously; exactly once unless cancelled. */
-  send(version: RemoteVersion, request: OutboundRequest, limits: AttemptLimits, done: Done): Cancel {
-    const { clock, sweep, answerBytesMax } = this.#parts
+  /** Tells `receiver` nothing inside this call; `done` exactly once unless cancelled. */
+  send(
+    version: RemoteVersion,
+    request: OutboundRequest,
+    limits: AttemptLimits,
+    receiver: Receiver,
+  ): InProgress {
+    const { clock, sweep } = this.#parts
     const endpoint = this.#choose(version)
     const head = writeHead(request, endpoint.authority)
     const isWritten = typeof head === 'string'
-    const context = { version, timeouts: limits.timeouts, answerBytesMax }
-    const mission = { endpoint, request, head: isWritten ? head : '', limits, context, done }
+    const mission = { version, endpoint, request, head: isWritten ? head : '', limits, receiver }
     const inFlight = new InFlight(mission, clock, sweep)
     if (this.#isClosed) inFlight.failSoon('draining', 'the forwarder is closed')
     else if (!isWritten) inFlight.failSoon('malformed-request', head.unwritable)
     else inFlight.start(this.#poolOf(endpoint))
-    return () => inFlight.cancel()
+    return inFlight
   }
 
   counts(): ConnectionCounts {

@@ -3,33 +3,37 @@
  *
  * `done` is called exactly once, never inside the call that started it, and never after `cancel`. Any
  * timeout or cancel closes the connection, so a late answer has nowhere to arrive. One due time stands
- * for all timers: the next of the phase's own limit, the total, and the caller's deadline.
+ * for all timers: the next of the phase's own limit, the total, and the caller's deadline. While whoever
+ * receives the answer asks to wait, the endpoint's clock stands still: a slow caller is no fault of a model.
  */
 import type { Fault, FaultCode } from '../domain/fault.ts'
-import type { Answer } from '../domain/outcome.ts'
-import type { Endpoint } from '../domain/routes.ts'
-import type { AttemptLimits, Done, OutboundRequest } from '../domain/wire.ts'
+import type { AnswerHead } from '../domain/outcome.ts'
+import type { Endpoint, RemoteVersion } from '../domain/routes.ts'
+import type { AttemptLimits, InProgress, OutboundRequest, Receiver } from '../domain/wire.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Sweep, Watched } from '../kernel/sweep.ts'
-import { attemptFault, type FaultContext } from './attempt-fault.ts'
+import { attemptFault } from './attempt-fault.ts'
 import type { Connection, Loss } from './connection.ts'
 import type { Pool, Taker } from './pool.ts'
 
 export interface Mission {
+  readonly version: RemoteVersion
   readonly endpoint: Endpoint
   readonly request: OutboundRequest
   /** As the codec wrote it. */
   readonly head: string
   readonly limits: AttemptLimits
-  readonly context: FaultContext
-  readonly done: Done
+  readonly receiver: Receiver
 }
 
 type Stage = 'waiting' | 'connecting' | 'sending' | 'awaiting' | 'reading' | 'ended'
 
 const NOT_REACHED = -1
+const ANNOUNCED = 'its announced length is over the limit'
+const CAME = 'the body is over the limit'
+const NOT_PAUSED = Number.NEGATIVE_INFINITY
 
-export class InFlight implements Taker, Watched {
+export class InFlight implements Taker, Watched, InProgress {
   /** Watched. */
   dueAt = Number.POSITIVE_INFINITY
   slot = -1
@@ -37,9 +41,10 @@ export class InFlight implements Taker, Watched {
   readonly #clock: Clock
   readonly #sweep: Sweep
   readonly #startedAt: number
-  /** Total or the caller's deadline, whichever is first, and which of them it is. */
-  readonly #capAt: number
-  readonly #capCode: FaultCode
+  /** When the attempt has taken its whole time; moved on by what was spent waiting for the receiver. */
+  #totalAt: number
+  #pausedAt = NOT_PAUSED
+  #bodyBytes = 0
   #dueCode: FaultCode = 'total-timeout'
   #pool: Pool | undefined
   #connection: Connection | undefined
@@ -54,14 +59,11 @@ export class InFlight implements Taker, Watched {
   #firstByteMs = NOT_REACHED
 
   constructor(mission: Mission, clock: Clock, sweep: Sweep) {
-    const { timeouts, deadlineAt } = mission.limits
     this.#mission = mission
     this.#clock = clock
     this.#sweep = sweep
     this.#startedAt = clock.now()
-    const totalAt = this.#startedAt + timeouts.totalMs
-    this.#capAt = Math.min(totalAt, deadlineAt)
-    this.#capCode = deadlineAt < totalAt ? 'deadline-exceeded' : 'total-timeout'
+    this.#totalAt = this.#startedAt + mission.limits.timeouts.totalMs
   }
 
   start(pool: Pool): void {
@@ -81,8 +83,15 @@ export class InFlight implements Taker, Watched {
     queueMicrotask(() => this.#fail(code, detail, this.#clock.now()))
   }
 
-  cancel(): void {
-    this.#leave()
+  readonly cancel = (): void => this.#leave()
+
+  resume(): void {
+    if (this.#pausedAt === NOT_PAUSED || this.#stage === 'ended') return
+    const now = this.#clock.now()
+    this.#totalAt += now - this.#pausedAt
+    this.#pausedAt = NOT_PAUSED
+    this.#arm('idle-timeout', now + this.#mission.limits.timeouts.idleMs)
+    this.#connection?.resume()
   }
 
   granted(connection: Connection, now: number): void {
@@ -125,15 +134,35 @@ export class InFlight implements Taker, Watched {
       if (this.#stage === 'reading') this.#await()
       return
     }
-    if (this.#firstByteMs === NOT_REACHED) this.#firstByteMs = now - this.#startedAt
+    if (this.#firstByteMs === NOT_REACHED) {
+      // Nor does what comes before the content: the wait for it goes on as it is.
+      if (this.#mission.receiver.awaitsContent && this.#pausedAt === NOT_PAUSED) return
+      this.#firstByteMs = now - this.#startedAt
+    }
     this.#stage = 'reading'
-    this.#arm('idle-timeout', now + this.#mission.limits.timeouts.idleMs)
+    if (this.#pausedAt !== NOT_PAUSED) this.#arm('deadline-exceeded', this.#mission.limits.deadlineAt)
+    else this.#arm('idle-timeout', now + this.#mission.limits.timeouts.idleMs)
   }
 
-  answered(answer: Answer, now: number): void {
+  head(head: AnswerHead): void {
+    const { receiver } = this.#mission
+    receiver.head(head)
+    if (head.bodyBytes > receiver.bodyBytesMax) this.#connection?.fail('answer-too-large', ANNOUNCED)
+  }
+
+  body(bytes: Uint8Array): boolean {
+    const { receiver } = this.#mission
+    this.#bodyBytes += bytes.length
+    const goesOn = receiver.body(bytes)
+    if (this.#bodyBytes > receiver.bodyBytesMax) this.#connection?.fail('answer-too-large', CAME)
+    if (!goesOn && this.#pausedAt === NOT_PAUSED) this.#pausedAt = this.#clock.now()
+    return goesOn
+  }
+
+  answered(now: number): void {
     if (this.#firstByteMs === NOT_REACHED) this.#firstByteMs = now - this.#startedAt
     this.#connection = undefined
-    this.#conclude(answer, null, now)
+    this.#conclude(null, now)
   }
 
   failed(loss: Loss, now: number): void {
@@ -155,7 +184,7 @@ export class InFlight implements Taker, Watched {
     const { request, head } = this.#mission
     this.#stage = 'sending'
     this.#sentAt = Number.POSITIVE_INFINITY
-    this.#arm(this.#capCode, this.#capAt)
+    this.#arm('total-timeout', this.#totalAt)
     this.#connection!.send(head, request.method, request.body, now)
   }
 
@@ -179,26 +208,26 @@ export class InFlight implements Taker, Watched {
     )
   }
 
+  /** The phase's own limit, or the total or the caller's deadline where one of them is earlier. */
   #arm(code: FaultCode, at: number): void {
-    if (at < this.#capAt) {
-      this.dueAt = at
-      this.#dueCode = code
-    } else {
-      this.dueAt = this.#capAt
-      this.#dueCode = this.#capCode
-    }
+    const { deadlineAt } = this.#mission.limits
+    const totalAt = this.#pausedAt === NOT_PAUSED ? this.#totalAt : Number.POSITIVE_INFINITY
+    this.dueAt = Math.min(at, totalAt, deadlineAt)
+    if (this.dueAt === at && at < totalAt) this.#dueCode = code
+    else this.#dueCode = this.dueAt === totalAt ? 'total-timeout' : 'deadline-exceeded'
   }
 
   #fail(code: FaultCode, detail: string, now: number): void {
     if (this.#stage === 'ended') return
-    const { context, endpoint } = this.#mission
-    this.#conclude(null, attemptFault(code, context, endpoint.url, detail), now)
+    const { version, endpoint, limits, receiver } = this.#mission
+    const context = { version, timeouts: limits.timeouts, answerBytesMax: receiver.bodyBytesMax }
+    this.#conclude(attemptFault(code, context, endpoint.url, detail), now)
   }
 
-  #conclude(answer: Answer | null, fault: Fault | null, now: number): void {
+  #conclude(fault: Fault | null, now: number): void {
     if (this.#stage === 'ended') return
     this.#leave()
-    this.#mission.done({
+    this.#mission.receiver.done({
       endpoint: this.#mission.endpoint.url,
       phases: {
         queueMs: this.#queueMs,
@@ -207,7 +236,7 @@ export class InFlight implements Taker, Watched {
         totalMs: now - this.#startedAt,
       },
       reused: this.#isReused,
-      answer,
+      answer: null,
       fault,
     })
   }

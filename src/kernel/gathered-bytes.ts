@@ -14,10 +14,14 @@ export class GatheredBytes {
   readonly #bytesMax: number
   #bytes: Buffer = EMPTY
   #length = 0
-  #announced = 0
+  #announced = -1
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
+  }
+
+  get length(): number {
+    return this.#length
   }
 
   /** `announced`: Content-Length, or -1. False when that alone is over the limit. */

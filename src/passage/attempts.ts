@@ -6,15 +6,24 @@
  * given back on every way out. Callbacks, not promises: an await costs 0.6–0.8 µs a request each.
  */
 import { type Chain, chainFor, nameOf, nextStep } from '../decide/consequence.ts'
-import { judge } from '../decide/judge.ts'
-import { checksInForce } from '../decide/output-checks.ts'
+import { judge, judgePassed } from '../decide/judge.ts'
+import { type ChecksInForce, checksInForce } from '../decide/output-checks.ts'
 import type { Fault } from '../domain/fault.ts'
-import type { Answer, Attempt, AttemptResult, Role } from '../domain/outcome.ts'
+import type {
+  Answer,
+  AnswerHead,
+  AnswerSummary,
+  Attempt,
+  AttemptResult,
+  Passed,
+  Role,
+} from '../domain/outcome.ts'
 import type { Reason } from '../domain/plan.ts'
 import type { Consequence, Version } from '../domain/routes.ts'
-import type { Cancel, Done } from '../domain/wire.ts'
+import type { InProgress } from '../domain/wire.ts'
 import type { Watched } from '../kernel/sweep.ts'
 import type { Ticket } from '../observe/vitals.ts'
+import { Intake, type IntakeEnd, type Outlet } from './intake.ts'
 import type { Lane } from './lane-parts.ts'
 import {
   breakerOpen,
@@ -24,27 +33,42 @@ import {
   overloaded,
   queueTimeout,
 } from './refusals.ts'
+import { KEPT_BYTES_MAX } from './shadows.ts'
 import { type Errand, startAttempt } from './start-attempt.ts'
-import { abandonedResult, refusedAttempt } from './unanswered.ts'
+import { abandonedResult, openResult, refusedAttempt } from './unanswered.ts'
 
-/** What came of a plan. Exactly one of `answer` and `fault` is present, or both for an endpoint's own 5xx. */
+/**
+ * What came of a plan. Exactly one of `answer`, `passed` and `fault` is present; but an endpoint's own 5xx has
+ * a fault too, and so has an answer that was passed on and ended badly.
+ */
 export interface Course {
   readonly attempts: readonly Attempt[]
   readonly answer: Answer | null
+  readonly passed: Passed | null
+  readonly summary: AnswerSummary | null
+  /** Of an answer that was passed on, where comparing needs one. */
+  readonly copy: Answer | null
   readonly fault: Fault | null
+  /** Why what was passed on cannot be completed; null: it is complete as HTTP has it, or nothing was passed on. */
+  readonly cut: Fault | null
   readonly served: string
   readonly reason: Reason | ''
   readonly degraded: string
 }
 
 export interface Underway {
-  /** Ends it without an answer, because the caller left; returns what was tried so far. */
-  abandon(): readonly Attempt[]
+  /** Ends it, because the caller left; returns the story so far, without a fault of its own. */
+  abandon(): Course
 }
 
 export interface Listeners {
   /** A version has really been asked; at most once. */
   started(): void
+  /**
+   * An answer begins to be passed on, and nothing can take its place any more; at most once, before `done`.
+   * `resume`: to be called when the outlet, having asked to wait, wants more.
+   */
+  opened(course: Course, resume: () => void): Outlet
   /** Exactly once unless abandoned; may be called before carryOut returns. */
   done(course: Course): void
 }
@@ -60,7 +84,8 @@ interface Current {
   readonly role: Role
   readonly startedAt: number
   readonly ticket: Ticket
-  readonly cancel: Cancel
+  readonly intake: Intake
+  progress: InProgress
 }
 
 class Passage implements Underway, Watched {
@@ -138,16 +163,19 @@ class Passage implements Underway, Watched {
     this.#failed(deadlineAt <= now ? deadlineInQueue(waitedMs) : queueTimeout(model, waitedMs), null)
   }
 
-  abandon(): readonly Attempt[] {
-    if (this.#ended) return this.#attempts
+  abandon(): Course {
     const current = this.#current
-    if (current !== undefined) {
-      current.cancel()
+    const passed = current?.intake.passed ?? null
+    const summary = current?.intake.summary ?? null
+    if (!this.#ended && current !== undefined) {
+      current.progress.cancel()
       const now = this.#lane.clock.now()
-      this.#note(current, 'neutral', abandonedResult(now - current.startedAt), now)
+      const result = abandonedResult(now - current.startedAt)
+      this.#note(current, 'neutral', passed === null ? result : { ...result, passed }, now)
     }
-    this.#leave()
-    return this.#attempts
+    if (!this.#ended) this.#leave()
+    const served = passed === null || current === undefined ? '' : current.version.name
+    return this.#course({ passed, summary, served })
   }
 
   #tryVersion(version: Version, role: Role): void {
@@ -161,35 +189,73 @@ class Passage implements Underway, Watched {
       this.#failed(refusal, null)
       return
     }
-    this.#current = { version, role, startedAt: now, ticket, cancel: NOT_STARTED }
-    const cancel = this.#start(version, (result) => {
-      const current = this.#current
-      if (current !== undefined) this.#guarded(() => this.#finished(current, result))
-    })
-    this.#current = { version, role, startedAt: now, ticket, cancel }
+    const intake = this.#intakeOf(version)
+    this.#current = { version, role, startedAt: now, ticket, intake, progress: NOT_STARTED }
+    const { intent } = this.#errand
+    const limits = { timeouts: intent.model.timeouts, deadlineAt: intent.deadlineAt }
+    this.#current.progress = startAttempt(version, this.#errand, { lane, limits, isShadow: false }, intake)
     if (this.#isStarted) return
     this.#isStarted = true
     this.#listeners.started()
   }
 
-  #start(version: Version, done: Done): Cancel {
-    const { intent } = this.#errand
-    const limits = { timeouts: intent.model.timeouts, deadlineAt: intent.deadlineAt }
-    return startAttempt(version, this.#errand, { lane: this.#lane, limits, isShadow: false }, done)
+  #intakeOf(version: Version): Intake {
+    const { head, intent, protocol, plan } = this.#errand
+    const isCompared = intent.model.compare.length > 0 && plan.shadows.some(({ fate }) => fate === 'planned')
+    return new Intake({
+      version,
+      protocol,
+      method: head.method,
+      isChecked: (status) => this.#checks(status).checks.length > 0,
+      keepBytesMax: isCompared ? KEPT_BYTES_MAX : 0,
+      open: (answerHead) => this.#open(answerHead),
+      done: (end) => {
+        const current = this.#current
+        if (current !== undefined) this.#guarded(() => this.#finished(current, end))
+      },
+    })
   }
 
-  #finished(current: Current, result: AttemptResult): void {
-    const { intent, protocol } = this.#errand
-    // Metadata and readiness say nothing about how the version scores: no checks, no word to the breaker.
-    const asks = intent.operation === 'infer' || intent.operation === 'call'
-    const held = checksInForce(intent, this.#errand.head.method, asks ? (result.answer?.status ?? 0) : 204)
+  /** From here on this version's answer is the caller's, whatever becomes of it. */
+  #open({ status, headers, bodyBytes }: AnswerHead): Outlet {
+    const { version, role, startedAt, progress } = this.#current!
+    const passed = { status, headers, bodyBytes, isOpen: true }
+    const result = { ...openResult(this.#lane.clock.now() - startedAt), passed }
+    const attempt = { version: version.name, role, startedAt, result, verdict: 'neutral' } as const
+    const course = this.#course({ passed, served: version.name, attempts: [...this.#attempts, attempt] })
+    return this.#listeners.opened(course, () => progress.resume())
+  }
+
+  /** Metadata and readiness say nothing about how the version scores: no checks, no word to the breaker. */
+  get #asks(): boolean {
+    const { operation } = this.#errand.intent
+    return operation === 'infer' || operation === 'call'
+  }
+
+  #checks(status: number): ChecksInForce {
+    return checksInForce(this.#errand.intent, this.#errand.head.method, this.#asks ? status : 204)
+  }
+
+  #finished(current: Current, end: IntakeEnd): void {
+    if (end.result.passed !== undefined) return this.#passedOn(current, end.result.passed, end)
+    const { result } = end
+    const { protocol } = this.#errand
+    const held = this.#checks(result.answer?.status ?? 0)
     const { verdict, fault: reason } = judge(result, current.version, held, () =>
       protocol.readAnswer(result.answer!, held.paths),
     )
     const judged = reason === null ? result : { ...result, fault: reason }
-    this.#note(current, asks ? verdict : 'neutral', judged, this.#lane.clock.now())
+    this.#note(current, this.#asks ? verdict : 'neutral', judged, this.#lane.clock.now())
     if (reason !== null) this.#failed(reason, result.answer)
-    else this.#conclude(result.answer, null, current.version.name)
+    else this.#conclude({ answer: result.answer, served: current.version.name })
+  }
+
+  /** A stream is judged at its end, and nothing takes its place. */
+  #passedOn(current: Current, passed: Passed, { result, summary, copy }: IntakeEnd): void {
+    const { verdict, fault: reason } = judgePassed(result, summary, current.version)
+    const judged = reason === null ? result : { ...result, fault: reason }
+    this.#note(current, this.#asks ? verdict : 'neutral', judged, this.#lane.clock.now())
+    this.#conclude({ passed, summary, copy, fault: reason, cut: result.fault, served: current.version.name })
   }
 
   /** Books the current attempt: one record entry, one ticket given back. */
@@ -230,19 +296,17 @@ class Passage implements Underway, Watched {
         else this.#failed(overloaded(model), null)
         return
       case 'reply':
-        this.#conclude(
-          { status: 200, headers: ['content-type', step.contentType], body: step.body },
-          this.#firstFault,
-          '',
-        )
+        this.#conclude({
+          answer: { status: 200, headers: ['content-type', step.contentType], body: step.body },
+        })
         return
       case 'fail':
         this.#degraded = ''
-        this.#conclude(
-          this.#firstAnswer,
-          this.#firstFault,
-          this.#firstAnswer === null ? '' : this.#errand.plan.version.name,
-        )
+        this.#conclude({
+          answer: this.#firstAnswer,
+          fault: this.#firstFault,
+          served: this.#firstAnswer === null ? '' : this.#errand.plan.version.name,
+        })
     }
   }
 
@@ -254,18 +318,25 @@ class Passage implements Underway, Watched {
     return this.#holdsSpare
   }
 
-  #conclude(answer: Answer | null, because: Fault | null, served: string): void {
+  #conclude(end: Partial<Course>): void {
     if (this.#ended) return
     this.#leave()
+    this.#listeners.done(this.#course(end))
+  }
+
+  /** The story so far. What is answered in another's place is told with the fault that made it necessary. */
+  #course({ served = '', ...more }: Partial<Course>): Course {
     const isFallback = this.#degraded !== ''
-    this.#listeners.done({
+    const reason = isFallback ? 'fallback' : served === '' ? '' : this.#errand.plan.reason
+    return {
+      ...NO_COURSE,
       attempts: this.#attempts,
-      answer,
-      fault: isFallback ? this.#firstFault : because,
+      ...more,
+      fault: more.fault ?? (isFallback ? this.#firstFault : null),
       served,
-      reason: isFallback ? 'fallback' : served === '' ? '' : this.#errand.plan.reason,
+      reason,
       degraded: this.#degraded,
-    })
+    }
   }
 
   #leave(): void {
@@ -285,18 +356,24 @@ class Passage implements Underway, Watched {
     } catch (bug) {
       this.#lane.onBug(bug)
       if (this.#ended) return
-      this.abandon()
-      this.#listeners.done({
-        attempts: this.#attempts,
-        answer: null,
-        fault: INTERNAL,
-        served: '',
-        reason: '',
-        degraded: '',
-      })
+      const { attempts, passed, summary } = this.abandon()
+      this.#listeners.done({ ...NO_COURSE, attempts, passed, summary, fault: INTERNAL, cut: INTERNAL })
     }
   }
 }
 
-/** Cancels an attempt that a bug kept from starting. */
-const NOT_STARTED: Cancel = () => {}
+export const NO_COURSE: Course = {
+  attempts: [],
+  answer: null,
+  passed: null,
+  summary: null,
+  copy: null,
+  fault: null,
+  cut: null,
+  served: '',
+  reason: '',
+  degraded: '',
+}
+
+/** An attempt that a bug kept from starting. */
+const NOT_STARTED: InProgress = { cancel: () => {}, resume: () => {} }

@@ -24,6 +24,19 @@ export const DEADLINE_PASSED: Fault = fault(
   'the caller’s deadline had passed before anything was tried',
 )
 
+export const CLIENT_GONE: Fault = fault(
+  'client-gone',
+  'the caller closed the connection before the end of its answer',
+)
+
+/** Nothing is taken for this long of what waits for a caller (at most 256 KiB), in ms: about 8 KiB/s. */
+export const CLIENT_STALL_MS_MAX = 30_000
+
+export const CLIENT_STALLED: Fault = fault(
+  'client-stalled',
+  `the caller took too little of its answer for ${CLIENT_STALL_MS_MAX / 1000} s`,
+)
+
 export function deadlineInQueue(waitedMs: number): Fault {
   const waited = Math.round(waitedMs)
   return fault('deadline-exceeded', `the caller’s deadline passed while waiting for a place (${waited} ms)`)

@@ -7,17 +7,17 @@
  */
 import type { ClientResponse } from '../accept/client-response.ts'
 import type { Exchange } from '../domain/exchange.ts'
-import { type Fault, fault, traitsOf } from '../domain/fault.ts'
+import { type Fault, traitsOf } from '../domain/fault.ts'
 import { type Head, OWN_PREFIX } from '../domain/head.ts'
 import type { Intent } from '../domain/intent.ts'
-import type { Answer, Attempt } from '../domain/outcome.ts'
+import type { Answer, AnswerSummary, Attempt } from '../domain/outcome.ts'
 import type { Plan } from '../domain/plan.ts'
 import type { Model, Snapshot } from '../domain/routes.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import { raw } from '../protocols/raw/index.ts'
-import type { Course } from './attempts.ts'
+import { type Course, NO_COURSE } from './attempts.ts'
 import type { Lane } from './lane-parts.ts'
-import { AUDIT_UNAVAILABLE, INTERNAL } from './refusals.ts'
+import { AUDIT_UNAVAILABLE, CLIENT_GONE, INTERNAL } from './refusals.ts'
 
 /** What is known of a request from its first byte on. */
 export interface Opening {
@@ -78,18 +78,16 @@ export interface Closing {
 
 /** The gateway itself says no. */
 export function refuse(opening: Opening, known: Known, reason: Fault, closing?: Closing): void {
-  const course = { attempts: [], answer: null, fault: reason, served: '', reason: '', degraded: '' } as const
-  finish(opening, exchangeOf(opening, known, course), known.protocol, closing)
+  finish(opening, exchangeOf(opening, known, { ...NO_COURSE, fault: reason }), known.protocol, closing)
 }
 
 /** The caller left before its answer; what was tried is recorded all the same. */
 export function forgo(opening: Opening, known: Known, attempts: readonly Attempt[]): void {
-  const gone = fault('client-gone', 'the caller closed the connection before the answer')
-  const course = { attempts, answer: null, fault: gone, served: '', reason: '', degraded: '' } as const
+  const course = { ...NO_COURSE, attempts, fault: CLIENT_GONE }
   finish(opening, exchangeOf(opening, known, course), known.protocol)
 }
 
-function exchangeOf(opening: Opening, known: Known, course: Course): Exchange {
+export function exchangeOf(opening: Opening, known: Known, course: Course): Exchange {
   const { lane, routes } = opening
   return {
     id: opening.id,
@@ -106,12 +104,12 @@ function exchangeOf(opening: Opening, known: Known, course: Course): Exchange {
     served: course.served,
     reason: course.reason,
     degraded: course.degraded,
-    status: course.answer?.status ?? traitsOf(course.fault!.code).status,
+    status: (course.answer ?? course.passed)?.status ?? traitsOf(course.fault!.code).status,
     fault: course.fault,
     requestBody: known.body,
     answer: course.answer,
-    passed: null,
-    summary: null,
+    passed: course.passed,
+    summary: course.summary ?? summaryOf(course.answer, known.protocol, course.served),
   }
 }
 
@@ -143,16 +141,30 @@ function finish(opening: Opening, exchange: Exchange, protocol: Protocol | null,
   }
 }
 
+/** What the dialect reads of a version's answer; an answer of ours has nothing to tell. */
+function summaryOf(answer: Answer | null, protocol: Protocol | null, served: string): AnswerSummary | null {
+  return answer === null || protocol === null || served === '' ? null : protocol.summarize(answer)
+}
+
 /** What is counted when the record could not be written, and the caller was told so instead of its answer. */
-function unrecorded(exchange: Exchange): Exchange {
+export function unrecorded(exchange: Exchange): Exchange {
   const { status } = traitsOf(AUDIT_UNAVAILABLE.code)
-  return { ...exchange, status, fault: AUDIT_UNAVAILABLE, served: '', reason: '', degraded: '', answer: null }
+  return {
+    ...exchange,
+    status,
+    fault: AUDIT_UNAVAILABLE,
+    served: '',
+    reason: '',
+    degraded: '',
+    answer: null,
+    passed: null,
+  }
 }
 
 const NOTHING_LEFT_TO_DO = (): void => {}
 
 /** Where no dialect is known, problem details are what an HTTP client expects. */
-function explained(reason: Fault, protocol: Protocol | null): Answer {
+export function explained(reason: Fault, protocol: Protocol | null): Answer {
   const rendered = (protocol ?? raw).explain(reason)
   return {
     status: traitsOf(reason.code).status,
@@ -161,7 +173,7 @@ function explained(reason: Fault, protocol: Protocol | null): Answer {
   }
 }
 
-function ownHeaders(exchange: Exchange, reply: Answer): readonly string[] {
+export function ownHeaders(exchange: Exchange, reply: Pick<Answer, 'headers'>): readonly string[] {
   const headers = withMarks(exchange, reply, exchange.fault)
   if (exchange.served !== '') headers.push('modelgate-version', exchange.served)
   if (exchange.reason !== '') headers.push('modelgate-reason', exchange.reason)
@@ -169,7 +181,11 @@ function ownHeaders(exchange: Exchange, reply: Answer): readonly string[] {
   return headers
 }
 
-function withMarks(exchange: Exchange, reply: Answer, reason: Fault | null): string[] {
+export function withMarks(
+  exchange: Exchange,
+  reply: Pick<Answer, 'headers'>,
+  reason: Fault | null,
+): string[] {
   const marks = ['modelgate-request-id', exchange.id, 'modelgate-config', String(exchange.generation)]
   if (reason !== null) marks.push('modelgate-error', reason.code)
   return withoutMarks(reply.headers).concat(marks)

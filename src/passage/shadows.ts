@@ -11,11 +11,13 @@ import type { Answer, Attempt, AttemptResult } from '../domain/outcome.ts'
 import type { ShadowPlan } from '../domain/plan.ts'
 import type { Shadow, Timeouts } from '../domain/routes.ts'
 import { COMPARE_PAIR_BYTES_MAX, type PairVerdict } from '../score/comparer.ts'
+import { HeldAnswer } from './held-answer.ts'
 import type { Lane } from './lane-parts.ts'
+import { withOurNames } from './our-names.ts'
 import { type Errand, startAttempt } from './start-attempt.ts'
 
-/** Answers larger than this are never compared, so a waiting copy need not hold on to one. */
-const KEPT_BYTES_MAX = COMPARE_PAIR_BYTES_MAX
+/** Answers larger than this are never compared: of the request's own no copy is kept, a shadow's is not read on. */
+export const KEPT_BYTES_MAX = COMPARE_PAIR_BYTES_MAX
 
 /** The shadows of one request. */
 export class ShadowCopies {
@@ -73,9 +75,8 @@ class Copy {
     }
     const startedAt = lane.clock.now()
     const limits = { timeouts: timeoutsOf(plan.settings, errand.intent.model.timeouts), deadlineAt: Infinity }
-    startAttempt(plan.version, errand, { lane, limits, isShadow: true }, (result) =>
-      this.#answered(result, startedAt),
-    )
+    const held = new HeldAnswer((result) => this.#answered(result, startedAt), KEPT_BYTES_MAX)
+    startAttempt(plan.version, errand, { lane, limits, isShadow: true }, held)
   }
 
   settlePrimary(answer: Answer | null): void {
@@ -84,7 +85,10 @@ class Copy {
     this.#finish()
   }
 
-  #answered(result: AttemptResult, startedAt: number): void {
+  #answered({ answer, ...rest }: AttemptResult, startedAt: number): void {
+    const { protocol } = this.#errand
+    const ours = answer === null ? null : withOurNames(answer, this.#plan.version, protocol)
+    const result = { ...rest, answer: ours }
     this.#lane.shadowPlaces.leave(this.#plan.version.index)
     this.#fate = fateOf(result)
     this.#attempt = {

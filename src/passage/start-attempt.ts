@@ -7,7 +7,7 @@ import type { Intent } from '../domain/intent.ts'
 import type { AttemptResult } from '../domain/outcome.ts'
 import type { Plan } from '../domain/plan.ts'
 import type { LocalVersion, RemoteVersion, Version } from '../domain/routes.ts'
-import type { AttemptLimits, Cancel, Done } from '../domain/wire.ts'
+import type { AttemptLimits, Cancel, InProgress, Receiver } from '../domain/wire.ts'
 import { outboundHeaders } from '../forward/outbound-headers.ts'
 import { assert } from '../kernel/assert.ts'
 import type { Protocol } from '../protocols/protocol.ts'
@@ -29,20 +29,29 @@ export interface Conduct {
 }
 
 /** Starts one try at one version, wherever it runs. Shadows use it too, with limits of their own. */
-export function startAttempt(version: Version, errand: Errand, how: Conduct, done: Done): Cancel {
-  if (version.kind === 'local') return startLocal(version, errand, how, done)
-  return startRemote(version, errand, how, done)
+export function startAttempt(version: Version, errand: Errand, how: Conduct, receiver: Receiver): InProgress {
+  if (version.kind === 'remote') return startRemote(version, errand, how, receiver)
+  return { cancel: startLocal(version, errand, how, receiver), resume: NOTHING_WAITS }
 }
 
-function startLocal(version: LocalVersion, errand: Errand, { lane, limits }: Conduct, done: Done): Cancel {
+/** A local answer comes whole, with its end. */
+const NOTHING_WAITS = (): void => {}
+
+function startLocal(
+  version: LocalVersion,
+  errand: Errand,
+  { lane, limits }: Conduct,
+  receiver: Receiver,
+): Cancel {
   const { operation, jsonLength } = errand.intent
   assert(operation !== 'call', 'a raw model has no local versions')
-  if (operation === 'ready') return answerReadiness(version, lane, done)
-  return lane.scorer.submit({ version, operation, body: errand.body, jsonLength, limits }, done)
+  if (operation === 'ready') return answerReadiness(version, lane, receiver)
+  const job = { version, operation, body: errand.body, jsonLength, limits }
+  return lane.scorer.submit(job, (result) => receiver.done(result))
 }
 
 /** Whether the version can score is known here; it is told in the next turn, as every answer is. */
-function answerReadiness(version: LocalVersion, lane: Lane, done: Done): Cancel {
+function answerReadiness(version: LocalVersion, lane: Lane, receiver: Receiver): Cancel {
   const state = lane.scorer.state(version)
   const body = Buffer.from(JSON.stringify({ name: version.model, ready: true }))
   const answer = { status: 200, headers: ['content-type', 'application/json'], body }
@@ -53,11 +62,11 @@ function answerReadiness(version: LocalVersion, lane: Lane, done: Done): Cancel 
     answer: state.ready ? answer : null,
     fault: state.ready ? null : state.fault,
   }
-  const turn = setImmediate(() => done(result))
+  const turn = setImmediate(() => receiver.done(result))
   return () => clearImmediate(turn)
 }
 
-function startRemote(version: RemoteVersion, errand: Errand, how: Conduct, done: Done): Cancel {
+function startRemote(version: RemoteVersion, errand: Errand, how: Conduct, receiver: Receiver): InProgress {
   const { lane, limits, isShadow } = how
   const { head, body, intent, protocol, id } = errand
   const { operation, rest, model } = intent
@@ -72,14 +81,5 @@ function startRemote(version: RemoteVersion, errand: Errand, how: Conduct, done:
     { method: head.method, model: model.name, operation, rest, headers, body },
     version,
   )
-  return lane.forwarder.send(version, request, limits, renaming(version, errand, done))
-}
-
-/** Callers are told our names of model and version, whatever the endpoint calls them. */
-function renaming(version: RemoteVersion, { protocol }: Errand, done: Done): Done {
-  const { renameAnswer } = protocol
-  const isRenamed = version.rename.model !== null || version.rename.version !== null
-  if (!isRenamed || renameAnswer === null) return done
-  return (result) =>
-    done(result.answer === null ? result : { ...result, answer: renameAnswer(result.answer, version) })
+  return lane.forwarder.send(version, request, limits, receiver)
 }

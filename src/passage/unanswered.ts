@@ -1,4 +1,4 @@
-/** Attempts that no endpoint and no model answered, as the record tells them. */
+/** Attempts without an end of their own, as the record tells them: not begun, left by the caller, not yet over. */
 import { type Fault, fault } from '../domain/fault.ts'
 import type { Attempt, AttemptResult, Role } from '../domain/outcome.ts'
 import type { Version } from '../domain/routes.ts'
@@ -16,4 +16,15 @@ export function abandonedResult(workedMs: number): AttemptResult {
   const left = fault('client-gone', 'the caller left while this version was working')
   const phases = { ...NO_PHASES, totalMs: workedMs }
   return { endpoint: '', phases, reused: false, answer: null, fault: left }
+}
+
+/** Its answer is being passed on: how it will end is not known yet. */
+export function openResult(workedMs: number): AttemptResult {
+  return {
+    endpoint: '',
+    phases: { ...NO_PHASES, totalMs: workedMs },
+    reused: false,
+    answer: null,
+    fault: null,
+  }
 }

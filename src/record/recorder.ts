@@ -7,7 +7,7 @@
 import type { LaneJournal } from '../audit/lane-journal.ts'
 import type { Notes } from '../audit/records/notes.ts'
 import type { NoteType } from '../audit/records/record-type.ts'
-import type { Exchange, ShadowOutcome } from '../domain/exchange.ts'
+import type { Exchange, ShadowOutcome, StreamOutcome } from '../domain/exchange.ts'
 import { decisionOf, shadowOf } from './build.ts'
 
 export class Recorder {
@@ -37,6 +37,9 @@ export class Recorder {
   shadow(outcome: ShadowOutcome): void {
     this.#journal.shadow(shadowOf(outcome))
   }
+
+  /** How an answer that was passed on ended. */
+  stream(_outcome: StreamOutcome): void {}
 
   event<T extends NoteType>(type: T, note: Notes[T]): void {
     this.#journal.note(type, note)

@@ -8,6 +8,7 @@ import type { AttemptLimits, Cancel, OutboundRequest } from '../../src/domain/wi
 import { Forwarder, type ForwarderParts } from '../../src/forward/forwarder.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { Sweep } from '../../src/kernel/sweep.ts'
+import { HeldAnswer } from '../../src/passage/held-answer.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { type Script, ScriptedUpstream } from '../support/scripted-upstream.ts'
 
@@ -51,7 +52,13 @@ export class Carrier {
   readonly sweep: Sweep
   readonly forwarder: Forwarder
 
-  constructor(time: 'real' | 'manual' = 'real', parts: Partial<ForwarderParts> = {}) {
+  readonly #answerBytesMax: number | undefined
+
+  constructor(
+    time: 'real' | 'manual' = 'real',
+    { answerBytesMax, ...parts }: Partial<ForwarderParts> & { answerBytesMax?: number } = {},
+  ) {
+    this.#answerBytesMax = answerBytesMax
     const clock = time === 'real' ? systemClock : this.clock
     this.sweep = new Sweep(clock)
     this.forwarder = new Forwarder({ clock, sweep: this.sweep, ...parts })
@@ -64,11 +71,12 @@ export class Carrier {
     const all: AttemptLimits = { timeouts: { ...TIMEOUTS, ...timeouts }, deadlineAt }
     const result = new Promise<AttemptResult>((resolve) => {
       let isSynchronous = true
-      cancel = this.forwarder.send(version, { ...POST, ...request }, all, (found) => {
+      const held = new HeldAnswer((found) => {
         calls += 1
         if (isSynchronous) throw new Error('done was called inside send')
         resolve(found)
-      })
+      }, this.#answerBytesMax)
+      cancel = this.forwarder.send(version, { ...POST, ...request }, all, held).cancel
       isSynchronous = false
     })
     return { result, cancel, calls: () => calls }

@@ -3,6 +3,7 @@ import { createHook } from 'node:async_hooks'
 import { Buffer } from 'node:buffer'
 import { type AddressInfo, createServer } from 'node:net'
 import t from 'tap'
+import { HeldAnswer } from '../../src/passage/held-answer.ts'
 import { answering, plainAnswer, type Script } from '../support/scripted-upstream.ts'
 import { Carrier, POST, stage, TIMEOUTS, textOf, until, versionOf } from './carry.ts'
 
@@ -341,13 +342,14 @@ t.test('a request on a kept connection makes no promise and no timer', async (t)
   const limits = { timeouts: TIMEOUTS, deadlineAt: Number.POSITIVE_INFINITY }
   await new Promise<void>((resolve) => {
     let left = 100
+    const held = () => new HeldAnswer(next)
     const next = () => {
       left -= 1
-      if (left > 0) carry.forwarder.send(version, POST, limits, next)
+      if (left > 0) carry.forwarder.send(version, POST, limits, held())
       else resolve()
     }
     hook.enable()
-    carry.forwarder.send(version, POST, limits, next)
+    carry.forwarder.send(version, POST, limits, held())
   })
   hook.disable()
   t.ok((made.get('PROMISE') ?? 0) < 5, `promises over 100 requests: ${made.get('PROMISE') ?? 0}`)

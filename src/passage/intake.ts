@@ -1,0 +1,154 @@
+/**
+ * Receives the answer of one attempt and decides, by its head, whether it is held whole or passed on as it
+ * comes. Passing on begins with the first bytes that are for the caller; until then the attempt can fail
+ * like any other and the declared consequence applies.
+ *
+ * Holds at most ANSWER_BYTES_MAX of an answer that must be looked into, HELD_BYTES_MAX of any other.
+ */
+import type { Answer, AnswerHead, AnswerSummary, AttemptResult, Passed } from '../domain/outcome.ts'
+import type { Version } from '../domain/routes.ts'
+import type { Receiver } from '../domain/wire.ts'
+import { GatheredBytes } from '../kernel/gathered-bytes.ts'
+import type { AnswerTap, Protocol } from '../protocols/protocol.ts'
+import { ANSWER_BYTES_MAX } from './held-answer.ts'
+import { HELD_BYTES_MAX, holdOrPass, isEventStream, type Manner } from './hold-or-pass.ts'
+import { isRenamed, withOurNames } from './our-names.ts'
+
+/** Takes what is passed on. */
+export interface Outlet {
+  /** False: wait, until the attempt is resumed. The view is valid during the call only. */
+  write(bytes: Uint8Array): boolean
+}
+
+export interface IntakeParts {
+  readonly version: Version
+  readonly protocol: Protocol
+  readonly method: string
+  /** Output checks apply to an answer with this status. */
+  isChecked(status: number): boolean
+  /** Of an answer that is passed on, kept for comparison; 0: none. */
+  readonly keepBytesMax: number
+  /** The answer begins to be passed on; at most once. */
+  open(head: AnswerHead): Outlet
+  /** The attempt is over, held or passed on. */
+  done(end: IntakeEnd): void
+}
+
+export interface IntakeEnd {
+  readonly result: AttemptResult
+  /** Of an answer that was passed on. */
+  readonly summary: AnswerSummary | null
+  /** Of a complete answer that was passed on, if it was to be kept and was not too large. */
+  readonly copy: Answer | null
+}
+
+export class Intake implements Receiver {
+  bodyBytesMax = ANSWER_BYTES_MAX
+  readonly #parts: IntakeParts
+  readonly #held = new GatheredBytes(ANSWER_BYTES_MAX)
+  #head: AnswerHead | undefined
+  #manner: Manner = 'hold'
+  #tap: AnswerTap | null = null
+  #outlet: Outlet | undefined
+  #bodyBytes = 0
+  #copy: GatheredBytes | undefined
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts
+  }
+
+  get awaitsContent(): boolean {
+    return this.#tap?.awaitsContent ?? false
+  }
+
+  /** What has been passed on so far; undefined while nothing was. */
+  get passed(): Passed | undefined {
+    if (this.#outlet === undefined) return undefined
+    const { status, headers } = this.#head!
+    return { status, headers, bodyBytes: this.#bodyBytes, isOpen: false }
+  }
+
+  /** Of what was passed on so far. */
+  get summary(): AnswerSummary | null {
+    return this.#tap?.summary() ?? null
+  }
+
+  head(head: AnswerHead): void {
+    const { method, protocol, version } = this.#parts
+    const isLookedInto = this.#parts.isChecked(head.status) || isRenamed(version, protocol)
+    this.#manner = holdOrPass(head, { method, isLookedInto, answersWhole: protocol.answersWhole })
+    this.#head = head
+    if (this.#manner !== 'pass') {
+      this.#held.begin(head.bodyBytes)
+      return
+    }
+    this.bodyBytesMax = Number.POSITIVE_INFINITY
+    this.#tap = version.kind === 'remote' ? protocol.tap(head, version) : null
+    // Events are passed on one by one; that there will be any is known with the first.
+    if (!isEventStream(head)) this.#open()
+  }
+
+  body(bytes: Uint8Array): boolean {
+    if (this.#manner === 'pass') return this.#pass(bytes)
+    if (this.#manner === 'flow' && this.#held.length + bytes.length > HELD_BYTES_MAX) {
+      this.#manner = 'pass'
+      this.bodyBytesMax = Number.POSITIVE_INFINITY
+      const goesOn = this.#held.length === 0 || this.#pass(this.#held.take())
+      return this.#pass(bytes) && goesOn
+    }
+    this.#held.append(bytes, 0, bytes.length)
+    return true
+  }
+
+  done(result: AttemptResult): void {
+    const rest = this.#tap?.rest()
+    if (rest !== undefined && rest.length > 0 && (result.fault === null || this.#outlet !== undefined)) {
+      this.#write(rest)
+    }
+    const passed = this.passed
+    if (passed === undefined) {
+      this.#parts.done({ result: this.#whole(result), summary: null, copy: null })
+      return
+    }
+    const copy = result.fault === null ? this.#takeCopy() : null
+    this.#parts.done({ result: { ...result, passed }, summary: this.summary, copy })
+  }
+
+  #whole(result: AttemptResult): AttemptResult {
+    // A local version's answer comes whole, with its end.
+    if (result.answer !== null || result.fault !== null) return result
+    const { protocol, version } = this.#parts
+    const { status, headers } = this.#head!
+    const answer = { status, headers, body: this.#held.take() }
+    return { ...result, answer: withOurNames(answer, version, protocol) }
+  }
+
+  #pass(bytes: Uint8Array): boolean {
+    const passed = this.#tap === null ? bytes : this.#tap.push(bytes)
+    return passed.length === 0 || this.#write(passed)
+  }
+
+  #write(bytes: Uint8Array): boolean {
+    if (this.#outlet === undefined) this.#open()
+    this.#bodyBytes += bytes.length
+    if (this.#copy !== undefined && !this.#copy.append(bytes, 0, bytes.length)) this.#copy = undefined
+    return this.#outlet!.write(bytes)
+  }
+
+  #open(): void {
+    const { keepBytesMax } = this.#parts
+    if (keepBytesMax > 0) {
+      this.#copy = new GatheredBytes(keepBytesMax)
+      if (!this.#copy.begin(this.#head!.bodyBytes)) this.#copy = undefined
+    }
+    // What the dialect may change has no length that could be announced.
+    const head = this.#tap === null ? this.#head! : { ...this.#head!, bodyBytes: -1 }
+    this.#outlet = this.#parts.open(head)
+  }
+
+  #takeCopy(): Answer | null {
+    if (this.#copy === undefined) return null
+    const { status, headers } = this.#head!
+    return { status, headers, body: this.#copy.take() }
+  }
+}
