@@ -180,6 +180,7 @@ const SHADOW_WORDS = {
   cap: 'was not sent: too many copies were under way',
   overload: 'was not sent: the scoring pool was full',
   timeout: 'did not answer in time',
+  too_large: 'gave an answer larger than what is kept of a shadow’s',
 } as const
 
 const AGREEMENT_WORDS = {

@@ -63,8 +63,8 @@ export interface ShadowOutcome {
   readonly id: string
   readonly model: string
   readonly version: string
-  /** `answered`, or why not. */
-  readonly fate: 'answered' | 'failed' | 'cap' | 'overload' | 'timeout'
+  /** `answered`, or why not. `too_large`: its answer grew over what is kept of a shadow's. */
+  readonly fate: 'answered' | 'failed' | 'cap' | 'overload' | 'timeout' | 'too_large'
   readonly attempt: Attempt | null
   /** Against the primary's answer, when both answered and `compare` is configured. */
   readonly agreement: 'agree' | 'differ' | 'incomparable' | 'not-compared'

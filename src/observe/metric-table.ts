@@ -18,9 +18,12 @@ import {
   CONSEQUENCE_ACTIONS,
   CONSEQUENCE_CLASSES,
   FAULT_CODES,
+  FINISH_REASONS,
   type LaneCount,
   SHADOW_FATES,
   STATUS_CLASSES,
+  STREAM_FATES,
+  TOKEN_KINDS,
 } from './slab-layout.ts'
 import { reasonNames } from './vitals-slab.ts'
 
@@ -124,6 +127,37 @@ export const METRICS: readonly Metric[] = [
     help: 'Shadow copies by how their answer compares with the one the caller got.',
     samples: (reading) =>
       ofShadows(reading, AGREEMENTS, (version, number) => reading.layout.agreementAt(version, number)),
+  },
+  {
+    name: 'modelgate_streams_open',
+    type: 'gauge',
+    labels: ['model', 'version'],
+    help: 'Answers that are being passed on to their callers as they come.',
+    samples: (reading) => ofVersions(reading, ({ index }) => reading.layout.streamAt(index, 'open')),
+  },
+  {
+    name: 'modelgate_streams_total',
+    type: 'counter',
+    labels: ['model', 'version', 'fate'],
+    help: 'Answers that were passed on as they came, by how they ended: complete, broken (the caller’s message was cut short), client-gone.',
+    samples: (reading) =>
+      ofServing(reading, STREAM_FATES, ({ index }, fate) => reading.layout.streamAt(index, fate)),
+  },
+  {
+    name: 'modelgate_tokens_total',
+    type: 'counter',
+    labels: ['model', 'version', 'kind'],
+    help: 'Tokens as the endpoint counted them, of the answers that callers got; answers that do not tell add nothing.',
+    samples: (reading) =>
+      ofServing(reading, TOKEN_KINDS, ({ index }, kind) => reading.layout.tokensAt(index, kind)),
+  },
+  {
+    name: 'modelgate_finish_reasons_total',
+    type: 'counter',
+    labels: ['model', 'version', 'reason'],
+    help: 'Answers that callers got, by why the model stopped, where it said so; other: none of those known.',
+    samples: (reading) =>
+      ofServing(reading, FINISH_REASONS, ({ index }, _, number) => reading.layout.finishAt(index, number)),
   },
   {
     name: 'modelgate_breaker_state',
@@ -312,6 +346,22 @@ function* ofShadows(
     for (const [number, name] of names.entries()) {
       const value = reading.sum(at(version.index, number))
       if (value > 0 || configured) yield { labels: [version.model, version.name, name], value }
+    }
+  }
+}
+
+/** Versions whose answers callers can get, and others only where something was counted. */
+function* ofServing<Name extends string>(
+  reading: Reading,
+  names: readonly Name[],
+  at: (version: Version, name: Name, number: number) => number,
+): Iterable<Sample<number>> {
+  for (const version of reading.snapshot.versions) {
+    const roles = rolesOf(modelOf(reading, version), version.name)
+    const isServing = [...roles].some((role) => role !== 'shadow')
+    for (const [number, name] of names.entries()) {
+      const value = reading.sum(at(version, name, number))
+      if (value !== 0 || isServing) yield { labels: [version.model, version.name, name], value }
     }
   }
 }

@@ -3,7 +3,7 @@
  * memory only, never failing. With one attempt it is 4 counts and 4 durations: 0.27 µs in a loop, 0.65 on
  * a busy machine (Node 20). Everything that is made of the counts is made when somebody reads them.
  */
-import type { Exchange, ShadowOutcome } from '../domain/exchange.ts'
+import type { Exchange, ShadowOutcome, StreamOutcome } from '../domain/exchange.ts'
 import { traitsOf } from '../domain/fault.ts'
 import type { Attempt, Role } from '../domain/outcome.ts'
 import type { ShadowFate } from '../domain/plan.ts'
@@ -23,18 +23,33 @@ export class Observer {
     this.#histograms = histograms
   }
 
-  /** A request's story is over, whichever way. */
+  /**
+   * A request's story is over, whichever way; of an answer that was passed on as it came, when it has ended. The
+   * caller got the bytes and tokens of a broken one, too.
+   */
   exchange(exchange: Exchange): void {
-    const { model, fault, startedAt, endedAt } = exchange
+    const { model, fault, startedAt, endedAt, answer, passed, summary } = exchange
     const slab = this.#slab
     const modelIndex = model === null ? -1 : model.index
-    slab.request(this.#rowOf(exchange), exchange.reason, exchange.status)
-    slab.bytes(exchange.requestBody.length, exchange.answer?.body.length ?? 0)
+    const row = this.#rowOf(exchange)
+    slab.request(row, exchange.reason, exchange.status)
+    slab.bytes(exchange.requestBody.length, answer?.body.length ?? passed?.bodyBytes ?? 0)
     if (fault !== null) slab.fault(modelIndex, fault.code)
     this.#histograms.record(requestSeries(slab.layout.shape, modelIndex), endedAt - startedAt)
     if (model === null) return
+    if (summary !== null && row < slab.layout.shape.versions) slab.summary(row, summary)
     this.#consequence(exchange, modelIndex)
     this.#attempts(exchange, model)
+  }
+
+  /** An answer of `version` began to be passed on as it comes. `streamEnded` follows exactly once. */
+  streamOpened(version: Version): void {
+    this.#slab.streamOpened(version.index)
+  }
+
+  /** It ended, whichever way; the request itself is told to `exchange`. */
+  streamEnded({ fate }: StreamOutcome, version: Version): void {
+    this.#slab.streamEnded(version.index, fate)
   }
 
   /** A shadow copy that was sent, or should have been, and what became of it. */

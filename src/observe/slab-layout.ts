@@ -12,12 +12,15 @@
  *     consequences  models × CONSEQUENCE_CLASSES × CONSEQUENCE_ACTIONS
  *     breakers      versions × BREAKER_WORDS
  *     loads         models × LOAD_WORDS
+ *     streams       versions × STREAM_WORDS
+ *     tokens        versions × TOKEN_KINDS
+ *     finishes      versions × FINISH_REASONS
  *
  * A word has one writer, the lane. Both sides compute the layout from the same Snapshot. Words are read
  * while they are written: each is whole (an aligned 64-bit store is one store on every platform that Node
  * runs on), two of them need not be of the same instant.
  */
-import type { ShadowOutcome } from '../domain/exchange.ts'
+import type { ShadowOutcome, StreamOutcome } from '../domain/exchange.ts'
 import { type ConsequenceClass, FAULTS, type FaultCode } from '../domain/fault.ts'
 import { ROLES } from '../domain/outcome.ts'
 import type { BreakerName, ShadowFate } from '../domain/plan.ts'
@@ -32,6 +35,7 @@ export const SHADOW_FATES: readonly Fate[] = [
   'answered',
   'failed',
   'timeout',
+  'too_large',
   'cap',
   'overload',
   'sampled_out',
@@ -59,6 +63,22 @@ export const BREAKER_STATES: readonly BreakerName[] = ['closed', 'half-open', 'o
 /** `since` is Unix ms; 0: it never left its first state. */
 export const BREAKER_WORDS = ['state', 'since', 'opens', 'refusals'] as const
 export const LOAD_WORDS = ['running', 'queued'] as const
+export const STREAM_FATES: readonly StreamOutcome['fate'][] = ['complete', 'broken', 'client-gone']
+/** Streams open now, then how the others ended. */
+export const STREAM_WORDS = ['open', ...STREAM_FATES] as const
+export type StreamWord = (typeof STREAM_WORDS)[number]
+export const TOKEN_KINDS = ['prompt', 'completion'] as const
+export type TokenKind = (typeof TOKEN_KINDS)[number]
+/** Whatever else an endpoint says is counted as the last. */
+export const FINISH_REASONS = [
+  'stop',
+  'length',
+  'tool_calls',
+  'content_filter',
+  'function_call',
+  'other',
+] as const
+export type FinishReason = (typeof FINISH_REASONS)[number]
 export const LANE_COUNTS = [
   'format',
   'versions',
@@ -74,7 +94,7 @@ export const LANE_COUNTS = [
 ] as const
 export type LaneCount = (typeof LANE_COUNTS)[number]
 
-export const SLAB_FORMAT = 1
+export const SLAB_FORMAT = 2
 const HEAD = 16
 
 export interface SlabShape {
@@ -94,6 +114,9 @@ export class SlabLayout {
   readonly #consequences: number
   readonly #breakers: number
   readonly #loads: number
+  readonly #streams: number
+  readonly #tokens: number
+  readonly #finishes: number
   /** In words of eight bytes. */
   readonly length: number
 
@@ -108,7 +131,10 @@ export class SlabLayout {
     this.#consequences = this.#agreements + versions * AGREEMENTS.length
     this.#breakers = this.#consequences + models * CONSEQUENCE_CLASSES.length * CONSEQUENCE_ACTIONS.length
     this.#loads = this.#breakers + versions * BREAKER_WORDS.length
-    this.length = this.#loads + models * LOAD_WORDS.length
+    this.#streams = this.#loads + models * LOAD_WORDS.length
+    this.#tokens = this.#streams + versions * STREAM_WORDS.length
+    this.#finishes = this.#tokens + versions * TOKEN_KINDS.length
+    this.length = this.#finishes + versions * FINISH_REASONS.length
   }
 
   /** The row of requests that no version of this model answered; -1 for no known model. */
@@ -156,5 +182,17 @@ export class SlabLayout {
 
   loadAt(model: number, word: (typeof LOAD_WORDS)[number]): number {
     return this.#loads + model * LOAD_WORDS.length + LOAD_WORDS.indexOf(word)
+  }
+
+  streamAt(version: number, word: StreamWord): number {
+    return this.#streams + version * STREAM_WORDS.length + STREAM_WORDS.indexOf(word)
+  }
+
+  tokensAt(version: number, kind: TokenKind): number {
+    return this.#tokens + version * TOKEN_KINDS.length + TOKEN_KINDS.indexOf(kind)
+  }
+
+  finishAt(version: number, reason: number): number {
+    return this.#finishes + version * FINISH_REASONS.length + reason
   }
 }

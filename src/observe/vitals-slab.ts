@@ -3,9 +3,9 @@
  * additions and one store; nothing is allocated and no name becomes a key: names that are not
  * of the closed lists in slab-layout.ts cannot be counted at all.
  */
-import type { ShadowOutcome } from '../domain/exchange.ts'
+import type { ShadowOutcome, StreamOutcome } from '../domain/exchange.ts'
 import type { ConsequenceClass, FaultCode } from '../domain/fault.ts'
-import { ROLES, type Role } from '../domain/outcome.ts'
+import { type AnswerSummary, ROLES, type Role } from '../domain/outcome.ts'
 import type { BreakerName, Reason } from '../domain/plan.ts'
 import type { Snapshot } from '../domain/routes.ts'
 import { assert } from '../kernel/assert.ts'
@@ -19,10 +19,14 @@ import {
   type ConsequenceAction,
   FAULT_CODES,
   type Fate,
+  FINISH_REASONS,
   SHADOW_FATES,
   SLAB_FORMAT,
   SlabLayout,
 } from './slab-layout.ts'
+
+/** Of one answer. More is no count of tokens, and must not spoil the sum of those that are. */
+export const TOKENS_MAX = 1e9
 
 export class VitalsSlab {
   readonly buffer: SharedArrayBuffer
@@ -109,6 +113,25 @@ export class VitalsSlab {
     this.#words[at + 1] = queued
   }
 
+  streamOpened(versionIndex: number): void {
+    this.#increment(this.layout.streamAt(versionIndex, 'open'))
+  }
+
+  streamEnded(versionIndex: number, fate: StreamOutcome['fate']): void {
+    this.#words[this.layout.streamAt(versionIndex, 'open')]! -= 1
+    this.#increment(this.layout.streamAt(versionIndex, fate))
+  }
+
+  /** What the endpoint did not tell is not counted. */
+  summary(versionIndex: number, { finishReason, usage }: AnswerSummary): void {
+    if (finishReason !== '')
+      this.#increment(this.layout.finishAt(versionIndex, FINISH_NUMBERS.get(finishReason) ?? OTHER_FINISH))
+    if (usage === null) return
+    const at = this.layout.tokensAt(versionIndex, 'prompt')
+    if (isTokenCount(usage.prompt)) this.#words[at]! += usage.prompt
+    if (isTokenCount(usage.completion)) this.#words[at + 1]! += usage.completion
+  }
+
   bytes(received: number, sent: number): void {
     this.#words[this.#lane.in]! += received
     this.#words[this.#lane.out]! += sent
@@ -153,6 +176,13 @@ const FATE_NUMBERS = numbered(SHADOW_FATES)
 const AGREEMENT_NUMBERS = numbered(AGREEMENTS)
 const CLASS_NUMBERS = numbered(CONSEQUENCE_CLASSES)
 const ACTION_NUMBERS = numbered(CONSEQUENCE_ACTIONS)
+
+const FINISH_NUMBERS: ReadonlyMap<string, number> = numbered(FINISH_REASONS)
+const OTHER_FINISH = FINISH_REASONS.indexOf('other')
+
+function isTokenCount(tokens: number): boolean {
+  return tokens > 0 && tokens <= TOKENS_MAX
+}
 
 function numbered<Name extends string>(names: readonly Name[]): ReadonlyMap<Name, number> {
   return new Map(names.map((name, index) => [name, index]))

@@ -4,8 +4,10 @@
  */
 import fc from 'fast-check'
 import t from 'tap'
-import type { ShadowOutcome } from '../../src/domain/exchange.ts'
+import type { Exchange, ShadowOutcome, StreamOutcome } from '../../src/domain/exchange.ts'
 import { fault } from '../../src/domain/fault.ts'
+import type { AnswerSummary, Attempt } from '../../src/domain/outcome.ts'
+import { TOKENS_MAX } from '../../src/observe/vitals-slab.ts'
 import { makeHead } from '../support/make-model.ts'
 import { makeAttempt, makeExchange, makeLanes, scrape } from './make-lanes.ts'
 
@@ -168,6 +170,10 @@ t.test('each shadow copy is counted once, sent or not, with how its answer compa
     { ...outcome, fate: 'cap', attempt: null, agreement: 'not-compared', differences: [] },
     version,
   )
+  observer.shadowEnded(
+    { ...outcome, fate: 'too_large', attempt: null, agreement: 'not-compared', differences: [] },
+    version,
+  )
   observer.shadowSkipped(version, 'sampled_out')
   observer.serverQuestion()
   const { values } = await scrape(observatory)
@@ -176,6 +182,7 @@ t.test('each shadow copy is counted once, sent or not, with how its answer compa
     fates.map(([name, value]) => [/fate="(\w+)"/.exec(name)?.[1], value]),
     [
       ['answered', 1],
+      ['too_large', 1],
       ['cap', 1],
       ['sampled_out', 1],
     ],
@@ -189,6 +196,118 @@ t.test('each shadow copy is counted once, sent or not, with how its answer compa
   )
   t.equal(values.get('modelgate_server_questions_total'), 1)
 })
+
+/** An answer of v1 that was passed on and has ended. */
+function passedOn(bodyBytes: number, more: Partial<Exchange> & Partial<AnswerSummary> = {}) {
+  const { finishReason = 'stop', usage = null, events = 3, problem = '', ...rest } = more
+  const whole = makeAttempt('v1', { phases: { firstByteMs: 120, totalMs: 900 } })
+  const passed = { status: 200, headers: [], bodyBytes, isOpen: false }
+  const attempt: Attempt = { ...whole, result: { ...whole.result, answer: null, passed } }
+  const summary: AnswerSummary = { finishReason, usage, events, problem }
+  const exchange = { attempts: [attempt], answer: null, passed, summary, endedAt: 1900, ...rest }
+  const outcome = (fate: StreamOutcome['fate']): StreamOutcome => ({
+    ...{ id: 'x', receivedAt: 0, model: 'fraud', fate, durationMs: 901 },
+    ...{ attempt, status: 200, fault: rest.fault ?? null, summary },
+  })
+  return { exchange, outcome }
+}
+
+t.test('a streamed answer is counted once, at its end, and is open until then', async (t) => {
+  const { observatory, lanes, snapshot } = makeLanes(2)
+  const [v1, v2] = snapshot.versions as [(typeof snapshot.versions)[0], (typeof snapshot.versions)[0]]
+  const [one, two] = lanes.map(({ observer }) => observer) as [
+    (typeof lanes)[0]['observer'],
+    (typeof lanes)[0]['observer'],
+  ]
+  for (const observer of [one, one, one, two]) observer.streamOpened(v1)
+  two.streamOpened(v2)
+  const streams = async () => {
+    const { values } = await scrape(observatory)
+    const get = (version: string, fate: string) =>
+      values.get(`modelgate_streams_total{model="fraud",version="${version}",fate="${fate}"}`)
+    return {
+      values,
+      open: ['v1', 'v2'].map((name) => values.get(`modelgate_streams_open{model="fraud",version="${name}"}`)),
+      ended: ['complete', 'broken', 'client-gone'].map((fate) => get('v1', fate)),
+    }
+  }
+  const before = await streams()
+  t.same(
+    [before.open, before.ended],
+    [
+      [4, 1],
+      [0, 0, 0],
+    ],
+  )
+  t.equal(before.values.get('modelgate_answer_body_bytes_total'), 0, 'what is open has no end to count')
+
+  const complete = passedOn(1000, { usage: { prompt: 12, completion: 30, total: 42 } })
+  one.exchange(makeExchange(snapshot, complete.exchange))
+  one.streamEnded(complete.outcome('complete'), v1)
+  const cut = fault('truncated-answer', 'x')
+  const broken = passedOn(200, { finishReason: '', fault: cut })
+  one.exchange(makeExchange(snapshot, { ...broken.exchange, fault: cut }))
+  one.streamEnded(broken.outcome('broken'), v1)
+  const left = passedOn(50, {
+    finishReason: 'a"} 1\nevil 1',
+    usage: { prompt: 5, completion: -1, total: -1 },
+  })
+  two.exchange(makeExchange(snapshot, { ...left.exchange, status: 200, fault: fault('client-gone', 'x') }))
+  two.streamEnded(left.outcome('client-gone'), v1)
+
+  const { values, open, ended } = await streams()
+  t.same(
+    [open, ended],
+    [
+      [1, 1],
+      [1, 1, 1],
+    ],
+  )
+  const get = (name: string) => values.get(`modelgate_${name}`)
+  t.equal(get('answer_body_bytes_total'), 1250)
+  t.equal(get('requests_total{model="fraud",version="v1",reason="primary",class="2xx"}'), 3)
+  t.equal(get('faults_total{model="fraud",code="truncated-answer"}'), 1)
+  t.equal(get('faults_total{model="fraud",code="client-gone"}'), 1)
+  t.same(
+    ['prompt', 'completion'].map((kind) => get(`tokens_total{model="fraud",version="v1",kind="${kind}"}`)),
+    [17, 30],
+  )
+  const finished = (reason: string) =>
+    get(`finish_reasons_total{model="fraud",version="v1",reason="${reason}"}`)
+  t.same(
+    [finished('stop'), finished('length'), finished('other')],
+    [1, 0, 1],
+    'what was not said counts nowhere',
+  )
+  const first = observatory.stats().find(({ phase }) => phase === 'first_byte')
+  t.match(first, { version: 'v1', role: 'primary', count: 3 })
+  t.ok(Math.abs(first!.p50_ms - 120) < 0.2, 'the first content, not the first byte of a head')
+})
+
+t.test(
+  'tokens of a held answer count too; numbers that are none do not, and nobody else’s are taken',
+  async (t) => {
+    const { observatory, lanes, snapshot } = makeLanes(1)
+    const { observer } = lanes[0]!
+    const told = (prompt: number, completion: number, more: Partial<Exchange> = {}) => {
+      const usage = { prompt, completion, total: prompt + completion }
+      const summary = { finishReason: 'length', usage, events: -1, problem: '' }
+      observer.exchange(makeExchange(snapshot, { summary, ...more }))
+    }
+    told(3, 4)
+    for (const nonsense of [-1, Number.NaN, Infinity, TOKENS_MAX + 1]) told(nonsense, nonsense)
+    told(TOKENS_MAX, 0)
+    told(100, 100, { served: '', reason: '', answer: null })
+    told(100, 100, { model: null, attempts: [], served: 'v1' })
+    const { values } = await scrape(observatory)
+    const found = [...values].filter(([name, value]) => /_tokens_|_finish_/.test(name) && value > 0)
+    t.same(found, [
+      ['modelgate_tokens_total{model="fraud",version="v1",kind="prompt"}', TOKENS_MAX + 3],
+      ['modelgate_tokens_total{model="fraud",version="v1",kind="completion"}', 4],
+      ['modelgate_finish_reasons_total{model="fraud",version="v1",reason="length"}', 6],
+    ])
+  },
+)
 
 t.test('load, breaker states, openings and refusals are on the page', async (t) => {
   const { clock, observatory, lanes, snapshot } = makeLanes(2)

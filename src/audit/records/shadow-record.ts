@@ -20,7 +20,14 @@ export interface ShadowRecord {
   readonly attempt: AttemptRecord | null
 }
 
-const FATES = new Words<ShadowOutcome['fate']>(['answered', 'failed', 'cap', 'overload', 'timeout'])
+const FATES = new Words<ShadowOutcome['fate']>([
+  'answered',
+  'failed',
+  'cap',
+  'overload',
+  'timeout',
+  'too_large',
+])
 const AGREEMENTS = new Words<ShadowOutcome['agreement']>(['agree', 'differ', 'incomparable', 'not-compared'])
 
 export function writeShadow(row: RowWriter, record: ShadowRecord): void {
