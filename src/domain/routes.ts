@@ -62,6 +62,7 @@ export interface Model {
   readonly protocol: ProtocolName
   readonly key: readonly KeySource[]
   readonly timeouts: Timeouts
+  readonly stream: StreamSettings
   readonly limits: ModelLimits
   readonly breaker: BreakerSettings
   readonly onFailure: Readonly<Record<ConsequenceKey, readonly Consequence[]>>
@@ -85,6 +86,12 @@ export interface Timeouts {
   readonly firstByteMs: number
   readonly idleMs: number
   readonly totalMs: number
+}
+
+/** Of answers that are streams of events. */
+export interface StreamSettings {
+  /** Between two comments to a caller that waits for the first content; 0: none are sent. */
+  readonly keepAliveMs: number
 }
 
 export interface ModelLimits {

@@ -208,6 +208,9 @@ class Passage implements Underway, Watched {
       method: head.method,
       isChecked: (status) => this.#checks(status).checks.length > 0,
       keepBytesMax: isCompared ? KEPT_BYTES_MAX : 0,
+      keepAliveMs: intent.model.stream.keepAliveMs,
+      clock: this.#lane.clock,
+      sweep: this.#lane.sweep,
       open: (answerHead) => this.#open(answerHead),
       done: (end) => {
         const current = this.#current
@@ -262,7 +265,8 @@ class Passage implements Underway, Watched {
   #note(current: Current, verdict: Attempt['verdict'], result: AttemptResult, now: number): void {
     const { version, role, startedAt } = current
     this.#current = undefined
-    this.#lane.vitals.settle(current.ticket, verdict, now - startedAt, now)
+    current.intake.stop()
+    this.#lane.vitals.settle(current.ticket, verdict, tookMs(result, now - startedAt), now)
     this.#attempts.push({ version: version.name, role, startedAt, result: this.#withWait(result), verdict })
   }
 
@@ -360,6 +364,11 @@ class Passage implements Underway, Watched {
       this.#listeners.done({ ...NO_COURSE, attempts, passed, summary, fault: INTERNAL, cut: INTERNAL })
     }
   }
+}
+
+/** How long an answer lets its caller wait, for the breaker: one passed on is of use from its first content. */
+function tookMs({ passed, phases }: AttemptResult, totalMs: number): number {
+  return passed === undefined || phases.firstByteMs < 0 ? totalMs : phases.firstByteMs
 }
 
 export const NO_COURSE: Course = {

@@ -5,13 +5,17 @@
  *
  * Holds at most ANSWER_BYTES_MAX of an answer that must be looked into, HELD_BYTES_MAX of any other.
  */
+import { headerOf } from '../domain/head.ts'
 import type { Answer, AnswerHead, AnswerSummary, AttemptResult, Passed } from '../domain/outcome.ts'
 import type { Version } from '../domain/routes.ts'
 import type { Receiver } from '../domain/wire.ts'
+import type { Clock } from '../kernel/clock.ts'
 import { GatheredBytes } from '../kernel/gathered-bytes.ts'
+import type { Sweep } from '../kernel/sweep.ts'
 import type { AnswerTap, Protocol } from '../protocols/protocol.ts'
 import { ANSWER_BYTES_MAX } from './held-answer.ts'
 import { HELD_BYTES_MAX, holdOrPass, isEventStream, type Manner } from './hold-or-pass.ts'
+import { COMMENT, endsAnEvent, KeepAlive } from './keep-alive.ts'
 import { isRenamed, withOurNames } from './our-names.ts'
 
 /** Takes what is passed on. */
@@ -28,6 +32,10 @@ export interface IntakeParts {
   isChecked(status: number): boolean
   /** Of an answer that is passed on, kept for comparison; 0: none. */
   readonly keepBytesMax: number
+  /** Between two comments to a caller who waits for content; 0: none. */
+  readonly keepAliveMs: number
+  readonly clock: Clock
+  readonly sweep: Sweep
   /** The answer begins to be passed on; at most once. */
   open(head: AnswerHead): Outlet
   /** The attempt is over, held or passed on. */
@@ -52,6 +60,8 @@ export class Intake implements Receiver {
   #outlet: Outlet | undefined
   #bodyBytes = 0
   #copy: GatheredBytes | undefined
+  #keepAlive: KeepAlive | undefined
+  #isBetweenEvents = true
 
   constructor(parts: IntakeParts) {
     this.#parts = parts
@@ -86,6 +96,7 @@ export class Intake implements Receiver {
     this.#tap = version.kind === 'remote' ? protocol.tap(head, version) : null
     // Events are passed on one by one; that there will be any is known with the first.
     if (!isEventStream(head)) this.#open()
+    else if (this.#parts.keepAliveMs > 0 && isPlain(head)) this.#keepAliveFrom()
   }
 
   body(bytes: Uint8Array): boolean {
@@ -100,7 +111,13 @@ export class Intake implements Receiver {
     return true
   }
 
+  /** Nobody wants the answer any more. */
+  stop(): void {
+    this.#keepAlive?.stop()
+  }
+
   done(result: AttemptResult): void {
+    this.stop()
     const rest = this.#tap?.rest()
     if (rest !== undefined && rest.length > 0 && (result.fault === null || this.#outlet !== undefined)) {
       this.#write(rest)
@@ -125,7 +142,30 @@ export class Intake implements Receiver {
 
   #pass(bytes: Uint8Array): boolean {
     const passed = this.#tap === null ? bytes : this.#tap.push(bytes)
-    return passed.length === 0 || this.#write(passed)
+    if (passed.length === 0) return true
+    if (this.#keepAlive !== undefined) this.#follow(passed)
+    return this.#write(passed)
+  }
+
+  #keepAliveFrom(): void {
+    const { clock, sweep, keepAliveMs } = this.#parts
+    this.#keepAlive = new KeepAlive({ clock, sweep, everyMs: keepAliveMs }, () => {
+      if (this.#isBetweenEvents) this.#comment()
+    })
+  }
+
+  /** With the first content the caller has what it waited for. */
+  #follow(passed: Uint8Array): void {
+    this.#isBetweenEvents = endsAnEvent(passed)
+    if (this.awaitsContent) return
+    this.#keepAlive?.stop()
+    this.#keepAlive = undefined
+  }
+
+  /** Not the model's: neither counted among its bytes nor kept. */
+  #comment(): void {
+    if (this.#outlet === undefined) this.#open()
+    this.#outlet!.write(COMMENT)
   }
 
   #write(bytes: Uint8Array): boolean {
@@ -151,4 +191,9 @@ export class Intake implements Receiver {
     const { status, headers } = this.#head!
     return { status, headers, body: this.#copy.take() }
   }
+}
+
+/** Bytes that a comment may stand between: as they are written, and of no announced length. */
+function isPlain({ headers, bodyBytes }: AnswerHead): boolean {
+  return bodyBytes === -1 && headerOf(headers, 'content-encoding') === undefined
 }

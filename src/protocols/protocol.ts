@@ -10,6 +10,7 @@ import type { Answer, AnswerHead, AnswerSummary } from '../domain/outcome.ts'
 import type { ProtocolName, RemoteVersion } from '../domain/routes.ts'
 import type { OutboundRequest } from '../domain/wire.ts'
 import type { JsonPath } from '../kernel/json-scan.ts'
+import type { Patience } from './patience.ts'
 
 /** What the path alone says. `server` questions are about the gateway and reach no model. */
 export type Match =
@@ -70,6 +71,8 @@ export interface AnswerTap {
 
 export interface Protocol {
   readonly name: ProtocolName
+  /** Timeouts of a model that has none of its own. */
+  readonly patience: Patience
   /** Local runtimes can read its requests and write its answers. */
   readonly servesLocally: boolean
   /**

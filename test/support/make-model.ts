@@ -54,6 +54,7 @@ export function makeModel({ versions = ['v1', 'v2'], route = {}, ...more }: Mode
     protocol: 'open-inference',
     key: [{ from: 'header', name: 'x-user-id' }, { from: 'client' }],
     timeouts: { queueMs: 50, connectMs: 250, firstByteMs: 1000, idleMs: 1000, totalMs: 2000 },
+    stream: { keepAliveMs: 0 },
     limits: { concurrent: 256, queue: 512 },
     breaker: {
       windowMs: 10_000,

@@ -84,6 +84,7 @@ function compileModel(name: string, model: SettledModel, numbering: Numbering): 
       idleMs: timeouts.idle,
       totalMs: timeouts.total,
     },
+    stream: { keepAliveMs: model.stream.keep_alive ?? 0 },
     limits: { concurrent: model.limits.concurrent, queue: model.limits.queue },
     breaker: {
       windowMs: breaker.window,

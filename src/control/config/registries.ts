@@ -12,3 +12,8 @@ export const RUNTIME_NAMES = RUNTIMES.map(({ name }) => name) as [string, ...str
 export function protocolOf(name: string): (typeof PROTOCOLS)[number] | undefined {
   return PROTOCOLS.find((protocol) => protocol.name === name)
 }
+
+/** What stands where a model's timeouts say nothing. */
+export function patienceOf(name: string): (typeof PROTOCOLS)[number]['patience'] {
+  return (protocolOf(name) ?? PROTOCOLS[0]!).patience
+}

@@ -29,17 +29,36 @@ const timeouts = leaf.table(
       .optional(),
     first_byte: leaf
       .duration('1ms', '1h', 'How long an endpoint may take until the first byte of its answer.')
-      .meta({ defaultText: '1s, or total if shorter' })
+      .meta({ defaultText: '1s (openai: 1m), or total if shorter' })
       .optional(),
     idle: leaf
       .duration('1ms', '1h', 'How long an answer may pause between two reads.')
-      .meta({ defaultText: '5s, or total if shorter' })
+      .meta({ defaultText: '5s (openai: 1m), or total if shorter' })
       .optional(),
     total: leaf
-      .duration('1ms', '1h', 'How long one attempt may take from start to end. All others are within it.')
-      .prefault('2s'),
+      .duration(
+        '1ms',
+        '1h',
+        'How long one attempt may take from start to end, what a slow caller makes it wait apart. All others are within it.',
+      )
+      .meta({ defaultText: '2s (openai: 10m)' })
+      .optional(),
   },
   'The five timers of one attempt. The caller’s own deadline caps them all.',
+)
+
+const stream = leaf.table(
+  {
+    keep_alive: leaf
+      .duration(
+        '100ms',
+        '1h',
+        'Send a comment this often to a caller that waits for the first content of a stream of events.',
+      )
+      .meta({ defaultText: 'no comments' })
+      .optional(),
+  },
+  'Answers that are streams of server-sent events.',
 )
 
 const limits = leaf.table(
@@ -62,7 +81,7 @@ const breaker = leaf.table(
     failure_rate: leaf.share('Share of failures in the window that opens the breaker.').prefault(0.5),
     slow_after: leaf
       .duration('1ms', '1h', 'An answer later than this counts as slow.')
-      .meta({ defaultText: '800ms, or timeouts.total if shorter' })
+      .meta({ defaultText: '800ms (openai: 1m), or timeouts.total if shorter' })
       .optional(),
     slow_rate: leaf.share('Share of slow answers in the window that opens the breaker.').prefault(0.5),
     consecutive: leaf
@@ -269,6 +288,7 @@ export const modelSchema = leaf.table(
       )
       .prefault(['header:x-user-id', 'client']),
     timeouts: timeouts.prefault({}),
+    stream: stream.prefault({}),
     limits: limits.prefault({}),
     retry: retry.prefault({}),
     breaker: breaker.prefault({}),

@@ -2,6 +2,7 @@
  * Fills in the defaults that depend on other keys, so that after it nothing is left to guess: inner
  * timeouts shrink to the total, the only version is the primary, a chain ends with a reply or `fail`.
  */
+import { patienceOf } from './registries.ts'
 import { CONSEQUENCES } from './rules/consequences.ts'
 import { primaryOf } from './rules/route.ts'
 import type { Checked } from './schema.ts'
@@ -9,9 +10,6 @@ import type { CheckedModel } from './schema-model.ts'
 
 const QUEUE_MS = 50
 const CONNECT_MS = 250
-const FIRST_BYTE_MS = 1000
-const IDLE_MS = 5000
-const SLOW_AFTER_MS = 800
 
 export interface SettledModel extends CheckedModel {
   readonly timeouts: Required<{ [K in keyof CheckedModel['timeouts']]: number }>
@@ -31,7 +29,8 @@ export function settle(checked: Checked): Settled {
 
 function settleModel(model: CheckedModel): SettledModel {
   const { timeouts, breaker, route, on_failure } = model
-  const total = timeouts.total
+  const patience = patienceOf(model.protocol)
+  const total = timeouts.total ?? patience.totalMs
   const primary = primaryOf({ model, versionNames: Object.keys(model.versions) }) ?? ''
   const chains = CONSEQUENCES.map((key) => [key, ended(on_failure[key])] as const)
   return {
@@ -39,11 +38,11 @@ function settleModel(model: CheckedModel): SettledModel {
     timeouts: {
       queue: timeouts.queue ?? Math.min(QUEUE_MS, total),
       connect: timeouts.connect ?? Math.min(CONNECT_MS, total),
-      first_byte: timeouts.first_byte ?? Math.min(FIRST_BYTE_MS, total),
-      idle: timeouts.idle ?? Math.min(IDLE_MS, total),
+      first_byte: timeouts.first_byte ?? Math.min(patience.firstByteMs, total),
+      idle: timeouts.idle ?? Math.min(patience.idleMs, total),
       total,
     },
-    breaker: { ...breaker, slow_after: breaker.slow_after ?? Math.min(SLOW_AFTER_MS, total) },
+    breaker: { ...breaker, slow_after: breaker.slow_after ?? Math.min(patience.slowAfterMs, total) },
     route: { ...route, primary },
     on_failure: Object.fromEntries(chains) as CheckedModel['on_failure'],
   }

@@ -1,4 +1,5 @@
 /** Open Inference Protocol, REST (“V2”): github.com/kserve/open-inference-protocol, with Triton’s binary tensor extension. */
+import { SCORING } from '../patience.ts'
 import type { Protocol } from '../protocol.ts'
 import { UNSEEN } from '../unseen.ts'
 import { explain } from './explain.ts'
@@ -10,6 +11,7 @@ import { renameAnswer } from './rename-answer.ts'
 
 export const openInference: Protocol = {
   name: 'open-inference',
+  patience: SCORING,
   servesLocally: true,
   answersWhole: true,
   modelIn: null,

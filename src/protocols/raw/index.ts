@@ -1,4 +1,5 @@
 /** Any HTTP API behind `/models/{m}/…`: the gateway routes and records it and reads nothing of it. */
+import { SCORING } from '../patience.ts'
 import type { Protocol } from '../protocol.ts'
 import { UNSEEN } from '../unseen.ts'
 import { explain } from './explain.ts'
@@ -9,6 +10,7 @@ import { recognize } from './recognize.ts'
 
 export const raw: Protocol = {
   name: 'raw',
+  patience: SCORING,
   servesLocally: false,
   answersWhole: false,
   modelIn: null,

@@ -2,6 +2,7 @@
  * No inner time may be longer than the one around it: it would never be reached, and whoever wrote it
  * believes in a limit that does not exist. Inner times that are not written shrink to fit (settle.ts).
  */
+import { patienceOf } from '../registries.ts'
 import { durationText } from '../units.ts'
 import type { ModelScope } from './scope.ts'
 
@@ -13,7 +14,8 @@ interface Time {
 
 export function checkTimeouts(scope: ModelScope): void {
   const { timeouts, breaker } = scope.model
-  const total: Time = { at: ['timeouts', 'total'], ms: timeouts.total }
+  const totalMs = timeouts.total ?? patienceOf(scope.model.protocol).totalMs
+  const total: Time = { at: ['timeouts', 'total'], ms: totalMs }
   for (const inner of ['queue', 'connect', 'first_byte'] as const) {
     checkWithin(scope, { at: ['timeouts', inner], ms: timeouts[inner] }, total)
   }
