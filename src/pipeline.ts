@@ -33,13 +33,13 @@ export function handle({ head, body, client, refusal }: Incoming, lane: Lane): v
   client.onGone(() => forgo(opening, NOTHING_KNOWN, []))
   if (refusal !== null) return refuse(opening, NOTHING_KNOWN, refusal, { close: true })
 
-  const recognized = recognize(head, lane.protocols)
+  const recognized = recognize(head, lane.protocols, opening.routes)
   body.read(opening.routes.server.bodyBytesMax, (bytes) => {
     const known = { ...NOTHING_KNOWN, protocol: recognized.protocol }
     if (isFault(bytes)) return refuse(opening, known, bytes, { close: !body.isSwallowed })
     if ('fault' in recognized) return refuse(opening, { ...known, body: bytes }, recognized.fault)
     const { match } = recognized
-    if (match.scope === 'server') return answerServer(match.ask, opening)
+    if (match.scope === 'server') return answerServer(match, opening)
     guarded(opening, () => answerModel(opening, { ...known, body: bytes }, { ...recognized, match }))
   })
 }

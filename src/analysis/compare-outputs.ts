@@ -1,14 +1,14 @@
 /**
- * A shadow's answer held against the primary's, rule by rule. Deterministic: two answers and the rules
- * in, a verdict out.
+ * A shadow's answer held against the primary's, rule by rule, as their dialect reads them. Deterministic: two
+ * answers and the rules in, a verdict out.
  *
  * `differ` wins over `incomparable`: one value found different is a finding, whatever else is missing.
  * Without rules there is nothing to hold against each other, and that is `incomparable`, never `agree`.
  */
+import type { Answer } from '../domain/outcome.ts'
 import type { CompareRule } from '../domain/routes.ts'
 import { parsePointer } from '../kernel/json-scan.ts'
-import { type AnswerBytes, readValues } from '../protocols/open-inference/read-answer.ts'
-import type { ExactScalar } from '../protocols/read-json.ts'
+import type { ExactScalar, Protocol } from '../protocols/protocol.ts'
 import { comparatorOf, type Verdict } from './comparators.ts'
 
 export interface OutputComparison {
@@ -17,13 +17,18 @@ export interface OutputComparison {
   readonly differences: readonly (number | null)[]
 }
 
+export interface AnswerPair {
+  readonly primary: Answer
+  readonly shadow: Answer
+}
+
 export function compareOutputs(
-  primary: AnswerBytes,
-  shadow: AnswerBytes,
+  { primary, shadow }: AnswerPair,
   rules: readonly CompareRule[],
+  dialect: Pick<Protocol, 'readExact'>,
 ): OutputComparison {
   const paths = rules.map((rule) => parsePointer(rule.pointer))
-  const [first, second] = [readValues(primary, paths), readValues(shadow, paths)]
+  const [first, second] = [dialect.readExact(primary, paths), dialect.readExact(shadow, paths)]
   const verdicts = rules.map((rule, index) => verdictOf(first[index], second[index], rule))
   return {
     agreement: agreementOf(verdicts),

@@ -24,7 +24,7 @@ export interface Intent {
   readonly traceId: string
   /** This request is itself somebody's shadow: it is served, never shadowed again. */
   readonly isShadow: boolean
-  /** For raw: what follows `/models/{name}`, with the query, exactly as sent. Empty otherwise. */
+  /** What the dialect needs of the path and the query besides names, exactly as sent. */
   readonly rest: string
   /** For open-inference: length of the JSON part when the binary extension is used, else -1. */
   readonly jsonLength: number

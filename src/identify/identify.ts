@@ -31,7 +31,10 @@ export interface Question {
 export function findModel(question: Omit<Question, 'arrivedAt' | 'requestId'>): Model | Fault {
   const { match, protocol, routes, head, body } = question
   const name = match.model ?? protocol.modelIn!(head, body)
-  if (isFault(name)) return name
+  return isFault(name) ? name : modelNamed(name, protocol, routes)
+}
+
+export function modelNamed(name: string, protocol: Protocol, routes: Snapshot): Model | Fault {
   const model = routes.models.get(name)
   if (model === undefined) {
     const near = nearestName(name, routes.models.keys())

@@ -115,9 +115,13 @@ class Copy {
       this.#tell({ agreement: 'not-compared', differences: [] })
       return
     }
-    this.#lane.comparer.submit({ primary: this.#primary, shadow: answer, rules: model.compare }, (verdict) =>
-      this.#tell(verdict),
-    )
+    const pair = {
+      protocol: model.protocol,
+      primary: this.#primary,
+      shadow: answer,
+      rules: model.compare,
+    }
+    this.#lane.comparer.submit(pair, (verdict) => this.#tell(verdict))
   }
 
   #tell(verdict: PairVerdict): void {

@@ -14,7 +14,9 @@ import type { Patience } from './patience.ts'
 
 /** What the path alone says. `server` questions are about the gateway and reach no model. */
 export type Match =
-  | { readonly scope: 'server'; readonly ask: 'live' | 'ready' | 'metadata' }
+  | { readonly scope: 'server'; readonly ask: 'live' | 'ready' | 'metadata' | 'models' }
+  /** What the configuration says of one model. */
+  | { readonly scope: 'server'; readonly ask: 'model'; readonly model: string }
   | {
       readonly scope: 'model'
       /** Null: the body names it (`modelIn`). */
@@ -22,12 +24,15 @@ export type Match =
       /** Version named by the path, or null. */
       readonly version: string | null
       readonly operation: Operation
-      /** raw: what follows the model's name. */
+      /** What `prepare` needs of the path and the query besides names. */
       readonly rest: string
     }
 
 /** A scalar found in a body; undefined when nothing is there, null for JSON null or a container. */
 export type Scalar = string | number | boolean | null | undefined
+
+/** A scalar whose integers have every digit. */
+export type ExactScalar = Scalar | bigint
 
 export interface Reading {
   /** One for each wanted path, as text (numbers as written). */
@@ -80,6 +85,10 @@ export interface Protocol {
    * place. Null: the dialect knows no names, and `rename` is refused.
    */
   readonly renameAnswer: ((answer: Answer, version: RemoteVersion) => Answer) | null
+  /** Requests can address a version of an endpoint's model, so `rename.version` means something. */
+  readonly namesVersions: boolean
+  /** The fields its answers have at their top; null when they may have any. A check on another is likely a mistake. */
+  readonly answerFields: readonly string[] | null
   /**
    * Its answers are documents, of no use until whole: one of unknown length is held, as far as that goes, so that
    * a version that breaks off can still be replaced by another.
@@ -97,6 +106,8 @@ export interface Protocol {
   explain(fault: Fault): RenderedError
   /** Values at the paths of a complete answer; undefined for each that is missing or unreadable. */
   readAnswer(answer: Answer, wanted: readonly JsonPath[]): readonly Scalar[]
+  /** The same for comparisons, with integers beyond 2^53 as bigint. */
+  readExact(answer: Answer, wanted: readonly JsonPath[]): readonly ExactScalar[]
   /** Null: answers with such a head are passed on unseen. */
   tap(head: AnswerHead, version: RemoteVersion): AnswerTap | null
   /** Of an answer held whole; null where there is nothing to tell. */

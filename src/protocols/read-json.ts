@@ -1,18 +1,15 @@
-/** Scalars of a JSON answer at given paths, for output checks. Undefined for all when it is not JSON. */
+/** Scalars of a JSON answer at given paths, for checks and comparisons. Undefined for all when it is not JSON. */
 import { Buffer, isUtf8 } from 'node:buffer'
 import { type JsonPath, type JsonSpan, rawOf, scanJson, textOf } from '../kernel/json-scan.ts'
-import type { Scalar } from './protocol.ts'
-
-/** A scalar whose integers have every digit. */
-export type ExactScalar = Scalar | bigint
+import type { ExactScalar, Scalar } from './protocol.ts'
 
 /** Longer integers than any type of 64 bits has; BigInt takes more than linear time for them. */
 const EXACT_LENGTH_MAX = 20
 
-export function readJson(bytes: Uint8Array, wanted: readonly JsonPath[]): readonly Scalar[] {
+export function readJson(bytes: Uint8Array, wanted: readonly JsonPath[]): readonly ExactScalar[] {
   const scan = scanJson(bytes, wanted)
   if (!scan.ok) return wanted.map(() => undefined)
-  return scan.found.map((span) => scalarOf(exactScalarOf(bytes, span)))
+  return scan.found.map((span) => exactScalarOf(bytes, span))
 }
 
 /** Integers beyond 2^53 become bigint. Text that is not UTF-8 is no value; a number may be infinite. */

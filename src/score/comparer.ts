@@ -5,13 +5,14 @@
  */
 
 import type { Answer } from '../domain/outcome.ts'
-import type { CompareRule } from '../domain/routes.ts'
+import type { CompareRule, ProtocolName } from '../domain/routes.ts'
 import type { Clock } from '../kernel/clock.ts'
-import { jsonLengthOf } from '../protocols/open-inference/read-answer.ts'
-import { type CompareResult, type CompareTask, PAIR_FIELDS } from '../workers/messages.ts'
+import { type CompareResult, type CompareTask, PAIR_FIELDS, type PairToCompare } from '../workers/messages.ts'
 import type { Work, WorkerPool, WorkSource } from '../workers/pool.ts'
 
 export interface Pair {
+  /** Both answers are in this dialect. */
+  readonly protocol: ProtocolName
   readonly rules: readonly CompareRule[]
   readonly primary: Answer
   readonly shadow: Answer
@@ -138,14 +139,32 @@ const NOT_COMPARED: PairVerdict = { agreement: 'not-compared', differences: [] }
 function taskOf(batch: readonly Waiting[]): CompareTask {
   const bytes = new ArrayBuffer(batch.reduce((sum, one) => sum + one.bytes, 0))
   const target = new Uint8Array(bytes)
-  const pairs = new Float64Array(batch.length * PAIR_FIELDS)
+  const places = new Float64Array(batch.length * PAIR_FIELDS)
   let at = 0
   batch.forEach(({ pair }, index) => {
-    ;[pair.primary, pair.shadow].forEach((answer, side) => {
-      target.set(answer.body, at)
-      pairs.set([at, answer.body.length, jsonLengthOf(answer)], index * PAIR_FIELDS + side * 3)
-      at += answer.body.length
+    ;[pair.primary, pair.shadow].forEach(({ body }, side) => {
+      target.set(body, at)
+      places.set([at, body.length], index * PAIR_FIELDS + side * 2)
+      at += body.length
     })
   })
-  return { rules: batch.map(({ pair }) => pair.rules), pairs, bytes }
+  const pairs = batch.map(
+    ({ pair: { protocol, rules, primary, shadow } }): PairToCompare => ({
+      protocol,
+      rules,
+      headers: [formOf(primary), formOf(shadow)],
+    }),
+  )
+  return { pairs, places, bytes }
 }
+
+/** The headers that say how a body is to be read; cloning all of them would cost more than the comparison. */
+function formOf({ headers }: Answer): readonly string[] {
+  return headers.filter((_, index) => FORM_HEADERS.has(headers[index - (index % 2)]!))
+}
+
+const FORM_HEADERS: ReadonlySet<string> = new Set([
+  'content-type',
+  'content-encoding',
+  'inference-header-content-length',
+])

@@ -4,7 +4,7 @@
  */
 import type { OutputComparison } from '../analysis/compare-outputs.ts'
 import type { Fault, FaultCode } from '../domain/fault.ts'
-import type { CompareRule, LocalVersion } from '../domain/routes.ts'
+import type { CompareRule, LocalVersion, ProtocolName } from '../domain/routes.ts'
 import type { ModelSignature } from '../protocols/open-inference/tensors.ts'
 
 /** Which file holds which version, for loading it and for naming it in messages. */
@@ -63,12 +63,19 @@ export type LoadResult =
     }
   | { readonly loaded: false; readonly fault: Fault }
 
-/** `CompareTask.pairs`: per pair offset, length, JSON length of the primary, then of the shadow. */
-export const PAIR_FIELDS = 6
+/** `CompareTask.places`: per pair offset and length of the primary's body, then of the shadow's. */
+export const PAIR_FIELDS = 4
+
+export interface PairToCompare {
+  readonly protocol: ProtocolName
+  readonly rules: readonly CompareRule[]
+  /** Of the primary and of the shadow: those that say how the body is to be read. */
+  readonly headers: readonly [primary: readonly string[], shadow: readonly string[]]
+}
 
 export interface CompareTask {
-  readonly rules: readonly (readonly CompareRule[])[]
-  readonly pairs: Float64Array
+  readonly pairs: readonly PairToCompare[]
+  readonly places: Float64Array
   readonly bytes: ArrayBuffer
 }
 

@@ -1,8 +1,9 @@
 /** Two answers, some rules, one verdict: whatever way the tensors are written. */
 import fc from 'fast-check'
 import t from 'tap'
-import { compareOutputs } from '../../src/analysis/compare-outputs.ts'
+import { compareOutputs as compare } from '../../src/analysis/compare-outputs.ts'
 import type { CompareRule } from '../../src/domain/routes.ts'
+import { openInference } from '../../src/protocols/open-inference/index.ts'
 
 const number = (pointer: string, more: Partial<CompareRule> = {}): CompareRule => ({
   pointer,
@@ -12,6 +13,20 @@ const number = (pointer: string, more: Partial<CompareRule> = {}): CompareRule =
   ...more,
 })
 const label = (pointer: string): CompareRule => number(pointer, { as: 'label' })
+
+interface Written {
+  readonly bytes: Uint8Array
+  /** -1: all of it is JSON. */
+  readonly jsonLength: number
+}
+
+const answerOf = ({ bytes, jsonLength }: Written) => ({
+  status: 200,
+  headers: jsonLength === -1 ? [] : ['inference-header-content-length', String(jsonLength)],
+  body: bytes,
+})
+const compareOutputs = (primary: Written, shadow: Written, rules: readonly CompareRule[]) =>
+  compare({ primary: answerOf(primary), shadow: answerOf(shadow) }, rules, openInference)
 
 const json = (document: unknown) => ({
   bytes: Buffer.from(typeof document === 'string' ? document : JSON.stringify(document)),

@@ -100,8 +100,36 @@ t.test('an unknown model is named, with the nearest one when it looks like a sli
 })
 
 t.test('the first dialect that knows the path answers, and nobody’s path is nobody’s', async (t) => {
-  const at = (path: string) => recognize(makeHead({ path, target: path }), PROTOCOLS)
+  const at = (path: string) => recognize(makeHead({ path, target: path }), PROTOCOLS, routesOf())
   t.equal(at('/v2/models/m/infer').protocol, openInference)
   t.equal(at('/models/m/x').protocol, raw)
   t.match(at('/elsewhere'), { protocol: null, fault: { code: 'unknown-path' } })
 })
+
+t.test(
+  'of two dialects with one path the named model’s own answers, else one that is spoken here',
+  async (t) => {
+    const chat = makeModel({ name: 'chat', protocol: 'openai' })
+    const rows = makeModel({ name: 'rows', protocol: 'kserve-v1' })
+    const at = (path: string, ...models: Model[]) => {
+      const found = recognize(makeHead({ method: 'GET', path, target: path }), PROTOCOLS, routesOf(...models))
+      const says = 'fault' in found ? found.fault.code : found.match.scope
+      return `${found.protocol?.name} ${says}`
+    }
+    t.equal(at('/v1/models/chat', chat, rows), 'openai server')
+    t.equal(at('/v1/models/rows', chat, rows), 'kserve-v1 model')
+    t.equal(at('/v1/models/none', chat, rows), 'openai unknown-model', 'the first in the list')
+    t.equal(
+      at('/v1/models/none', rows),
+      'kserve-v1 model',
+      'its own refusal comes when the model is looked for',
+    )
+    t.equal(at('/v1/models/constructor', chat), 'openai unknown-model')
+    t.equal(at('/v1/models', rows), 'kserve-v1 server')
+    t.equal(at('/v1/models', chat, rows), 'openai server')
+    t.equal(at('/v1/models/a/b', rows), 'kserve-v1 unknown-path')
+    t.equal(at('/v1/models/a/b', chat), 'openai unknown-model')
+    t.equal(at('/v1/models/chat:predict', chat), 'kserve-v1 method-not-allowed')
+    t.equal(at('/v1/responses', chat, rows), 'openai unknown-path')
+  },
+)

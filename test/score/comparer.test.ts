@@ -31,7 +31,9 @@ function binaryAnswer(value: number): Answer {
 }
 
 const compare = (comparer: Comparer, primary: Answer, shadow: Answer): Promise<PairVerdict> =>
-  new Promise((resolve) => comparer.submit({ rules: RULES, primary, shadow }, resolve))
+  new Promise((resolve) =>
+    comparer.submit({ protocol: 'open-inference', rules: RULES, primary, shadow }, resolve),
+  )
 
 t.test('without a single local model, pairs are compared and each verdict finds its pair', async (t) => {
   const bench = new Bench()
@@ -56,7 +58,12 @@ t.test('a pair that cannot be read has its own verdict and drops no other', asyn
   const scorer = await bench.start({})
   const comparer = new Comparer({ pool: scorer.pool, clock: bench.clock })
   const broken = [{ as: 'number', toleranceAbs: 0, toleranceRel: 0 } as CompareRule]
-  const pairs = [RULES, broken, RULES].map((rules) => ({ rules, primary: answer(1), shadow: answer(1) }))
+  const pairs = [RULES, broken, RULES].map((rules) => ({
+    protocol: 'open-inference',
+    rules,
+    primary: answer(1),
+    shadow: answer(1),
+  }))
   const verdicts = await Promise.all(
     pairs.map((pair) => new Promise<PairVerdict>((resolve) => comparer.submit(pair, resolve))),
   )

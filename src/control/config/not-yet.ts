@@ -5,7 +5,6 @@
  */
 
 import type { Path, Report } from './problem.ts'
-import { SPOKEN } from './registries.ts'
 
 export interface NotYet {
   /** `*` stands for any key or position. */
@@ -71,12 +70,6 @@ export const NOT_YET: readonly NotYet[] = [
     what: 'principals and tokens',
     off: isEmpty,
     instead: `${REMOVE}; the admin API listens on loopback only`,
-  },
-  {
-    path: [...MODEL, 'protocol'],
-    what: `any protocol but ${SPOKEN.join(' and ')}`,
-    off: is(...SPOKEN),
-    instead: '"open-inference", or "raw" to pass requests through as they are',
   },
   {
     path: [...MODEL, 'limits', 'adaptive'],

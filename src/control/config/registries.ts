@@ -2,11 +2,7 @@
 import { PROTOCOLS } from '../../protocols/index.ts'
 import { RUNTIMES } from '../../workers/runtimes/index.ts'
 
-/** Dialects of the grammar that this version does not speak; not-yet.ts refuses them. */
-const COMING: readonly string[] = ['kserve-v1', 'openai']
-
-export const SPOKEN: readonly string[] = PROTOCOLS.map(({ name }) => name)
-export const PROTOCOL_NAMES = [...new Set([...SPOKEN, ...COMING])] as [string, ...string[]]
+export const PROTOCOL_NAMES = PROTOCOLS.map(({ name }) => name) as [string, ...string[]]
 export const RUNTIME_NAMES = RUNTIMES.map(({ name }) => name) as [string, ...string[]]
 
 export function protocolOf(name: string): (typeof PROTOCOLS)[number] | undefined {

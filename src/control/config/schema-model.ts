@@ -8,7 +8,7 @@ import * as leaf from './leaf.ts'
 import { PROTOCOL_NAMES, RUNTIME_NAMES } from './registries.ts'
 import { route } from './schema-route.ts'
 import { name, pointer, versionName } from './schema-words.ts'
-import { parseFilePath, parseKeySource, parseStep, REMOTE_NAME } from './words.ts'
+import { parseFilePath, parseKeySource, parseStep, REMOTE_MODEL, REMOTE_NAME } from './words.ts'
 
 const keySource = leaf.parsed(parseKeySource, {
   what: 'a source of the sticky key',
@@ -161,9 +161,9 @@ const version = leaf.table(
         {
           model: leaf
             .pattern(
-              REMOTE_NAME,
+              REMOTE_MODEL,
               'a name',
-              'a name without blanks, /, ?, # or %',
+              'a name without blanks, ?, # or %',
               'The model’s name at the endpoint.',
             )
             .optional(),

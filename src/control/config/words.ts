@@ -14,6 +14,8 @@ export const POINTER = /^(?:\/(?:[^/~]|~[01])*)*$/
 export const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/
 /** RFC 3986 pchar without escapes: stands in a path segment and in JSON as it is. */
 export const REMOTE_NAME = /^[A-Za-z0-9._~!$&'()*+,;=:@-]{1,128}$/
+/** The same in several segments (`meta-llama/Llama-3.1-8B`), for dialects that name the model in the body. */
+export const REMOTE_MODEL = /^(?=.{1,128}$)[A-Za-z0-9._~!$&'()*+,;=:@-]+(?:\/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*$/
 
 const POINTER_CHARS_MAX = 512
 /** Framing and connection headers say nothing about a caller and are rewritten on the way. */

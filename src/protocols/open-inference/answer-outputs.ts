@@ -4,8 +4,8 @@
  * no binary tensor has a place.
  */
 import { type JsonSpan, rawOf, textOf } from '../../kernel/json-scan.ts'
+import { fieldsOf, itemsOf } from '../walk-json.ts'
 import { type Datatype, datatypeOf } from './tensors.ts'
-import { fieldsOf, itemsOf } from './walk-json.ts'
 
 export interface WrittenOutput {
   readonly name: JsonSpan | undefined

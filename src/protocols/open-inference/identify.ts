@@ -9,7 +9,7 @@ import { type Head, headerOf, mediaTypeOf } from '../../domain/head.ts'
 import type { Operation } from '../../domain/intent.ts'
 import { type JsonPath, type JsonSpan, rawOf, scanJson, textOf } from '../../kernel/json-scan.ts'
 import type { Reading } from '../protocol.ts'
-import { itemsOf } from './walk-json.ts'
+import { itemsOf } from '../walk-json.ts'
 
 /** Carries the length of the JSON that precedes the binary tensors. */
 export const JSON_LENGTH_HEADER = 'inference-header-content-length'

@@ -5,7 +5,7 @@ import { UNSEEN } from '../unseen.ts'
 import { explain } from './explain.ts'
 import { identify } from './identify.ts'
 import { prepare } from './prepare.ts'
-import { readAnswer } from './read-answer.ts'
+import { readAnswer, readExact } from './read-answer.ts'
 import { recognize } from './recognize.ts'
 import { renameAnswer } from './rename-answer.ts'
 
@@ -16,11 +16,14 @@ export const openInference: Protocol = {
   answersWhole: true,
   modelIn: null,
   renameAnswer,
+  namesVersions: true,
+  answerFields: ['model_name', 'model_version', 'id', 'parameters', 'outputs'],
   isRepeatable: () => true,
   recognize,
   identify,
   prepare,
   explain,
   readAnswer,
+  readExact,
   ...UNSEEN,
 }

@@ -13,7 +13,7 @@ export function prepare(errand: Errand, version: RemoteVersion): OutboundRequest
   const names = `${rename.model ?? errand.model}${rename.version === null ? '' : `/versions/${rename.version}`}`
   return {
     method: errand.method,
-    target: `/v2/models/${names}${ENDINGS[errand.operation]}`,
+    target: `/v2/models/${names}${ENDINGS[errand.operation]}${errand.rest}`,
     headers: errand.headers,
     body: errand.body,
     repeatable: true,

@@ -13,15 +13,15 @@
 import { headerOf } from '../../domain/head.ts'
 import type { Answer } from '../../domain/outcome.ts'
 import { type JsonPath, type JsonSpan, scanJson } from '../../kernel/json-scan.ts'
-import type { Scalar } from '../protocol.ts'
-import { type ExactScalar, exactScalarOf, scalarOf } from '../read-json.ts'
+import type { ExactScalar, Scalar } from '../protocol.ts'
+import { exactScalarOf, scalarOf } from '../read-json.ts'
+import { leafAt } from '../walk-json.ts'
 import { outputsIn, type WrittenOutput } from './answer-outputs.ts'
 import { elementAt } from './blob-element.ts'
 import { JSON_LENGTH_HEADER } from './identify.ts'
 import { countOf } from './tensors.ts'
-import { leafAt } from './walk-json.ts'
 
-export interface AnswerBytes {
+interface AnswerBytes {
   readonly bytes: Uint8Array
   /** Length of the JSON part of a binary answer; -1: all of it is JSON. NaN: nothing can be read. */
   readonly jsonLength: number
@@ -29,23 +29,23 @@ export interface AnswerBytes {
 
 /** Undefined for each path that is missing or unreadable, null for JSON null or a container. */
 export function readAnswer(answer: Answer, wanted: readonly JsonPath[]): readonly Scalar[] {
-  const { body: bytes } = answer
-  return readValues({ bytes, jsonLength: jsonLengthOf(answer) }, wanted).map(scalarOf)
+  return readExact(answer, wanted).map(scalarOf)
+}
+
+/** The same, with integers beyond 2^53 as bigint. */
+export function readExact(answer: Answer, wanted: readonly JsonPath[]): readonly ExactScalar[] {
+  return readValues({ bytes: answer.body, jsonLength: jsonLengthOf(answer) }, wanted)
 }
 
 /** What `AnswerBytes.jsonLength` is for an answer. */
-export function jsonLengthOf(answer: Answer): number {
+function jsonLengthOf(answer: Answer): number {
   const declared = headerOf(answer.headers, JSON_LENGTH_HEADER)
   if (declared === undefined) return -1
   const length = /^\d{1,10}$/.test(declared) ? Number(declared) : Number.NaN
   return length <= answer.body.length ? length : Number.NaN
 }
 
-/** The same, with integers beyond 2^53 as bigint. */
-export function readValues(
-  { bytes, jsonLength }: AnswerBytes,
-  wanted: readonly JsonPath[],
-): readonly ExactScalar[] {
+function readValues({ bytes, jsonLength }: AnswerBytes, wanted: readonly JsonPath[]): readonly ExactScalar[] {
   if (!(jsonLength <= bytes.length)) return wanted.map(() => undefined)
   const json = jsonLength === -1 ? bytes : bytes.subarray(0, jsonLength)
   const scan = scanJson(json, [...wanted, OUTPUTS])

@@ -4,7 +4,8 @@
  *     /v2                                     /v2/health/live|ready
  *     /v2/models/{m}[/versions/{v}]           …/ready            …/infer
  *
- * Model and version names have no characters that need escaping, so segments are compared as sent.
+ * Model and version names have no characters that need escaping, so segments are compared as sent. The protocol
+ * knows no query; one that is sent all the same is the endpoint's affair.
  */
 import { type Fault, fault } from '../../domain/fault.ts'
 import type { Head } from '../../domain/head.ts'
@@ -24,7 +25,7 @@ const MODEL_PATH = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?(|\/ready|\/in
 export function recognize(head: Head): Match | Fault | undefined {
   const { path } = head
   if (path !== '/v2' && !path.startsWith('/v2/')) return undefined
-  const match = serverMatch(path) ?? modelMatch(path)
+  const match = serverMatch(path) ?? modelMatch(head)
   if (match === undefined) {
     return fault(
       'unknown-path',
@@ -48,7 +49,7 @@ function serverMatch(path: string): Match | undefined {
   return undefined
 }
 
-function modelMatch(path: string): Match | undefined {
+function modelMatch({ path, query }: Head): Match | undefined {
   const parts = MODEL_PATH.exec(path)
   if (parts === null) return undefined
   return {
@@ -56,6 +57,6 @@ function modelMatch(path: string): Match | undefined {
     model: parts[1]!,
     version: parts[2] ?? null,
     operation: ENDINGS.get(parts[3]!)!,
-    rest: '',
+    rest: query === '' ? '' : `?${query}`,
   }
 }

@@ -5,7 +5,8 @@
 import { headerOf } from '../../domain/head.ts'
 import type { Answer } from '../../domain/outcome.ts'
 import type { RemoteVersion } from '../../domain/routes.ts'
-import { type JsonPath, type JsonSpan, scanJson } from '../../kernel/json-scan.ts'
+import { type JsonPath, scanJson } from '../../kernel/json-scan.ts'
+import { splice } from '../splice.ts'
 import { JSON_LENGTH_HEADER } from './identify.ts'
 
 const NAMES: readonly JsonPath[] = [['model_name'], ['model_version'], ['name']]
@@ -20,31 +21,15 @@ export function renameAnswer(answer: Answer, version: RemoteVersion): Answer {
   if (!scan.ok) return answer
   const [modelName, modelVersion, name] = scan.found
   // Metadata says `name`, an inference `model_name`; both are the model's.
-  const body = splice(answer.body, [
-    [modelName ?? name, version.model],
-    [modelVersion, version.name],
-  ])
+  const replaced = [
+    { span: modelName ?? name, text: version.model },
+    { span: modelVersion, text: version.name },
+  ].flatMap(({ span, text }) => (span?.kind === 'string' ? [{ span, text }] : []))
+  const body = splice(answer.body, replaced)
   if (declared === undefined) return { ...answer, body }
   const grown = String(jsonLength + body.length - answer.body.length)
   const headers = answer.headers.map((value, index) =>
     index % 2 === 1 && answer.headers[index - 1] === JSON_LENGTH_HEADER ? grown : value,
   )
   return { ...answer, headers, body }
-}
-
-function splice(
-  bytes: Uint8Array,
-  replacements: readonly (readonly [JsonSpan | null | undefined, string])[],
-): Uint8Array {
-  const found = replacements
-    .flatMap(([span, text]) => (span?.kind === 'string' ? [{ span, text: JSON.stringify(text) }] : []))
-    .sort((left, right) => left.span.start - right.span.start)
-  const parts: Uint8Array[] = []
-  let at = 0
-  for (const { span, text } of found) {
-    parts.push(bytes.subarray(at, span.start), Buffer.from(text))
-    at = span.end
-  }
-  parts.push(bytes.subarray(at))
-  return Buffer.concat(parts)
 }

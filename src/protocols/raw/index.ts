@@ -5,7 +5,7 @@ import { UNSEEN } from '../unseen.ts'
 import { explain } from './explain.ts'
 import { identify } from './identify.ts'
 import { prepare } from './prepare.ts'
-import { readAnswer } from './read-answer.ts'
+import { readAnswer, readExact } from './read-answer.ts'
 import { recognize } from './recognize.ts'
 
 export const raw: Protocol = {
@@ -15,11 +15,14 @@ export const raw: Protocol = {
   answersWhole: false,
   modelIn: null,
   renameAnswer: null,
+  namesVersions: false,
+  answerFields: null,
   isRepeatable: (method) => method === 'GET' || method === 'HEAD' || method === 'OPTIONS',
   recognize,
   identify,
   prepare,
   explain,
   readAnswer,
+  readExact,
   ...UNSEEN,
 }

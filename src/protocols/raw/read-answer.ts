@@ -1,9 +1,13 @@
 /** A raw answer is checked when it is JSON; anything else has no values to check. */
 import type { Answer } from '../../domain/outcome.ts'
 import type { JsonPath } from '../../kernel/json-scan.ts'
-import type { Scalar } from '../protocol.ts'
-import { readJson } from '../read-json.ts'
+import type { ExactScalar, Scalar } from '../protocol.ts'
+import { readJson, scalarOf } from '../read-json.ts'
 
 export function readAnswer(answer: Answer, wanted: readonly JsonPath[]): readonly Scalar[] {
+  return readExact(answer, wanted).map(scalarOf)
+}
+
+export function readExact(answer: Answer, wanted: readonly JsonPath[]): readonly ExactScalar[] {
   return readJson(answer.body, wanted)
 }

@@ -1,26 +1,26 @@
 /**
- * Task: hold pairs of answers against each other. Reading answers costs ms per MiB, so never on a lane.
- * Every pair has a verdict of its own: what one answer does to its reader, no other pair may feel.
+ * Task: hold pairs of answers against each other, each as its dialect reads it. Reading answers costs ms per MiB,
+ * so never on a lane. Every pair has a verdict of its own: what one answer does to its reader, no other pair may feel.
  */
 import { compareOutputs } from '../../analysis/compare-outputs.ts'
-import type { AnswerBytes } from '../../protocols/open-inference/read-answer.ts'
+import type { Answer } from '../../domain/outcome.ts'
+import { PROTOCOLS } from '../../protocols/index.ts'
 import { type CompareResult, type CompareTask, PAIR_FIELDS } from '../messages.ts'
 
 export function run(task: CompareTask): CompareResult {
-  return task.rules.map((rules, index) => {
+  return task.pairs.map(({ protocol, rules, headers }, index) => {
     try {
-      return compareOutputs(answerAt(task, index, PRIMARY), answerAt(task, index, SHADOW), rules)
+      const dialect = PROTOCOLS.find(({ name }) => name === protocol)!
+      const primary = answerAt(task, headers[0], index * PAIR_FIELDS)
+      const shadow = answerAt(task, headers[1], index * PAIR_FIELDS + 2)
+      return compareOutputs({ primary, shadow }, rules, dialect)
     } catch {
       return { agreement: 'incomparable', differences: rules.map(() => null) }
     }
   })
 }
 
-const PRIMARY = 0
-const SHADOW = 3
-
-function answerAt(task: CompareTask, index: number, side: number): AnswerBytes {
-  const at = index * PAIR_FIELDS + side
-  const bytes = new Uint8Array(task.bytes, task.pairs[at]!, task.pairs[at + 1]!)
-  return { bytes, jsonLength: task.pairs[at + 2]! }
+function answerAt(task: CompareTask, headers: readonly string[], at: number): Answer {
+  const body = new Uint8Array(task.bytes, task.places[at]!, task.places[at + 1]!)
+  return { status: 200, headers, body }
 }

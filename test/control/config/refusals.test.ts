@@ -197,7 +197,7 @@ percnt = 1
 [models.n.output.score]
 min = "x"
 [models.m.output.score]
-path = "/a"
+path = "/id"
 `
   t.same(placesAndWords(text), [
     '7:22 models.m.route.canary.version the model has no version "v7"',
@@ -331,7 +331,7 @@ t.test('doubts are warnings and do not stop the gateway', async (t) => {
     ),
     ['warning models.m.route.rules[1]'],
   )
-  t.same(warned(`${inVersion(REMOTE)}[models.m.compare]\noutputs = [{ path = "/a", as = "label" }]\n`), [
+  t.same(warned(`${inVersion(REMOTE)}[models.m.compare]\noutputs = [{ path = "/id", as = "label" }]\n`), [
     'warning models.m.compare.outputs',
   ])
   t.same(warned(`${inVersion(REMOTE)}[models.m.on_failure]\ninvalid_output = ["reply:sorry.bin"]\n`), [

@@ -1,5 +1,8 @@
 /** Output checks, comparisons and keys: what is written takes effect, or is refused. */
 
+import { parsePointer } from '../../../kernel/json-scan.ts'
+import type { Path } from '../problem.ts'
+import { protocolOf } from '../registries.ts'
 import { usedVersions } from './consequences.ts'
 import { primaryOf } from './route.ts'
 import type { ModelScope } from './scope.ts'
@@ -14,6 +17,7 @@ export function checkAnswers(scope: ModelScope): void {
 function checkOutput(scope: ModelScope): void {
   for (const [name, check] of Object.entries(scope.model.output)) {
     const at = ['output', name]
+    checkPlace(scope, [...at, 'path'], check.path)
     if (!scope.isSound(...at, 'type')) continue
     const numeric = check.type === 'number' || check.type === 'integer'
     for (const bound of ['min', 'max'] as const) {
@@ -36,6 +40,7 @@ function checkOutput(scope: ModelScope): void {
 function checkCompare(scope: ModelScope): void {
   const { outputs } = scope.model.compare
   for (const [index, rule] of outputs.entries()) {
+    checkPlace(scope, ['compare', 'outputs', index, 'path'], rule.path)
     if (
       rule.as !== 'label' ||
       rule.tolerance === undefined ||
@@ -57,6 +62,16 @@ function checkCompare(scope: ModelScope): void {
       on: 'key',
     })
   }
+}
+
+/** An endpoint may add fields of its own, so a place that the dialect does not know is no error. */
+function checkPlace(scope: ModelScope, at: Path, pointer: string): void {
+  const fields = protocolOf(scope.model.protocol)?.answerFields ?? null
+  const [field = ''] = parsePointer(pointer)
+  if (fields === null || fields.includes(field) || !scope.isSound('protocol') || !scope.isSound(...at)) return
+  scope.warning(at, `answers of protocol "${scope.model.protocol}" have no "${field}" of their own`, {
+    expected: `a pointer that begins with ${fields.map((name) => `/${name}`).join(', ')}`,
+  })
 }
 
 function checkKey(scope: ModelScope): void {

@@ -93,14 +93,32 @@ function checkRemote(scope: ModelScope, at: string[], version: CheckedVersion): 
       expected: 'model = "NAME", version = "NAME" or both',
     })
   }
+  if (scope.isSound('protocol')) checkRename(scope, [...at, 'rename'], rename)
+}
+
+function checkRename(scope: ModelScope, at: string[], rename: NonNullable<CheckedVersion['rename']>): void {
   const { protocol } = scope.model
-  if (protocolOf(protocol)?.renameAnswer === null && scope.isSound('protocol')) {
+  const dialect = protocolOf(protocol)
+  if (dialect === undefined) return
+  if (dialect.renameAnswer === null) {
+    scope.error(at, `protocol "${protocol}" passes the path on as it came and renames nothing`, {
+      expected: 'no rename, or another protocol',
+      on: 'key',
+    })
+    return
+  }
+  if (rename.version !== undefined && !dialect.namesVersions) {
+    scope.error([...at, 'version'], `protocol "${protocol}" has no word for a version`, {
+      expected: 'rename = { model = "NAME" }',
+      on: 'key',
+    })
+  }
+  if (rename.model?.includes('/') && dialect.modelIn === null) {
     scope.error(
-      [...at, 'rename'],
-      `protocol "${protocol}" passes the path on as it came and renames nothing`,
+      [...at, 'model'],
+      `protocol "${protocol}" names the model in the path, where "/" ends a name`,
       {
-        expected: 'no rename, or another protocol',
-        on: 'key',
+        expected: 'a name without /',
       },
     )
   }

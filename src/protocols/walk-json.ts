@@ -2,7 +2,7 @@
  * Steps through JSON that scanJson has already proven, by the places of its values and without building
  * them. Must never be given unproven bytes: nothing is checked twice. No recursion, so no depth matters.
  */
-import type { JsonKind, JsonSpan } from '../../kernel/json-scan.ts'
+import type { JsonKind, JsonSpan } from '../kernel/json-scan.ts'
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c

@@ -1,0 +1,38 @@
+/** The OpenAI API, as far as it keeps no state: chat, completions, embeddings, models. */
+import type { Protocol } from '../protocol.ts'
+import { UNSEEN } from '../unseen.ts'
+import { breakOff, explain } from './explain.ts'
+import { identify, modelIn } from './identify.ts'
+import { prepare } from './prepare.ts'
+import { readAnswer, readExact } from './read-answer.ts'
+import { recognize } from './recognize.ts'
+import { renameAnswer } from './rename-answer.ts'
+
+export const openai: Protocol = {
+  name: 'openai',
+  servesLocally: false,
+  answersWhole: false,
+  modelIn,
+  renameAnswer,
+  namesVersions: false,
+  answerFields: [
+    'id',
+    'object',
+    'created',
+    'model',
+    'choices',
+    'data',
+    'usage',
+    'system_fingerprint',
+    'service_tier',
+  ],
+  isRepeatable: () => true,
+  recognize,
+  identify,
+  prepare,
+  explain,
+  readAnswer,
+  readExact,
+  ...UNSEEN,
+  breakOff,
+}

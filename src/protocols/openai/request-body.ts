@@ -1,0 +1,75 @@
+/**
+ * What the top of a request’s body says: which model is asked for, and whether the caller chose the form of the
+ * answer. The body is proven to be one well-formed JSON object on the way, and nothing is built from it.
+ *
+ * Routed on is exactly what an endpoint will read. A second `model`, in whatever case (Go’s decoder takes `Model`
+ * for `model`, and the last of two counts), would be a way around the route, so it is refused.
+ */
+import { isUtf8 } from 'node:buffer'
+import { type Fault, fault, isFault } from '../../domain/fault.ts'
+import { type Head, headerOf, mediaTypeOf } from '../../domain/head.ts'
+import { type JsonSpan, scanJson, textOf } from '../../kernel/json-scan.ts'
+import { fieldsOf } from '../walk-json.ts'
+
+export interface RequestBody {
+  readonly model: string
+  /** The caller asks for tools, sound or another encoding: an answer may then hold no text or no numbers. */
+  readonly choosesForm: boolean
+}
+
+/** Read twice for each request, before and after the model is known; proven once. */
+const PROVEN = new WeakMap<Uint8Array, RequestBody>()
+
+const FORM_FIELDS: ReadonlySet<string> = new Set([
+  'tools',
+  'functions',
+  'modalities',
+  'audio',
+  'encoding_format',
+])
+
+export function readBody(head: Head, body: Uint8Array): RequestBody | Fault {
+  const refusal = checkMediaType(head)
+  if (refusal !== null) return refusal
+  const proven = PROVEN.get(body)
+  if (proven !== undefined) return proven
+  if (!isUtf8(body)) return fault('malformed-json', 'the body is not valid UTF-8')
+  const scan = scanJson(body, WHOLE)
+  if (!scan.ok) {
+    return fault('malformed-json', `the body is not valid JSON: expected ${scan.expected} at byte ${scan.at}`)
+  }
+  const top = scan.found[0]!
+  if (top.kind !== 'object') return fault('malformed-request', 'expected a JSON object with "model"')
+  const read = readTop(body, top)
+  if (!isFault(read)) PROVEN.set(body, read)
+  return read
+}
+
+const WHOLE = [[]] as const
+
+function readTop(body: Uint8Array, top: JsonSpan): RequestBody | Fault {
+  let model: JsonSpan | undefined
+  let isExact = true
+  let choosesForm = false
+  for (const { key, value } of fieldsOf(body, top)) {
+    const name = textOf(body, key)
+    if (name.length === MODEL.length && name.toLowerCase() === MODEL) {
+      if (model !== undefined) return fault('malformed-request', 'the body names its "model" twice')
+      model = value
+      isExact = name === MODEL
+    } else choosesForm ||= FORM_FIELDS.has(name)
+  }
+  if (model === undefined || !isExact) return fault('malformed-request', 'the body must name its "model"')
+  if (model.kind !== 'string') return fault('malformed-request', '"model" must be a string')
+  return { model: textOf(body, model), choosesForm }
+}
+
+const MODEL = 'model'
+
+function checkMediaType(head: Head): Fault | null {
+  if ((headerOf(head.headers, 'content-encoding') ?? 'identity') !== 'identity') {
+    return fault('unsupported-media-type', 'send the body without content-encoding')
+  }
+  if (mediaTypeOf(head.headers) === 'application/json') return null
+  return fault('unsupported-media-type', 'content-type must be application/json')
+}
