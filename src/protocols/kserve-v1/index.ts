@@ -1,4 +1,5 @@
 /** KServe’s V1 protocol, which is TensorFlow Serving’s without versions: kserve.github.io, “V1 Protocol”. */
+import { SCORING } from '../patience.ts'
 import type { Protocol } from '../protocol.ts'
 import { UNSEEN } from '../unseen.ts'
 import { explain } from './explain.ts'
@@ -16,6 +17,7 @@ export const kserveV1: Protocol = {
   renameAnswer,
   namesVersions: false,
   answerFields: null,
+  patience: SCORING,
   isRepeatable: () => true,
   recognize,
   identify,

@@ -1,4 +1,5 @@
 /** The OpenAI API, as far as it keeps no state: chat, completions, embeddings, models. */
+import { GENERATING } from '../patience.ts'
 import type { Protocol } from '../protocol.ts'
 import { UNSEEN } from '../unseen.ts'
 import { breakOff, explain } from './explain.ts'
@@ -11,7 +12,7 @@ import { renameAnswer } from './rename-answer.ts'
 export const openai: Protocol = {
   name: 'openai',
   servesLocally: false,
-  answersWhole: false,
+  answersWhole: true,
   modelIn,
   renameAnswer,
   namesVersions: false,
@@ -26,6 +27,7 @@ export const openai: Protocol = {
     'system_fingerprint',
     'service_tier',
   ],
+  patience: GENERATING,
   isRepeatable: () => true,
   recognize,
   identify,
