@@ -118,6 +118,7 @@ function makeLane(): Lane {
     limiter: new Limiter({ lanes, slab: vitals.slab }),
     observer: new Observer(vitals),
     forwarder: new Forwarder({ clock, sweep }),
+    shadowForwarder: new Forwarder({ clock, sweep }),
     scorer,
     comparer: new Comparer({ pool: scorer.pool, clock }),
     recorder,
@@ -176,6 +177,7 @@ async function drain(listener: Listener, lane: Lane, graceMs: number): Promise<v
   lane.comparer.close()
   await lane.scorer.close()
   lane.forwarder.close()
+  lane.shadowForwarder.close()
   lane.sweep.stop()
   listener.close()
   lane.recorder.close()

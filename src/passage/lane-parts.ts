@@ -31,6 +31,8 @@ export interface Lane {
   readonly limiter: Limiter
   readonly observer: Observer
   readonly forwarder: Forwarder
+  /** Shadows have connections of their own: they take none from requests that somebody waits for. */
+  readonly shadowForwarder: Forwarder
   readonly scorer: Scorer
   readonly comparer: Comparer
   readonly recorder: Recorder

@@ -152,6 +152,8 @@ function fateOf(result: AttemptResult): ShadowOutcome['fate'] {
     case 'connect-timeout':
     case 'idle-timeout':
       return 'timeout'
+    case 'answer-too-large':
+      return 'too_large'
     case 'scoring-queue-full':
       return 'overload'
     default:

@@ -40,13 +40,13 @@ const NOTHING_WAITS = (): void => {}
 function startLocal(
   version: LocalVersion,
   errand: Errand,
-  { lane, limits }: Conduct,
+  { lane, limits, isShadow }: Conduct,
   receiver: Receiver,
 ): Cancel {
   const { operation, jsonLength } = errand.intent
   assert(operation !== 'call', 'a raw model has no local versions')
   if (operation === 'ready') return answerReadiness(version, lane, receiver)
-  const job = { version, operation, body: errand.body, jsonLength, limits }
+  const job = { version, operation, body: errand.body, jsonLength, limits, isShadow }
   return lane.scorer.submit(job, (result) => receiver.done(result))
 }
 
@@ -81,5 +81,5 @@ function startRemote(version: RemoteVersion, errand: Errand, how: Conduct, recei
     { method: head.method, model: model.name, operation, rest, headers, body },
     version,
   )
-  return lane.forwarder.send(version, request, limits, receiver)
+  return (isShadow ? lane.shadowForwarder : lane.forwarder).send(version, request, limits, receiver)
 }

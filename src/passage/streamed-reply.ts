@@ -7,6 +7,7 @@
  */
 import type { ClientStream } from '../accept/client-stream.ts'
 import type { Exchange, StreamOutcome } from '../domain/exchange.ts'
+import type { Version } from '../domain/routes.ts'
 import { GatheredBytes } from '../kernel/gathered-bytes.ts'
 import type { Watched } from '../kernel/sweep.ts'
 import type { Course } from './attempts.ts'
@@ -101,6 +102,7 @@ export class StreamedReply implements Outlet, Watched {
     // Its leaving is told by itself.
     if (stream === null) return
     this.#stream = stream
+    lane.observer.streamOpened(this.#version)
     stream.open()
     const early = this.#early.take()
     if (early.length > 0 && !stream.write(early)) this.#wait()
@@ -146,7 +148,7 @@ export class StreamedReply implements Outlet, Watched {
     const { lane, id, receivedAt, startedAt } = this.#opening
     const exchange = exchangeOf(this.#opening, this.#known, course)
     const attempt = course.attempts.at(-1)!
-    lane.recorder.stream({
+    const outcome: StreamOutcome = {
       id,
       receivedAt,
       model: exchange.model!.name,
@@ -156,8 +158,14 @@ export class StreamedReply implements Outlet, Watched {
       status: exchange.status,
       fault: exchange.fault,
       summary: exchange.summary,
-    })
+    }
+    lane.recorder.stream(outcome)
+    if (this.#stream !== undefined) lane.observer.streamEnded(outcome, this.#version)
     lane.observer.exchange(exchange)
+  }
+
+  get #version(): Version {
+    return this.#known.model!.versions.get(this.#opened.served)!
   }
 
   #over(): void {

@@ -16,7 +16,7 @@ import { batchOf, failBatch, settleBatch } from './batch.ts'
 import { Job, resultOf } from './job.ts'
 import { Loader, type VersionState } from './loader.ts'
 import { metadataAnswer } from './metadata.ts'
-import { BATCH_WAIT_MS, VersionQueue } from './version-queue.ts'
+import { BATCH_WAIT_MS, SHADOW_BATCH_ITEMS_MAX, VersionQueue } from './version-queue.ts'
 
 export interface ScorerParts {
   readonly snapshot: Snapshot
@@ -38,7 +38,12 @@ export interface ScoreJob {
   readonly body: Uint8Array
   readonly jsonLength: number
   readonly limits: AttemptLimits
+  /** Nobody waits for the answer: it comes after all others, and is the first to be refused. */
+  readonly isShadow: boolean
 }
+
+/** Of the waiting line, what shadows may take. */
+const SHADOW_SHARE = 0.25
 
 /** How long after the last deadline of a batch its thread is taken to hang. */
 export const HANG_GRACE_MS = 1000
@@ -53,7 +58,9 @@ export class Scorer implements WorkSource {
   readonly #parts: ScorerParts
   readonly #loader: Loader
   readonly #queues = new Map<number, VersionQueue>()
+  readonly #shadows = new Map<number, VersionQueue>()
   #waiting = 0
+  #shadowsWaiting = 0
   #turn: NodeJS.Immediate | undefined
   #timer: NodeJS.Timeout | undefined
   #started: (() => void) | undefined
@@ -64,7 +71,9 @@ export class Scorer implements WorkSource {
     const { threads, clock, sweep, heapMiBMax } = parts
     this.pool = new WorkerPool({ threads, clock, sweep, ...(heapMiBMax === undefined ? {} : { heapMiBMax }) })
     for (const version of parts.snapshot.versions) {
-      if (version.kind === 'local') this.#queues.set(version.index, new VersionQueue(version))
+      if (version.kind !== 'local') continue
+      this.#queues.set(version.index, new VersionQueue(version))
+      this.#shadows.set(version.index, new VersionQueue(version, SHADOW_BATCH_ITEMS_MAX))
     }
     this.#loader = new Loader([...this.#queues.values()], {
       pool: this.pool,
@@ -80,9 +89,9 @@ export class Scorer implements WorkSource {
     this.pool.serve(this.#loader, this)
   }
 
-  /** Requests waiting for a thread now. */
+  /** Requests waiting for a thread now, shadows among them. */
   get waiting(): number {
-    return this.#waiting
+    return this.#waiting + this.#shadowsWaiting
   }
 
   /** Resolves when every version is loaded on every thread or known not to load; never rejects. */
@@ -108,14 +117,15 @@ export class Scorer implements WorkSource {
     if (job.operation === 'metadata') return this.#later(() => this.#describe(job.version, startedAt), done)
     const refusal = this.#closed ? DRAINING : this.#loader.faultOf(job.version)
     if (refusal !== null) return this.#refuse(refusal, startedAt, done)
-    if (this.#waiting >= queueMax) {
-      return this.#refuse(
-        fault('scoring-queue-full', `scoring.queue is full: ${queueMax} requests are waiting`),
-        startedAt,
-        done,
-      )
+    const { isShadow } = job
+    const [waiting, waitingMax] = isShadow
+      ? [this.#shadowsWaiting, Math.max(1, Math.floor(queueMax * SHADOW_SHARE))]
+      : [this.#waiting, queueMax]
+    if (waiting >= waitingMax) {
+      const words = `scoring.queue is full: ${waiting} ${isShadow ? 'shadows' : 'requests'} are waiting`
+      return this.#refuse(fault('scoring-queue-full', words), startedAt, done)
     }
-    const queue = this.#queues.get(job.version.index)!
+    const queue = (isShadow ? this.#shadows : this.#queues).get(job.version.index)!
     const entry = new Job({
       body: job.body,
       jsonLength: job.jsonLength,
@@ -124,25 +134,40 @@ export class Scorer implements WorkSource {
       sweep: this.#parts.sweep,
       done,
       leave: (leaving) => {
-        if (queue.remove(leaving)) this.#waiting -= 1
+        if (queue.remove(leaving)) this.#left(queue, 1)
       },
       starved: () => queue.inFlight === 0 && this.pool.seats.some((seat) => seat.busy),
     })
     queue.add(entry)
-    this.#waiting += 1
+    this.#left(queue, -1)
     this.#arm(queue)
     return () => entry.cancel()
   }
 
-  /** The batch that has waited longest, among those that are ripe and that this thread can score. */
+  /** The batch that has waited longest, among those that are ripe and that this thread can score; shadows last. */
   take(seat: Seat): Work | null {
     const now = this.#parts.clock.now()
-    let next: VersionQueue | undefined
-    for (const queue of this.#queues.values()) {
-      if (!queue.isRipe(now) || !this.#loader.holds(seat, queue.version)) continue
-      if (next === undefined || queue.oldestAt < next.oldestAt) next = queue
-    }
+    const next = this.#oldest(this.#queues, seat, now) ?? this.#oldest(this.#shadows, seat, now)
     return next === undefined ? null : this.#workOf(next, now)
+  }
+
+  #oldest(queues: ReadonlyMap<number, VersionQueue>, seat: Seat, now: number): VersionQueue | undefined {
+    let oldest: VersionQueue | undefined
+    for (const queue of queues.values()) {
+      if (!queue.isRipe(now) || !this.#loader.holds(seat, queue.version)) continue
+      if (oldest === undefined || queue.oldestAt < oldest.oldestAt) oldest = queue
+    }
+    return oldest
+  }
+
+  #left(queue: VersionQueue, count: number): void {
+    if (this.#shadows.get(queue.version.index) === queue) this.#shadowsWaiting -= count
+    else this.#waiting -= count
+  }
+
+  #eachQueue(visit: (queue: VersionQueue) => void): void {
+    for (const queue of this.#queues.values()) visit(queue)
+    for (const queue of this.#shadows.values()) visit(queue)
   }
 
   /** Everything unanswered is refused as draining; no thread is left when it resolves. */
@@ -153,16 +178,16 @@ export class Scorer implements WorkSource {
     clearTimeout(this.#timer)
     this.#loader.close()
     const now = this.#parts.clock.now()
-    for (const queue of this.#queues.values()) {
-      for (const job of queue.drain()) this.#leaveWith(job, DRAINING, now)
-    }
+    this.#eachQueue((queue) => {
+      for (const job of queue.drain()) this.#leaveWith(queue, job, DRAINING, now)
+    })
     await this.pool.close()
     this.#settled()
   }
 
   #workOf(queue: VersionQueue, now: number): Work {
     const jobs = queue.take()
-    this.#waiting -= jobs.length
+    this.#left(queue, jobs.length)
     queue.inFlight += 1
     const task = batchOf(queue.source, jobs, now)
     const lastDueAt = jobs.reduce((latest, job) => Math.max(latest, job.dueAt), now)
@@ -200,9 +225,9 @@ export class Scorer implements WorkSource {
       this.#timer = undefined
       this.pool.wake()
       const now = this.#parts.clock.now()
-      for (const queue of this.#queues.values()) {
+      this.#eachQueue((queue) => {
         if (queue.size > 0 && !queue.isRipe(now)) this.#armTimer()
-      }
+      })
     }, BATCH_WAIT_MS)
   }
 
@@ -228,12 +253,15 @@ export class Scorer implements WorkSource {
 
   #refuseWaiting(version: LocalVersion, reason: Fault): void {
     const now = this.#parts.clock.now()
-    for (const job of this.#queues.get(version.index)!.drain()) this.#leaveWith(job, reason, now)
+    for (const queues of [this.#queues, this.#shadows]) {
+      const queue = queues.get(version.index)!
+      for (const job of queue.drain()) this.#leaveWith(queue, job, reason, now)
+    }
   }
 
   /** For jobs already out of their queue. */
-  #leaveWith(job: Job, reason: Fault, now: number): void {
-    this.#waiting -= 1
+  #leaveWith(queue: VersionQueue, job: Job, reason: Fault, now: number): void {
+    this.#left(queue, 1)
     job.fail(reason, now)
   }
 

@@ -10,6 +10,8 @@ import type { Job } from './job.ts'
 
 /** Above 64 the cost per item no longer falls: 84 µs a task, alone; 3 µs an item, by 64. */
 export const BATCH_ITEMS_MAX = 64
+/** Of shadows: whoever waits for an answer waits for no more than a few of them. */
+export const SHADOW_BATCH_ITEMS_MAX = 8
 /** One batch is copied, decoded and encoded in one go: this bounds the thread's memory and its pause. */
 export const BATCH_BYTES_MAX = 8 * 1024 * 1024
 /** How long the first item of a batch may wait for company while another batch is out. */
@@ -20,11 +22,13 @@ export class VersionQueue {
   readonly source: ModelSource
   /** Batches of this version on threads now. */
   inFlight = 0
+  readonly #itemsMax: number
   #jobs: Job[] = []
   #bytes = 0
 
-  constructor(version: LocalVersion) {
+  constructor(version: LocalVersion, itemsMax: number = BATCH_ITEMS_MAX) {
     this.version = version
+    this.#itemsMax = itemsMax
     const { runtime, model, name, file, fileAsWritten } = version
     this.source = { runtime, model, version: name, file, fileAsWritten }
   }
@@ -39,7 +43,7 @@ export class VersionQueue {
   }
 
   get full(): boolean {
-    return this.#jobs.length >= BATCH_ITEMS_MAX || this.#bytes >= BATCH_BYTES_MAX
+    return this.#jobs.length >= this.#itemsMax || this.#bytes >= BATCH_BYTES_MAX
   }
 
   isRipe(now: number): boolean {
@@ -64,7 +68,7 @@ export class VersionQueue {
   take(): readonly Job[] {
     let count = 0
     let bytes = 0
-    while (count < this.#jobs.length && count < BATCH_ITEMS_MAX) {
+    while (count < this.#jobs.length && count < this.#itemsMax) {
       const length = this.#jobs[count]!.body.length
       if (count > 0 && bytes + length > BATCH_BYTES_MAX) break
       bytes += length

@@ -216,6 +216,29 @@ t.test('a full queue refuses at once and by the name of its limit', async (t) =>
   t.equal(bench.scorer.waiting, 0)
 })
 
+t.test('shadows are scored after everybody who waits, and take no place in their line', async (t) => {
+  const bench = new Bench()
+  t.teardown(() => bench.close())
+  const file = join(bench.folder, 'reporter.mjs')
+  writeFileSync(file, REPORTER)
+  await bench.start({ v1: file }, { queueMax: 8 })
+  const slow = bench.infer('v1', rowsRequest([[-1]]))
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  const told: string[] = []
+  const asked = (name: string, isShadow: boolean) =>
+    bench.infer('v1', rowsRequest([[7]]), { isShadow }).then((result) => {
+      told.push(`${name} ${result.fault?.code ?? 'answered'}`)
+      return result
+    })
+  const shadows = ['a', 'b', 'c'].map((name) => asked(name, true))
+  const waiting = Array.from({ length: 8 }, (_, index) => asked(String(index), false))
+  t.equal(bench.scorer.waiting, 2 + 8, 'a quarter of the line, and all of it')
+  const results = await Promise.all([slow, ...shadows, ...waiting])
+  t.match(results[3]!.fault, { code: 'scoring-queue-full', message: /2 shadows are waiting/ })
+  t.same(told.slice(-2).sort(), ['a answered', 'b answered'], 'they came first and are told last')
+  t.equal(bench.scorer.waiting, 0)
+})
+
 t.test('requests whose time is up are answered then and never scored', async (t) => {
   const bench = new Bench()
   t.teardown(() => bench.close())
@@ -288,7 +311,14 @@ t.test('a cancelled request is never told anything and frees its place', async (
     deadlineAt: Number.POSITIVE_INFINITY,
   }
   const body = Buffer.from(JSON.stringify(rowsRequest([[1]])))
-  const job = { version: bench.version('v1'), operation: 'infer', body, jsonLength: -1, limits } as const
+  const job = {
+    version: bench.version('v1'),
+    operation: 'infer',
+    body,
+    jsonLength: -1,
+    limits,
+    isShadow: false,
+  } as const
   const cancel = scorer.submit(job, (result) => told.push(result))
   cancel()
   cancel()

@@ -55,7 +55,7 @@ export class Bench {
   infer(
     name: string,
     body: unknown,
-    more: { timeouts?: Partial<Timeouts>; deadlineAt?: number; jsonLength?: number } = {},
+    more: { timeouts?: Partial<Timeouts>; deadlineAt?: number; jsonLength?: number; isShadow?: boolean } = {},
   ): Promise<AttemptResult> {
     const limits = {
       timeouts: { ...TIMEOUTS, ...more.timeouts },
@@ -70,6 +70,7 @@ export class Bench {
           body: bytes,
           jsonLength: more.jsonLength ?? -1,
           limits,
+          isShadow: more.isShadow ?? false,
         },
         resolve,
       )
@@ -81,7 +82,7 @@ export class Bench {
       const limits = { timeouts: TIMEOUTS, deadlineAt: Number.POSITIVE_INFINITY }
       const body = new Uint8Array()
       this.scorer.submit(
-        { version: this.version(name), operation: 'metadata', body, jsonLength: -1, limits },
+        { version: this.version(name), operation: 'metadata', body, jsonLength: -1, limits, isShadow: false },
         resolve,
       )
     })
