@@ -4,8 +4,9 @@
  */
 import { type DecisionRecord, decodeDecision } from './records/decision-record.ts'
 import { DIGEST_FATES, type Origin, readOrigin, unpack } from './records/payload.ts'
-import { type RecordType, recordTypeOf } from './records/record-type.ts'
+import { type NoteType, recordTypeOf } from './records/record-type.ts'
 import { decodeShadow, type ShadowRecord } from './records/shadow-record.ts'
+import { decodeStream, type StreamRecord } from './records/stream-record.ts'
 import { DIGEST_KINDS } from './ring.ts'
 
 /** Where a record lies: its segment, or the journal of a lane while the writer has not come to it. */
@@ -29,8 +30,9 @@ export type LogRecord = RecordedAs &
   (
     | { readonly type: 'decision'; readonly decision: DecisionRecord; readonly digests: DigestRecord }
     | { readonly type: 'shadow'; readonly shadow: ShadowRecord }
+    | { readonly type: 'stream'; readonly stream: StreamRecord }
     | {
-        readonly type: Exclude<RecordType, 'decision' | 'shadow'>
+        readonly type: NoteType
         readonly note: Readonly<Record<string, unknown>>
       }
     /** Of a later version, or one whose payload does not decode. */
@@ -71,6 +73,7 @@ function decodeWith(
     if (type === 'decision')
       return { type, decision: decodeDecision(value as unknown[]), digests, place, origin }
     if (type === 'shadow') return { type, shadow: decodeShadow(value as unknown[]), place, origin }
+    if (type === 'stream') return { type, stream: decodeStream(value as unknown[]), place, origin }
     return { type, note: value as Record<string, unknown>, place, origin }
   } catch (error) {
     return unknown((error as Error).message)

@@ -9,6 +9,7 @@ import type { LogRecord } from './decode.ts'
 import { FRAME_BYTES_MAX, FRAME_HEAD_BYTES, type Frame, frameAt } from './frame.ts'
 import { listSegments, type SegmentName } from './paths.ts'
 import { closeJournals, journalRecordOf, openJournals, recordOf, segmentHeader } from './read.ts'
+import { isStreaming } from './records/decision-record.ts'
 import { ENVELOPE_BYTES_MAX } from './records/payload.ts'
 import { idBytes } from './records/row.ts'
 
@@ -17,16 +18,19 @@ const CHUNK_BYTES = 4 * 1024 * 1024
 const ID_WITHIN = FRAME_HEAD_BYTES + ENVELOPE_BYTES_MAX + 16
 /** Clocks of this machine at different times may disagree this much before a second pass is needed. */
 const CLOCK_SLACK_MS = 5 * 60_000
-/** A shadow is told after its decision; no timeout is longer than this. */
+/** A shadow is told after its decision; no timeout is longer than this. A stream may go on for longer. */
 const FOLLOW_MS = 15 * 60_000
 
 export type DecisionFound = Extract<LogRecord, { type: 'decision' }>
 export type ShadowFound = Extract<LogRecord, { type: 'shadow' }>
+export type StreamFound = Extract<LogRecord, { type: 'stream' }>
 
 export interface Story {
   readonly id: string
   /** Null when only what followed it was found. */
   readonly decision: DecisionFound | null
+  /** How its answer ended, when it was passed on as it came; null too while it is open, or for ever after a crash. */
+  readonly stream: StreamFound | null
   readonly shadows: readonly ShadowFound[]
 }
 
@@ -48,12 +52,24 @@ export async function findDecision(dataDir: string, id: string): Promise<Story |
 
 function storyOf(id: string, found: ReadonlyMap<string, LogRecord>): Story | null {
   let decision: DecisionFound | null = null
+  let stream: StreamFound | null = null
   const shadows: ShadowFound[] = []
   for (const record of found.values()) {
     if (record.type === 'decision' && record.decision.id === id) decision = record
     if (record.type === 'shadow' && record.shadow.id === id) shadows.push(record)
+    if (record.type === 'stream' && record.stream.id === id) stream = record
   }
-  return decision === null && shadows.length === 0 ? null : { id, decision, shadows }
+  const isUnknown = decision === null && stream === null && shadows.length === 0
+  return isUnknown ? null : { id, decision, stream, shadows }
+}
+
+/** Its end may lie in any later segment. */
+function awaitsStream(found: ReadonlyMap<string, LogRecord>): boolean {
+  const records = [...found.values()]
+  return (
+    records.some((record) => record.type === 'decision' && isStreaming(record.decision)) &&
+    !records.some(({ type }) => type === 'stream')
+  )
 }
 
 /** The record in a segment replaces the same one met in a journal: it has its digests and its sequence. */
@@ -68,7 +84,7 @@ async function searchSegments(dataDir: string, needle: Buffer, found: Map<string
   const later = segments.filter(({ endedAt }) => endedAt >= receivedAt - CLOCK_SLACK_MS)
   const earlier = segments.filter(({ endedAt }) => endedAt < receivedAt - CLOCK_SLACK_MS)
   for (const { name, createdAt } of later) {
-    if (found.size > 0 && createdAt > receivedAt + FOLLOW_MS) return
+    if (found.size > 0 && createdAt > receivedAt + FOLLOW_MS && !awaitsStream(found)) return
     await searchSegment(name, needle, found)
   }
   if (found.size > 0) return

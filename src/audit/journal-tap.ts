@@ -11,7 +11,7 @@ import { FrameReader } from './frame-reader.ts'
 import type { JournalParts } from './lane-journal.ts'
 import { LaneState } from './lane-state.ts'
 import { journalPath, journalsOf } from './paths.ts'
-import { DIGEST_FATES, HANDED_OVER } from './records/payload.ts'
+import { DIGEST_FATES, digestFate, HANDED_OVER } from './records/payload.ts'
 import { DIGEST_KINDS, RingConsumer } from './ring.ts'
 import type { SegmentWriter } from './segment-writer.ts'
 import { keepTorn } from './torn.ts'
@@ -181,7 +181,7 @@ export class JournalTap {
   #digests(sequence: number, flags: number, target: Buffer, at: number): number {
     let end = at
     for (let kind = 0; kind < DIGEST_KINDS.length; kind += 1) {
-      const fate = (flags >>> (2 * kind)) & 3
+      const fate = digestFate(flags, kind)
       if (fate === HANDED_OVER && this.#digest(sequence, kind, target, end)) {
         end += DIGEST_HEAD.length + DIGEST_BYTES
       } else {

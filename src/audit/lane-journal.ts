@@ -14,10 +14,19 @@ import { JOURNAL_BYTES_MAX, JournalFile } from './journal-file.ts'
 import { LaneState } from './lane-state.ts'
 import { type DecisionRecord, writeDecision } from './records/decision-record.ts'
 import type { LossNote, Notes } from './records/notes.ts'
-import { ABSENT, ENVELOPE_BYTES_MAX, HANDED_OVER, pack, RING_FULL, TOO_LARGE } from './records/payload.ts'
+import {
+  ABSENT,
+  ENVELOPE_BYTES_MAX,
+  HANDED_OVER,
+  pack,
+  RING_FULL,
+  STREAMED,
+  TOO_LARGE,
+} from './records/payload.ts'
 import { type NoteType, RECORD_TYPES } from './records/record-type.ts'
 import { RowWriter } from './records/row-writer.ts'
 import { type ShadowRecord, writeShadow } from './records/shadow-record.ts'
+import { type StreamRecord, writeStream } from './records/stream-record.ts'
 import { ANSWER_DIGEST, KEY_DIGEST, REQUEST_DIGEST, RingProducer } from './ring.ts'
 import { WriterSignal } from './writer-signal.ts'
 
@@ -38,11 +47,14 @@ export interface JournalParts {
   readonly backlogBytesMax: number
 }
 
-/** What digests are made of. `key` is empty when there is none worth one; `answer` null when nothing was sent. */
+/**
+ * What digests are made of. `key` is empty when there is none worth one; `answer` null when nothing was sent, and
+ * 'streamed' when it is passed on as it comes.
+ */
 export interface DigestInputs {
   readonly key: string
   readonly request: Uint8Array
-  readonly answer: Uint8Array | null
+  readonly answer: Uint8Array | 'streamed' | null
 }
 
 export type Release = (written: boolean) => void
@@ -117,9 +129,7 @@ export class LaneJournal {
   /** `release` is called exactly once, at the end of this turn: true when the record is in the journal file. */
   decision(record: DecisionRecord, inputs: DigestInputs, release: Release): void {
     if (!this.#accepts()) return this.#refuse(release)
-    this.#reserve(LANE_PAYLOAD_BYTES_MAX)
-    const start = this.#used + FRAME_HEAD_BYTES
-    this.#row.begin(start)
+    const start = this.#beginRow()
     writeDecision(this.#row, record)
     const flags = this.#handOver(this.#sequence + 1, inputs)
     this.#seal(RECORD_TYPES.decision, flags, this.#row.at - start)
@@ -128,11 +138,16 @@ export class LaneJournal {
 
   shadow(record: ShadowRecord): void {
     if (!this.#accepts()) return this.#refuse(undefined)
-    this.#reserve(LANE_PAYLOAD_BYTES_MAX)
-    const start = this.#used + FRAME_HEAD_BYTES
-    this.#row.begin(start)
+    const start = this.#beginRow()
     writeShadow(this.#row, record)
     this.#seal(RECORD_TYPES.shadow, 0, this.#row.at - start)
+  }
+
+  stream(record: StreamRecord): void {
+    if (!this.#accepts()) return this.#refuse(undefined)
+    const start = this.#beginRow()
+    writeStream(this.#row, record)
+    this.#seal(RECORD_TYPES.stream, 0, this.#row.at - start)
   }
 
   note<T extends NoteType>(type: T, note: Notes[T]): void {
@@ -204,6 +219,14 @@ export class LaneJournal {
       cause: loss.cause,
     }
     this.#add(RECORD_TYPES.loss, pack(note))
+  }
+
+  /** Room for the longest; tells where it begins. */
+  #beginRow(): number {
+    this.#reserve(LANE_PAYLOAD_BYTES_MAX)
+    const start = this.#used + FRAME_HEAD_BYTES
+    this.#row.begin(start)
+    return start
   }
 
   #reserve(payloadBytes: number): void {
@@ -309,9 +332,12 @@ export class LaneJournal {
   #handOver(sequence: number, { key, request, answer }: DigestInputs): number {
     const keyFate = key === '' ? ABSENT : this.#offer(sequence, KEY_DIGEST, Buffer.from(key))
     const requestFate = request.length === 0 ? ABSENT : this.#offer(sequence, REQUEST_DIGEST, request)
-    const answerFate =
-      answer === null || answer.length === 0 ? ABSENT : this.#offer(sequence, ANSWER_DIGEST, answer)
-    return keyFate | (requestFate << 2) | (answerFate << 4)
+    return keyFate | (requestFate << 2) | (this.#answerFate(sequence, answer) << 4)
+  }
+
+  #answerFate(sequence: number, answer: DigestInputs['answer']): number {
+    if (answer === 'streamed') return STREAMED
+    return answer === null || answer.length === 0 ? ABSENT : this.#offer(sequence, ANSWER_DIGEST, answer)
   }
 
   #offer(sequence: number, kind: number, bytes: Uint8Array): number {

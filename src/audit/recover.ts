@@ -13,7 +13,7 @@ import { FrameReader, nextCounted } from './frame-reader.ts'
 import type { KnownRecords } from './known-records.ts'
 import { type JournalName, journalsOf } from './paths.ts'
 import type { RecoveryReport } from './records/notes.ts'
-import { DIGEST_FATES, HANDED_OVER } from './records/payload.ts'
+import { DIGEST_FATES, digestFate, HANDED_OVER } from './records/payload.ts'
 import { RECORD_TYPES } from './records/record-type.ts'
 import type { SegmentWriter } from './segment-writer.ts'
 import type { Survey } from './survey.ts'
@@ -69,7 +69,7 @@ function replayFrames(reader: FrameReader, size: number, { name, known, segment,
     const origin = { lane, start, sequence: frame.sequence }
     segment.add({ type: frame.type, origin }, frame.payload, (target, at) => {
       for (let kind = 0; kind < 3; kind += 1) {
-        const fate = (frame.flags >>> (2 * kind)) & 3
+        const fate = digestFate(frame.flags, kind)
         if (fate === HANDED_OVER) counts.digestsLost += 1
         target[at + kind] = fate === HANDED_OVER ? CRASH : fate
       }

@@ -1,14 +1,14 @@
 /**
  * Tells a decision the way a person would: who asked for what, which version was chosen and why the others were
- * not, what happened at each try, what the caller got, what its shadows said, and where the evidence lies.
+ * not, what happened at each try, what the caller got, how its stream ended, what its shadows said, and where the evidence lies.
  * Words only; the data itself is `--json`.
  */
 import type { DigestRecord, RecordPlace } from '../audit/decode.ts'
 import type { DecisionFound, ShadowFound, Story } from '../audit/find.ts'
-import type { AttemptRecord } from '../audit/records/attempt-row.ts'
-import type { DecisionRecord, PlanRecord } from '../audit/records/decision-record.ts'
-import { FAULTS, type FaultCode } from '../domain/fault.ts'
+import { type DecisionRecord, isStreaming, type PlanRecord } from '../audit/records/decision-record.ts'
 import type { BreakerName, Passed, Reason, ShadowFate } from '../domain/plan.ts'
+import { STILL_OPEN, streamLines } from './explain-stream.ts'
+import { attemptLine, bodyOf, faultLine, msOf, summaryLines, timeOf } from './explain-words.ts'
 
 type Section = readonly [title: string, ...lines: string[]]
 
@@ -17,6 +17,9 @@ export function tellStory(story: Story): string {
   if (story.decision === null)
     sections.push(['Decision', 'its record is not in this log; only what followed it is'])
   else sections.push(...decisionSections(story.decision))
+  if (story.stream !== null) sections.push(['Streamed', ...streamLines(story.stream.stream)])
+  else if (story.decision !== null && isStreaming(story.decision.decision))
+    sections.push(['Streamed', STILL_OPEN])
   if (story.shadows.length > 0) sections.push(['Shadows', ...story.shadows.flatMap(shadowLines)])
   sections.push(placesOf(story))
   const body = sections.map(([title, ...lines]) => [title, ...lines.map((line) => `  ${line}`)].join('\n'))
@@ -25,7 +28,7 @@ export function tellStory(story: Story): string {
 
 function decisionSections({ decision, digests }: DecisionFound): Section[] {
   const sections: Section[] = [
-    ['When', `${timeOf(decision.receivedAt)}, and it took ${msOf(decision.durationMs)}`],
+    ['When', whenLine(decision)],
     ['Asked', ...askedLines(decision)],
   ]
   if (decision.plan !== null) sections.push(['Chosen', ...chosenLines(decision, decision.plan)])
@@ -43,13 +46,15 @@ function decisionSections({ decision, digests }: DecisionFound): Section[] {
   return sections
 }
 
+function whenLine(decision: DecisionRecord): string {
+  const took = isStreaming(decision) ? 'and its answer began after' : 'and it took'
+  return `${timeOf(decision.receivedAt)}, ${took} ${msOf(decision.durationMs)}`
+}
+
 function askedLines(decision: DecisionRecord): string[] {
   const { client, request } = decision
   const agent = client.userAgent === '' ? '' : ` (${client.userAgent})`
-  const body =
-    request.bodyBytes === 0
-      ? 'no body'
-      : `${bytesOf(request.bodyBytes)} of ${request.contentType || 'an unnamed type'}`
+  const body = request.bodyBytes === 0 ? 'no body' : bodyOf(request.bodyBytes, request.contentType)
   const lines = [
     `${client.address || 'an unknown address'}${agent} sent ${request.method} ${request.path} with ${body}`,
   ]
@@ -128,41 +133,9 @@ function triedLines({ attempts }: DecisionRecord): string[] {
   )
 }
 
-function attemptLine(attempt: AttemptRecord): string {
-  const { version, role, endpoint, reused } = attempt
-  if (attempt.faultCode === 'breaker-open') return `${version} as ${role} not asked: its breaker refused`
-  const connection =
-    endpoint === 'pool' ? 'the local scoring pool' : `${endpoint}${reused ? ', kept-alive connection' : ''}`
-  const outcome =
-    attempt.faultCode === ''
-      ? `${attempt.status}, ${bytesOf(attempt.answerBytes)}`
-      : faultLine(attempt.faultCode, attempt.faultDetail)
-  return `${version} as ${role} at ${connection} → ${outcome} (${phasesLine(attempt)}); counted as ${attempt.verdict}`
-}
-
-function phasesLine({ queueMs, connectMs, firstByteMs, totalMs }: AttemptRecord): string {
-  const phases: [string, number][] = [
-    ['queue', queueMs],
-    ['connect', connectMs],
-    ['first byte', firstByteMs],
-    ['total', totalMs],
-  ]
-  return (
-    phases
-      .filter(([, ms]) => ms >= 0)
-      .map(([name, ms]) => `${name} ${msOf(ms)}`)
-      .join(', ') || 'no phase was reached'
-  )
-}
-
-function faultLine(code: string, detail: string): string {
-  const meaning = Object.hasOwn(FAULTS, code) ? FAULTS[code as FaultCode].meaning : ''
-  return [code, meaning, detail].filter((part) => part !== '').join(': ')
-}
-
-function answeredLines({ status, served, reason, degraded, fault, answer }: DecisionRecord): string[] {
-  const body =
-    answer === null ? '' : `, ${bytesOf(answer.bodyBytes)} of ${answer.contentType || 'an unnamed type'}`
+function answeredLines(decision: DecisionRecord): string[] {
+  const { status, served, reason, degraded, fault, answer } = decision
+  const body = answer === null ? '' : `, ${bodyOf(answer.bodyBytes, answer.contentType)}`
   const who =
     served === '' ? 'by the gateway itself' : `by version ${served}${reason === '' ? '' : ` (${reason})`}`
   const lines = [
@@ -171,7 +144,7 @@ function answeredLines({ status, served, reason, degraded, fault, answer }: Deci
   if (degraded !== '')
     lines.push(`the declared consequence ${degraded} answered in place of the chosen version`)
   if (fault !== null) lines.push(`because of ${faultLine(fault.code, fault.detail || fault.message)}`)
-  return lines
+  return [...lines, ...summaryLines(decision.finishReason, decision.usage)]
 }
 
 const SHADOW_WORDS = {
@@ -204,6 +177,7 @@ const NO_DIGEST_WORDS = new Map([
   ['ring-full', 'lost: the writer was too far behind'],
   ['too-large', 'lost: too large to hand over'],
   ['crash', 'lost: the process died before it was computed'],
+  ['streamed', 'none: it was passed on as it came, and held nowhere'],
   ['pending', 'not computed yet'],
 ])
 
@@ -218,8 +192,8 @@ function digestLines(digests: DigestRecord): string[] {
   )
 }
 
-function placesOf({ decision, shadows }: Story): Section {
-  const records = decision === null ? shadows : [decision, ...shadows]
+function placesOf({ decision, stream, shadows }: Story): Section {
+  const records = [decision, stream, ...shadows].filter((record) => record !== null)
   return ['In the log', ...records.map(({ type, place }) => `${type}: ${placeLine(place)}`)]
 }
 
@@ -227,17 +201,4 @@ function placeLine({ file, at, sequence }: RecordPlace): string {
   return sequence === 0
     ? `${file}, byte ${at}, not sequenced yet`
     : `record ${sequence} in ${file}, byte ${at}`
-}
-
-function timeOf(ms: number): string {
-  return new Date(ms).toISOString().replace('T', ' ').replace('Z', ' UTC')
-}
-
-function msOf(ms: number): string {
-  return ms < 1 ? `${Math.round(ms * 1000)} µs` : `${ms.toFixed(ms < 100 ? 2 : 0)} ms`
-}
-
-function bytesOf(bytes: number): string {
-  if (bytes < 1024) return `${bytes} B`
-  return bytes < 1024 * 1024 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`
 }

@@ -47,8 +47,11 @@ export class Observer {
     this.#slab.streamOpened(version.index)
   }
 
-  /** It ended, whichever way; the request itself is told to `exchange`. */
-  streamEnded({ fate }: StreamOutcome, version: Version): void {
+  /**
+   * It ended, whichever way; the request itself is told to `exchange`. Null: nothing reached the caller, because the
+   * decision could not be recorded.
+   */
+  streamEnded(version: Version, fate: StreamOutcome['fate'] | null): void {
     this.#slab.streamEnded(version.index, fate)
   }
 

@@ -117,9 +117,10 @@ export class VitalsSlab {
     this.#increment(this.layout.streamAt(versionIndex, 'open'))
   }
 
-  streamEnded(versionIndex: number, fate: StreamOutcome['fate']): void {
+  /** Null: it never reached its caller. */
+  streamEnded(versionIndex: number, fate: StreamOutcome['fate'] | null): void {
     this.#words[this.layout.streamAt(versionIndex, 'open')]! -= 1
-    this.#increment(this.layout.streamAt(versionIndex, fate))
+    if (fate !== null) this.#increment(this.layout.streamAt(versionIndex, fate))
   }
 
   /** What the endpoint did not tell is not counted. */

@@ -44,6 +44,7 @@ export class StreamedReply implements Outlet, Watched {
   readonly #known: Known
   readonly #source: ReplySource
   readonly #opened: Exchange
+  readonly #version: Version
   readonly #early = new GatheredBytes(EARLY_BYTES_HELD_MAX)
   #stream: ClientStream | undefined
   #course: Course | undefined
@@ -56,7 +57,9 @@ export class StreamedReply implements Outlet, Watched {
     this.#known = known
     this.#source = source
     this.#opened = exchangeOf(opening, known, course)
+    this.#version = this.#opened.model!.versions.get(course.served)!
     opening.settled = true
+    opening.lane.observer.streamOpened(this.#version)
     opening.lane.recorder.decision(this.#opened, (written) => this.#recorded(written))
   }
 
@@ -102,7 +105,6 @@ export class StreamedReply implements Outlet, Watched {
     // Its leaving is told by itself.
     if (stream === null) return
     this.#stream = stream
-    lane.observer.streamOpened(this.#version)
     stream.open()
     const early = this.#early.take()
     if (early.length > 0 && !stream.write(early)) this.#wait()
@@ -113,7 +115,7 @@ export class StreamedReply implements Outlet, Watched {
   #unrecorded(): void {
     const { client, lane } = this.#opening
     this.#source.abandon()
-    this.#over()
+    this.#over(null)
     const reply = explained(AUDIT_UNAVAILABLE, this.#known.protocol)
     const headers = withMarks(this.#opened, reply, AUDIT_UNAVAILABLE)
     lane.observer.exchange(unrecorded(this.#opened))
@@ -144,7 +146,7 @@ export class StreamedReply implements Outlet, Watched {
 
   #tell(fate: StreamOutcome['fate'], course: Course): void {
     if (this.#isOver) return
-    this.#over()
+    this.#over(fate)
     const { lane, id, receivedAt, startedAt } = this.#opening
     const exchange = exchangeOf(this.#opening, this.#known, course)
     const attempt = course.attempts.at(-1)!
@@ -160,17 +162,14 @@ export class StreamedReply implements Outlet, Watched {
       summary: exchange.summary,
     }
     lane.recorder.stream(outcome)
-    if (this.#stream !== undefined) lane.observer.streamEnded(outcome, this.#version)
     lane.observer.exchange(exchange)
   }
 
-  get #version(): Version {
-    return this.#known.model!.versions.get(this.#opened.served)!
-  }
-
-  #over(): void {
+  /** Null: the decision could not be recorded, and the caller got none of it. */
+  #over(fate: StreamOutcome['fate'] | null): void {
     this.#isOver = true
     const { lane } = this.#opening
+    lane.observer.streamEnded(this.#version, fate)
     lane.sweep.unwatch(this)
     lane.work.count -= 1
   }

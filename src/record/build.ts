@@ -5,14 +5,17 @@
  */
 import type { AttemptRecord } from '../audit/records/attempt-row.ts'
 import type { DecisionRecord, PlanRecord } from '../audit/records/decision-record.ts'
+import type { FaultRecord } from '../audit/records/ending-row.ts'
 import type { ShadowRecord } from '../audit/records/shadow-record.ts'
-import type { Exchange, ShadowOutcome } from '../domain/exchange.ts'
+import type { StreamRecord } from '../audit/records/stream-record.ts'
+import type { Exchange, ShadowOutcome, StreamOutcome } from '../domain/exchange.ts'
+import type { Fault } from '../domain/fault.ts'
 import { headerOf } from '../domain/head.ts'
 import type { Attempt } from '../domain/outcome.ts'
 import type { Plan } from '../domain/plan.ts'
 
 export function decisionOf(exchange: Exchange): DecisionRecord {
-  const { head, model, intent, plan, fault, answer } = exchange
+  const { head, model, intent, plan, summary } = exchange
   return {
     id: exchange.id,
     receivedAt: exchange.receivedAt,
@@ -39,12 +42,22 @@ export function decisionOf(exchange: Exchange): DecisionRecord {
     reason: exchange.reason,
     degraded: exchange.degraded,
     status: exchange.status,
-    fault: fault === null ? null : { code: fault.code, message: fault.message, detail: fault.detail },
-    answer:
-      answer === null
-        ? null
-        : { bodyBytes: answer.body.length, contentType: headerOf(answer.headers, 'content-type') ?? '' },
+    fault: faultOf(exchange.fault),
+    answer: answerOf(exchange),
+    finishReason: summary?.finishReason ?? '',
+    usage: summary?.usage ?? null,
   }
+}
+
+function answerOf({ answer, passed }: Exchange): DecisionRecord['answer'] {
+  const sent = answer ?? passed
+  if (sent === null) return null
+  const bodyBytes = answer?.body.length ?? passed?.bodyBytes ?? 0
+  return { bodyBytes, contentType: headerOf(sent.headers, 'content-type') ?? '' }
+}
+
+function faultOf(fault: Fault | null): FaultRecord | null {
+  return fault === null ? null : { code: fault.code, message: fault.message, detail: fault.detail }
 }
 
 function planOf(plan: Plan): PlanRecord {
@@ -61,7 +74,7 @@ function planOf(plan: Plan): PlanRecord {
 }
 
 function attemptOf(attempt: Attempt, afterMs: number): AttemptRecord {
-  const { phases, answer, fault, endpoint, reused } = attempt.result
+  const { phases, answer, passed, fault, endpoint, reused } = attempt.result
   return {
     version: attempt.version,
     role: attempt.role,
@@ -72,11 +85,26 @@ function attemptOf(attempt: Attempt, afterMs: number): AttemptRecord {
     connectMs: phases.connectMs,
     firstByteMs: phases.firstByteMs,
     totalMs: phases.totalMs,
-    status: answer?.status ?? 0,
-    answerBytes: answer?.body.length ?? 0,
+    status: answer?.status ?? passed?.status ?? 0,
+    answerBytes: answer?.body.length ?? passed?.bodyBytes ?? 0,
     faultCode: fault?.code ?? '',
     faultDetail: fault?.detail ?? '',
-    verdict: attempt.verdict,
+    verdict: passed?.isOpen === true ? 'streaming' : attempt.verdict,
+  }
+}
+
+export function streamOf(outcome: StreamOutcome): StreamRecord {
+  return {
+    id: outcome.id,
+    receivedAt: outcome.receivedAt,
+    model: outcome.model,
+    fate: outcome.fate,
+    durationMs: outcome.durationMs,
+    attempt: attemptOf(outcome.attempt, -1),
+    status: outcome.status,
+    fault: faultOf(outcome.fault),
+    bodyBytes: outcome.attempt.result.passed?.bodyBytes ?? 0,
+    summary: outcome.summary,
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the request path sees of the log: one decision record per request, refusals and aborts included, and one
- * per shadow copy. A reply leaves only from `release`, and only with `true` may it be the model's answer.
+ * What the request path sees of the log: one decision record per request, refusals and aborts included, one
+ * per shadow copy, and one for the end of each answer that was passed on as it came. A reply leaves only from `release`, and only with `true` may it be the model's answer.
  *
  * Nothing here waits: records of one turn of the loop are written together at its end.
  */
@@ -8,7 +8,7 @@ import type { LaneJournal } from '../audit/lane-journal.ts'
 import type { Notes } from '../audit/records/notes.ts'
 import type { NoteType } from '../audit/records/record-type.ts'
 import type { Exchange, ShadowOutcome, StreamOutcome } from '../domain/exchange.ts'
-import { decisionOf, shadowOf } from './build.ts'
+import { decisionOf, shadowOf, streamOf } from './build.ts'
 
 export class Recorder {
   readonly #journal: LaneJournal
@@ -27,10 +27,14 @@ export class Recorder {
    * this process), with false when it could not be written and the caller must not get the answer.
    */
   decision(exchange: Exchange, release: (written: boolean) => void): void {
-    const { intent, answer } = exchange
+    const { intent, answer, passed } = exchange
     // A random key identifies nobody, so there is nothing to recognize by its digest.
     const key = intent === null || intent.key.source === 'random' ? '' : intent.key.value
-    const inputs = { key, request: exchange.requestBody, answer: answer?.body ?? null }
+    const inputs = {
+      key,
+      request: exchange.requestBody,
+      answer: passed === null ? (answer?.body ?? null) : ('streamed' as const),
+    }
     this.#journal.decision(decisionOf(exchange), inputs, release)
   }
 
@@ -38,8 +42,10 @@ export class Recorder {
     this.#journal.shadow(shadowOf(outcome))
   }
 
-  /** How an answer that was passed on ended. */
-  stream(_outcome: StreamOutcome): void {}
+  /** How an answer that was passed on ended. Its decision was recorded when it began. */
+  stream(outcome: StreamOutcome): void {
+    this.#journal.stream(streamOf(outcome))
+  }
 
   event<T extends NoteType>(type: T, note: Notes[T]): void {
     this.#journal.note(type, note)

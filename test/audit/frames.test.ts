@@ -20,8 +20,10 @@ import {
 import { ENVELOPE_BYTES_MAX, readOrigin, unpack, writeOrigin } from '../../src/audit/records/payload.ts'
 import { RowWriter } from '../../src/audit/records/row-writer.ts'
 import { decodeShadow, type ShadowRecord, writeShadow } from '../../src/audit/records/shadow-record.ts'
+import { decodeStream, type StreamRecord, writeStream } from '../../src/audit/records/stream-record.ts'
+import { FINISH_REASON_LENGTH_MAX } from '../../src/domain/outcome.ts'
 import { newFolder } from './new-folder.ts'
-import { sampleDecision } from './samples.ts'
+import { sampleDecision, sampleOpened, sampleStream } from './samples.ts'
 
 const folder = newFolder()
 
@@ -36,6 +38,12 @@ function decisionBytes(record: DecisionRecord): Buffer {
 function shadowBytes(record: ShadowRecord): Buffer {
   row.begin(0)
   writeShadow(row, record)
+  return row.bytes.subarray(0, row.at)
+}
+
+function streamBytes(record: StreamRecord): Buffer {
+  row.begin(0)
+  writeStream(row, record)
   return row.bytes.subarray(0, row.at)
 }
 
@@ -226,6 +234,16 @@ t.test('a decision record comes back as it was', async (t) => {
     answer: null,
   })
   t.strictSame(decodeDecision(unpack(decisionBytes(refused)) as unknown[]), refused)
+  const told = sampleDecision({ finishReason: 'length', usage: { prompt: 3, completion: -1, total: 5e9 } })
+  t.strictSame(decodeDecision(unpack(decisionBytes(told)) as unknown[]), told)
+  const opened = sampleOpened()
+  t.strictSame(decodeDecision(unpack(decisionBytes(opened)) as unknown[]), opened)
+})
+
+t.test('a row from before its last places were added is read as having nothing there', async (t) => {
+  const record = sampleDecision({ finishReason: 'stop', usage: { prompt: 1, completion: 2, total: 3 } })
+  const places = unpack(decisionBytes(record)) as unknown[]
+  t.strictSame(decodeDecision(places.slice(0, 27)), { ...record, finishReason: '', usage: null })
 })
 
 t.test('a word of a later version is kept as it is', async (t) => {
@@ -253,6 +271,8 @@ t.test('the largest decision record fits its frame', async (t) => {
     degraded: long(999),
     fault: { code: 'malformed-answer', message: long(9999), detail: long(9999) },
     answer: { bodyBytes: 1e9, contentType: long(9999) },
+    finishReason: long(9999),
+    usage: { prompt: 0.1, completion: 0.1, total: 0.1 },
     attempts: Array.from({ length: 99 }, () => attempt),
     plan: {
       ...sample.plan!,
@@ -296,6 +316,32 @@ t.test('a shadow record comes back as it was', async (t) => {
     attempt: null,
   } as const
   t.strictSame(decodeShadow(unpack(shadowBytes(capped)) as unknown[]), capped)
+})
+
+t.test('a stream record comes back as it was, and the largest fits its frame', async (t) => {
+  const opened = sampleOpened()
+  const complete = sampleStream(opened)
+  t.strictSame(decodeStream(unpack(streamBytes(complete)) as unknown[]), complete)
+  const fault = { code: 'truncated-answer', message: 'closed', detail: 'ECONNRESET' }
+  const broken = sampleStream(opened, { fate: 'broken', fault, summary: null, bodyBytes: 6e9 })
+  t.strictSame(decodeStream(unpack(streamBytes(broken)) as unknown[]), broken)
+  const long = '漢'.repeat(9999)
+  const largest = sampleStream(opened, {
+    model: long,
+    fault: { code: long, message: long, detail: long },
+    attempt: { ...complete.attempt, version: long, endpoint: long, faultCode: long, faultDetail: long },
+    summary: {
+      finishReason: long,
+      usage: { prompt: 0.1, completion: 0.1, total: 0.1 },
+      events: 0.1,
+      problem: long,
+    },
+  })
+  const payload = streamBytes(largest)
+  t.ok(payload.length + ENVELOPE_BYTES_MAX <= PAYLOAD_BYTES_MAX, `${payload.length} bytes`)
+  const back = decodeStream(unpack(payload) as unknown[])
+  t.equal(back.summary!.finishReason.length, FINISH_REASON_LENGTH_MAX)
+  t.equal(back.summary!.problem.length, DETAIL_LENGTH_MAX)
 })
 
 t.test('an origin comes back, and what has none says so', async (t) => {

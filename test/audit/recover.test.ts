@@ -19,7 +19,7 @@ import type { LaneJournal } from '../../src/audit/lane-journal.ts'
 import { listJournals, listSegments, segmentPath } from '../../src/audit/paths.ts'
 import { verifyFrames } from '../../src/audit/verify-frames.ts'
 import { allRecords, decisionIds, openBenchLog } from './bench-log.ts'
-import { sampleDecision, sampleInputs } from './samples.ts'
+import { sampleDecision, sampleInputs, sampleOpened, sampleStream } from './samples.ts'
 
 function record(lane: LaneJournal, count: number): string[] {
   const ids = Array.from({ length: count }, () => {
@@ -53,6 +53,26 @@ t.test('what a dead run left is in the log exactly once, in order', async (t) =>
   t.match(verifyFrames(dataDir), { isWhole: true, records: 18 })
   log.lanes[0]!.close()
 })
+
+t.test(
+  'that an answer was streamed is known after a crash too, and its end when that was written',
+  async (t) => {
+    const before = openBenchLog()
+    const lane = before.lanes[0]!
+    const [ended, cut] = [sampleOpened(), sampleOpened()]
+    for (const opened of [ended, cut])
+      lane.decision(opened, { ...sampleInputs, answer: 'streamed' }, () => {})
+    const end = sampleStream(ended)
+    lane.stream(end)
+    lane.close()
+    const log = openBenchLog({ dataDir: before.dataDir })
+    t.match(log.recovery, { replayed: 3, digestsLost: 4 }, 'a streamed answer has no digest to lose')
+    const digests = { key: 'crash', request: 'crash', answer: 'streamed' }
+    t.match(await findDecision(log.dataDir, ended.id), { decision: { digests }, stream: { stream: end } })
+    t.match(await findDecision(log.dataDir, cut.id), { decision: { digests }, stream: null })
+    log.lanes[0]!.close()
+  },
+)
 
 t.test('a log that was closed is opened without a word', async (t) => {
   const log = openBenchLog()

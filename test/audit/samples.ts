@@ -1,6 +1,7 @@
 /** Records as the request path makes them, for tests that do not care what is in them. */
 import { randomBytes } from 'node:crypto'
 import type { DecisionRecord } from '../../src/audit/records/decision-record.ts'
+import type { StreamRecord } from '../../src/audit/records/stream-record.ts'
 import { RequestIds } from '../../src/kernel/request-id.ts'
 
 const ids = new RequestIds()
@@ -65,6 +66,46 @@ export function sampleDecision(more: Partial<DecisionRecord> = {}): DecisionReco
     status: 200,
     fault: null,
     answer: { bodyBytes: 128, contentType: 'application/json' },
+    finishReason: '',
+    usage: null,
+    ...more,
+  }
+}
+
+/** As it is written when an answer begins to be passed on. */
+export function sampleOpened(more: Partial<DecisionRecord> = {}): DecisionRecord {
+  const sample = sampleDecision(more)
+  const [attempt] = sample.attempts
+  return {
+    ...sample,
+    attempts: [{ ...attempt!, verdict: 'streaming', answerBytes: -1 }],
+    answer: { bodyBytes: -1, contentType: 'text/event-stream' },
+    ...more,
+  }
+}
+
+/** How it ended. */
+export function sampleStream(
+  { id, receivedAt, attempts }: Pick<DecisionRecord, 'id' | 'receivedAt' | 'attempts'>,
+  more: Partial<StreamRecord> = {},
+): StreamRecord {
+  const attempt = { ...attempts.at(-1)!, verdict: 'success' as const, afterMs: -1 }
+  return {
+    id,
+    receivedAt,
+    model: 'fraud',
+    fate: 'complete',
+    durationMs: 2345.678,
+    attempt: { ...attempt, firstByteMs: 210, totalMs: 2345, answerBytes: 12_345 },
+    status: 200,
+    fault: null,
+    bodyBytes: 12_345,
+    summary: {
+      finishReason: 'stop',
+      usage: { prompt: 12, completion: 100, total: 112 },
+      events: 103,
+      problem: '',
+    },
     ...more,
   }
 }

@@ -3,10 +3,11 @@ import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { DecisionRecord } from '../../src/audit/records/decision-record.ts'
+import type { StreamRecord } from '../../src/audit/records/stream-record.ts'
 import { explain } from '../../src/cli/explain.ts'
 import { type BenchLog, openBenchLog } from '../audit/bench-log.ts'
 import { newFolder } from '../audit/new-folder.ts'
-import { sampleDecision, sampleInputs } from '../audit/samples.ts'
+import { sampleDecision, sampleInputs, sampleOpened, sampleStream } from '../audit/samples.ts'
 
 async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   let out = ''
@@ -144,6 +145,79 @@ t.test('tells a refusal that came before anything was known', async (t) => {
   t.match(out, /nothing: no version was asked/)
   t.match(out, /404 by the gateway itself/)
   t.match(out, /because of unknown-path: no dialect answers at this path: no dialect answers at \/nowhere/)
+})
+
+const OPENED = `
+When
+  2026-11-02 12:00:00.000 UTC, and its answer began after 3.46 ms
+`
+const TRIED = `
+Tried
+  1. after 120 µs: v2 as canary at http://10.0.0.11:8000, kept-alive connection → 200, passed on as it came (began after 2.40 ms); counted at its end
+
+Answered
+  200 by version v2 (canary), text/event-stream of a length that was not announced
+`
+const STREAMED = `
+Streamed
+  it was complete after 2346 ms: 12.1 KiB in 103 events were passed on
+  the first content came 210 ms after v2 was asked
+  the model stopped because of: stop
+  tokens: 12 of the prompt, 100 of the completion, 112 in all
+  v2 as canary at http://10.0.0.11:8000, kept-alive connection → 200, 12.1 KiB (queue 0 µs, first byte 210 ms, total 2345 ms); counted as success
+`
+
+t.test('tells how an answer began that was passed on as it came, and how it ended', async (t) => {
+  const opened = sampleOpened({ receivedAt: Date.UTC(2026, 10, 2, 12) })
+  const log = openBenchLog()
+  const lane = log.lanes[0]!
+  lane.decision(opened, { ...sampleInputs, answer: 'streamed' }, () => {})
+  lane.flush()
+  const before = await run(opened.id, '--data', log.dataDir)
+  for (const section of [
+    OPENED,
+    TRIED,
+    `\nStreamed\n  it is still open, or the process ended before it did\n`,
+  ])
+    t.ok(before.out.includes(section), `${section}\nin\n${before.out}`)
+  lane.stream(sampleStream(opened))
+  const after = await run(opened.id, '--data', closed(log))
+  for (const section of [OPENED, TRIED, STREAMED])
+    t.ok(after.out.includes(section), `${section}\nin\n${after.out}`)
+  t.match(after.out, /^ {2}answer body: none: it was passed on as it came, and held nowhere$/m)
+  t.match(after.out, /^ {2}decision: record 1 in .*\n {2}stream: record 2 in /m)
+})
+
+t.test('tells what went wrong with a stream, each thing once', async (t) => {
+  const tell = async (more: Partial<StreamRecord>) => {
+    const opened = sampleOpened()
+    const log = logWith(opened)
+    log.lanes[0]!.stream(sampleStream(opened, more))
+    const { out } = await run(opened.id, '--json', '--data', closed(log))
+    t.match(JSON.parse(out), { stream: { type: 'stream', stream: { id: opened.id } } })
+    return (await run(opened.id, '--data', log.dataDir)).out
+  }
+  const broken = await tell({
+    fate: 'broken',
+    durationMs: 75_000,
+    fault: { code: 'incomplete-stream', message: 'it ended without a finish reason', detail: '' },
+    summary: { finishReason: '', usage: null, events: 1, problem: 'no finish reason' },
+  })
+  t.match(broken, /it broke off, and left the caller .* after 75\.0 s: 12\.1 KiB in 1 event were passed on/)
+  t.match(broken, /because of incomplete-stream: .*: it ended without a finish reason/)
+  t.match(broken, /by its dialect’s own rules it was not whole: no finish reason/)
+  t.notMatch(broken, /tokens|stopped because/)
+  const left = await tell({ fate: 'client-gone', summary: null, bodyBytes: 0 })
+  t.match(left, /its caller was gone after 2346 ms: 0 B were passed on\n {2}the first byte came 210 ms/)
+})
+
+t.test('the tokens of an answer that was held are told with it', async (t) => {
+  const record = sampleDecision({ finishReason: 'length', usage: { prompt: 7, completion: -1, total: -1 } })
+  const { out } = await run(record.id, '--data', closed(logWith(record)))
+  t.match(
+    out,
+    /of application\/json\n {2}the model stopped because of: length\n {2}tokens: 7 of the prompt\n\n/,
+  )
 })
 
 t.test('a version that its breaker refused was not asked anywhere', async (t) => {

@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check'
 import t from 'tap'
-import type { Exchange, ShadowOutcome, StreamOutcome } from '../../src/domain/exchange.ts'
+import type { Exchange, ShadowOutcome } from '../../src/domain/exchange.ts'
 import { fault } from '../../src/domain/fault.ts'
 import type { AnswerSummary, Attempt } from '../../src/domain/outcome.ts'
 import { TOKENS_MAX } from '../../src/observe/vitals-slab.ts'
@@ -205,11 +205,7 @@ function passedOn(bodyBytes: number, more: Partial<Exchange> & Partial<AnswerSum
   const attempt: Attempt = { ...whole, result: { ...whole.result, answer: null, passed } }
   const summary: AnswerSummary = { finishReason, usage, events, problem }
   const exchange = { attempts: [attempt], answer: null, passed, summary, endedAt: 1900, ...rest }
-  const outcome = (fate: StreamOutcome['fate']): StreamOutcome => ({
-    ...{ id: 'x', receivedAt: 0, model: 'fraud', fate, durationMs: 901 },
-    ...{ attempt, status: 200, fault: rest.fault ?? null, summary },
-  })
-  return { exchange, outcome }
+  return exchange
 }
 
 t.test('a streamed answer is counted once, at its end, and is open until then', async (t) => {
@@ -221,6 +217,8 @@ t.test('a streamed answer is counted once, at its end, and is open until then', 
   ]
   for (const observer of [one, one, one, two]) observer.streamOpened(v1)
   two.streamOpened(v2)
+  two.streamOpened(v2)
+  two.streamEnded(v2, null)
   const streams = async () => {
     const { values } = await scrape(observatory)
     const get = (version: string, fate: string) =>
@@ -242,18 +240,18 @@ t.test('a streamed answer is counted once, at its end, and is open until then', 
   t.equal(before.values.get('modelgate_answer_body_bytes_total'), 0, 'what is open has no end to count')
 
   const complete = passedOn(1000, { usage: { prompt: 12, completion: 30, total: 42 } })
-  one.exchange(makeExchange(snapshot, complete.exchange))
-  one.streamEnded(complete.outcome('complete'), v1)
+  one.exchange(makeExchange(snapshot, complete))
+  one.streamEnded(v1, 'complete')
   const cut = fault('truncated-answer', 'x')
   const broken = passedOn(200, { finishReason: '', fault: cut })
-  one.exchange(makeExchange(snapshot, { ...broken.exchange, fault: cut }))
-  one.streamEnded(broken.outcome('broken'), v1)
+  one.exchange(makeExchange(snapshot, { ...broken, fault: cut }))
+  one.streamEnded(v1, 'broken')
   const left = passedOn(50, {
     finishReason: 'a"} 1\nevil 1',
     usage: { prompt: 5, completion: -1, total: -1 },
   })
-  two.exchange(makeExchange(snapshot, { ...left.exchange, status: 200, fault: fault('client-gone', 'x') }))
-  two.streamEnded(left.outcome('client-gone'), v1)
+  two.exchange(makeExchange(snapshot, { ...left, status: 200, fault: fault('client-gone', 'x') }))
+  two.streamEnded(v1, 'client-gone')
 
   const { values, open, ended } = await streams()
   t.same(

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { KEY_FILE } from '../../src/audit/paths.ts'
-import type { Exchange, ShadowOutcome } from '../../src/domain/exchange.ts'
+import type { Exchange, ShadowOutcome, StreamOutcome } from '../../src/domain/exchange.ts'
 import { fault } from '../../src/domain/fault.ts'
 import type { Intent } from '../../src/domain/intent.ts'
 import type { Attempt } from '../../src/domain/outcome.ts'
@@ -181,7 +181,77 @@ t.test('a record tells who, what, which, why, and how it went', async (t) => {
     status: 200,
     fault: null,
     answer: { bodyBytes: ANSWER.length, contentType: 'application/json' },
+    finishReason: '',
+    usage: null,
   })
+  const summary = {
+    finishReason: 'stop',
+    usage: { prompt: 3, completion: 4, total: 7 },
+    events: -1,
+    problem: '',
+  }
+  t.match(decisionOf({ ...exchange, summary }), { finishReason: 'stop', usage: summary.usage })
+})
+
+/** The answer of `attempt`, passed on as it comes. */
+function passedOn(bodyBytes: number, isOpen: boolean) {
+  const passed = { status: 200, headers: ['content-type', 'text/event-stream'], bodyBytes, isOpen }
+  const result = { ...attempt.result, answer: null, passed }
+  return { passed, attempt: { ...attempt, result } }
+}
+
+t.test('an answer that is passed on is recorded twice: when it begins, and how it ended', async (t) => {
+  const log = openBenchLog()
+  const recorder = new Recorder({ journal: log.lanes[0]! })
+  const begun = passedOn(-1, true)
+  const opened = exchangeWith({ answer: null, passed: begun.passed, attempts: [begun.attempt] })
+  let released = 0
+  recorder.decision(opened, (written) => {
+    t.ok(written)
+    released += 1
+  })
+  await nextTurn()
+  t.equal(released, 1)
+  const over = passedOn(4711, false)
+  const cut = fault('truncated-answer', 'cut short', 'ECONNRESET')
+  const outcome: StreamOutcome = {
+    id: opened.id,
+    receivedAt: opened.receivedAt,
+    model: 'fraud',
+    fate: 'broken',
+    durationMs: 900.5,
+    attempt: { ...over.attempt, verdict: 'failure', result: { ...over.attempt.result, fault: cut } },
+    status: 200,
+    fault: cut,
+    summary: { finishReason: '', usage: null, events: 12, problem: 'no [DONE]' },
+  }
+  recorder.stream(outcome)
+  recorder.close()
+  log.writer.finish()
+  t.match(await allRecords(log.dataDir), [
+    {
+      type: 'decision',
+      digests: { request: /^[0-9a-f]{32}$/, answer: 'streamed' },
+      decision: {
+        attempts: [{ verdict: 'streaming', status: 200, answerBytes: -1, totalMs: 2.4 }],
+        status: 200,
+        answer: { bodyBytes: -1, contentType: 'text/event-stream' },
+        usage: null,
+      },
+    },
+    {
+      type: 'stream',
+      stream: {
+        id: opened.id,
+        fate: 'broken',
+        durationMs: 900.5,
+        attempt: { afterMs: -1, verdict: 'failure', answerBytes: 4711, faultCode: 'truncated-answer' },
+        fault: { code: 'truncated-answer', message: 'cut short', detail: 'ECONNRESET' },
+        bodyBytes: 4711,
+        summary: outcome.summary,
+      },
+    },
+  ])
 })
 
 t.test('a refusal before anything was known is recorded too', async (t) => {

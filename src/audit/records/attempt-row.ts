@@ -1,4 +1,4 @@
-/** One try at one version, as decision and shadow records keep it. Layout in SPEC.md, "attempt". */
+/** One try at one version, as decision, shadow and stream records keep it. Layout in SPEC.md, "attempt". */
 import type { Role } from '../../domain/outcome.ts'
 import { fromMicros, toMicros, Words } from './row.ts'
 import type { RowWriter } from './row-writer.ts'
@@ -6,7 +6,7 @@ import type { RowWriter } from './row-writer.ts'
 export interface AttemptRecord {
   readonly version: string
   readonly role: Role
-  /** Milliseconds after the request was received; −1 in a shadow's record. */
+  /** Milliseconds after the request was received; −1 in the record of a shadow or of a stream's end. */
   readonly afterMs: number
   readonly endpoint: string
   readonly reused: boolean
@@ -17,15 +17,17 @@ export interface AttemptRecord {
   readonly totalMs: number
   /** Of the answer; 0 when there was none. */
   readonly status: number
+  /** While it is passed on: as its head announced, −1 when it did not. */
   readonly answerBytes: number
   /** Empty when there was none. */
   readonly faultCode: string
   readonly faultDetail: string
-  readonly verdict: 'success' | 'failure' | 'neutral'
+  /** How the breaker counted it; `streaming`: its answer is still being passed on, the stream's record will tell. */
+  readonly verdict: 'success' | 'failure' | 'neutral' | 'streaming'
 }
 
 const ROLE_WORDS = new Words<Role>(['primary', 'canary', 'arm', 'shadow', 'fallback'])
-const VERDICT_WORDS = new Words<AttemptRecord['verdict']>(['success', 'failure', 'neutral'])
+const VERDICT_WORDS = new Words<AttemptRecord['verdict']>(['success', 'failure', 'neutral', 'streaming'])
 
 export const NAME_LENGTH_MAX = 128
 export const DETAIL_LENGTH_MAX = 200

@@ -8,17 +8,17 @@
  */
 
 import type { Operation } from '../../domain/intent.ts'
-import type { Role } from '../../domain/outcome.ts'
+import { FINISH_REASON_LENGTH_MAX, type Role, type Usage } from '../../domain/outcome.ts'
 import type { BreakerName, Passed, Reason, ShadowFate } from '../../domain/plan.ts'
 import {
   type AttemptRecord,
-  DETAIL_LENGTH_MAX,
   decodeAttempt,
   decodeRole,
   encodeRole,
   NAME_LENGTH_MAX,
   writeAttempt,
 } from './attempt-row.ts'
+import { decodeFault, decodeUsage, type FaultRecord, writeFault, writeUsage } from './ending-row.ts'
 import { fromMicros, hexText, idText, toMicros, Words } from './row.ts'
 import type { RowWriter } from './row-writer.ts'
 
@@ -51,9 +51,12 @@ export interface DecisionRecord {
   readonly reason: Reason | ''
   readonly degraded: string
   readonly status: number
-  readonly fault: { readonly code: string; readonly message: string; readonly detail: string } | null
-  /** What the caller was sent; null when nothing was. */
+  readonly fault: FaultRecord | null
+  /** What the caller was sent; null when nothing was. Of one passed on: as announced, −1 when it was not. */
   readonly answer: { readonly bodyBytes: number; readonly contentType: string } | null
+  /** Why the model stopped; empty where nothing told, and of an answer passed on, whose own record has it. */
+  readonly finishReason: string
+  readonly usage: Usage | null
 }
 
 export interface RequestRecord {
@@ -110,7 +113,7 @@ export const TEXT_LENGTH_MAX = 256
 
 export function writeDecision(row: RowWriter, record: DecisionRecord): void {
   const { client, request, plan, fault, answer } = record
-  row.array(27)
+  row.array(29)
   row.number(DECISION_VERSION)
   row.id(record.id)
   row.number(record.receivedAt)
@@ -139,24 +142,19 @@ export function writeDecision(row: RowWriter, record: DecisionRecord): void {
   row.word(REASONS.encode(record.reason))
   row.text(record.degraded, TEXT_LENGTH_MAX)
   row.number(record.status)
-  if (fault === null) row.nil()
-  else {
-    row.array(3)
-    row.text(fault.code, NAME_LENGTH_MAX)
-    row.text(fault.message, DETAIL_LENGTH_MAX)
-    row.text(fault.detail, DETAIL_LENGTH_MAX)
-  }
+  writeFault(row, fault)
   if (answer === null) row.nil()
   else {
     row.array(2)
     row.number(answer.bodyBytes)
     row.text(answer.contentType, TEXT_LENGTH_MAX)
   }
+  row.text(record.finishReason, FINISH_REASON_LENGTH_MAX)
+  writeUsage(row, record.usage)
 }
 
 export function decodeDecision(row: readonly unknown[]): DecisionRecord {
   const plan = row[19] as unknown[] | null
-  const fault = row[25] as unknown[] | null
   const answer = row[26] as unknown[] | null
   return {
     id: idText(row[1]),
@@ -184,10 +182,16 @@ export function decodeDecision(row: readonly unknown[]): DecisionRecord {
     reason: REASONS.decode(row[22]),
     degraded: String(row[23]),
     status: Number(row[24]),
-    fault:
-      fault === null ? null : { code: String(fault[0]), message: String(fault[1]), detail: String(fault[2]) },
+    fault: decodeFault(row[25]),
     answer: answer === null ? null : { bodyBytes: Number(answer[0]), contentType: String(answer[1]) },
+    finishReason: String(row[27] ?? ''),
+    usage: decodeUsage(row[28]),
   }
+}
+
+/** Its answer was still being passed on when this was written: a stream record tells the end. */
+export function isStreaming({ attempts }: Pick<DecisionRecord, 'attempts'>): boolean {
+  return attempts.at(-1)?.verdict === 'streaming'
 }
 
 /** Candidates and shadows lie flat, three and two places each: an array of its own costs a byte per entry. */

@@ -8,6 +8,7 @@
  */
 import { Packr, RESET_BUFFER_MODE, Unpackr } from 'msgpackr'
 import { DIGEST_BYTES } from '../digests.ts'
+import { ANSWER_DIGEST } from '../ring.ts'
 
 const packr = new Packr({ useRecords: false })
 const unpackr = new Unpackr({ useRecords: false })
@@ -30,13 +31,20 @@ export interface Origin {
   readonly sequence: number
 }
 
-/** Why there is no digest. Numbers as in a lane frame's flags, two bits each. */
-export const DIGEST_FATES = ['absent', 'ring-full', 'too-large', 'crash'] as const
+/** Why there is no digest. Numbers as in a lane frame's flags. */
+export const DIGEST_FATES = ['absent', 'ring-full', 'too-large', 'crash', 'streamed'] as const
 export const ABSENT = 0
 export const RING_FULL = 1
 export const TOO_LARGE = 2
 /** On the lane's side the same number says "handed over": only a crash can lose it after that. */
 export const HANDED_OVER = 3
+/** Only an answer can be: it was passed on as it came and never held whole. */
+export const STREAMED = 4
+
+/** The lane's side of a record's three digests: two bits each, three for the answer's. */
+export function digestFate(flags: number, kind: number): number {
+  return (flags >>> (2 * kind)) & (kind === ANSWER_DIGEST ? 7 : 3)
+}
 
 /** Lanes that are no data-plane threads. */
 export const CONTROL_LANE = 0xfffe

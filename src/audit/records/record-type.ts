@@ -18,12 +18,14 @@ export const RECORD_TYPES = {
   recovery: 8,
   /** What a reader coming from the end need not look for further back. */
   mark: 9,
+  /** How an answer ended that was passed on as it came. */
+  stream: 10,
 } as const
 
 export type RecordType = keyof typeof RECORD_TYPES
 
 /** Records whose payload is a plain map, named fields as they are. */
-export type NoteType = Exclude<RecordType, 'decision' | 'shadow'>
+export type NoteType = Exclude<RecordType, 'decision' | 'shadow' | 'stream'>
 
 const NAMES = new Map<number, RecordType>(
   Object.entries(RECORD_TYPES).map(([name, number]) => [number, name as RecordType]),

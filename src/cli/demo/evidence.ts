@@ -8,6 +8,7 @@ import { readLog, segmentHeader } from '../../audit/read.ts'
 import type { AttemptRecord } from '../../audit/records/attempt-row.ts'
 import type { DecisionRecord } from '../../audit/records/decision-record.ts'
 import type { ShadowRecord } from '../../audit/records/shadow-record.ts'
+import type { StreamRecord } from '../../audit/records/stream-record.ts'
 import { type FrameVerdict, verifyFrames } from '../../audit/verify-frames.ts'
 import { bump, type Receipt } from './tally.ts'
 
@@ -75,6 +76,7 @@ export async function gatherEvidence(
   for await (const record of readLog(dataDir, from)) {
     if (record.type === 'decision' && record.decision.receivedAt >= since) gathering.decision(record.decision)
     else if (record.type === 'shadow' && record.shadow.receivedAt >= since) gathering.shadow(record.shadow)
+    else if (record.type === 'stream' && record.stream.receivedAt >= since) gathering.stream(record.stream)
     else if ('note' in record && Number(record.note.at) >= since) gathering.note(record.type, record.note)
     else continue
     if (record.place.sequence > 0) gathering.sequenced += 1
@@ -137,6 +139,12 @@ class Gathering {
     if (attempt !== null) this.#attempt(model, attempt, '')
   }
 
+  /** Its attempt was counted with the decision, when it was not known yet how it would end. */
+  stream({ model, attempt }: StreamRecord): void {
+    this.#otherRecords += 1
+    if (attempt.verdict === 'failure') this.#countsOf(model, attempt).failures += 1
+  }
+
   note(type: string, note: Readonly<Record<string, unknown>>): void {
     this.#otherRecords += 1
     if (type === 'loss') this.#lost += Number(note.records)
@@ -163,12 +171,8 @@ class Gathering {
 
   /** `reason`: why the version was asked, when this attempt gave the answer; else empty. */
   #attempt(model: string, attempt: AttemptRecord, reason: string): void {
-    const { version, role, faultCode, verdict } = attempt
-    const counts = at(this.#roles, `${model}\n${version}\n${role}`, () => ({
-      ...{ model, version, role },
-      ...{ attempts: 0, served: 0, failures: 0, refused: 0 },
-      reasons: new Map<string, number>(),
-    }))
+    const { faultCode, verdict } = attempt
+    const counts = this.#countsOf(model, attempt)
     if (faultCode === 'breaker-open') {
       counts.refused += 1
       return
@@ -178,6 +182,14 @@ class Gathering {
     if (reason === '') return
     counts.served += 1
     bump(counts.reasons, reason)
+  }
+
+  #countsOf(model: string, { version, role }: AttemptRecord): RoleCounts {
+    return at(this.#roles, `${model}\n${version}\n${role}`, () => ({
+      ...{ model, version, role },
+      ...{ attempts: 0, served: 0, failures: 0, refused: 0 },
+      reasons: new Map<string, number>(),
+    }))
   }
 
   #consequence(model: string, because: string, consequence: string): void {

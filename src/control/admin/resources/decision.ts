@@ -1,6 +1,6 @@
 /**
- * `GET /api/v1/decisions/{id}`: the records of one request as data: its decision and what its shadows
- * came to. The same the command `modelgate explain` tells in words.
+ * `GET /api/v1/decisions/{id}`: the records of one request as data: its decision, how its answer ended
+ * when that was passed on as it came, and what its shadows came to. The same the command `modelgate explain` tells in words.
  */
 import { findDecision, type Story } from '../../../audit/find.ts'
 import { isRequestId } from '../../../audit/records/row.ts'

@@ -1,0 +1,39 @@
+/**
+ * Pieces of a row that say how a story ended, as decision and stream records share them: the fault, and what the
+ * dialect read of the answer. Layouts in SPEC.md, "fault", "usage".
+ */
+import type { Usage } from '../../domain/outcome.ts'
+import { DETAIL_LENGTH_MAX, NAME_LENGTH_MAX } from './attempt-row.ts'
+import type { RowWriter } from './row-writer.ts'
+
+export interface FaultRecord {
+  readonly code: string
+  readonly message: string
+  readonly detail: string
+}
+
+export function writeFault(row: RowWriter, fault: FaultRecord | null): void {
+  if (fault === null) return row.nil()
+  row.array(3)
+  row.text(fault.code, NAME_LENGTH_MAX)
+  row.text(fault.message, DETAIL_LENGTH_MAX)
+  row.text(fault.detail, DETAIL_LENGTH_MAX)
+}
+
+export function decodeFault(value: unknown): FaultRecord | null {
+  if (!Array.isArray(value)) return null
+  return { code: String(value[0]), message: String(value[1]), detail: String(value[2]) }
+}
+
+export function writeUsage(row: RowWriter, usage: Usage | null): void {
+  if (usage === null) return row.nil()
+  row.array(3)
+  row.number(usage.prompt)
+  row.number(usage.completion)
+  row.number(usage.total)
+}
+
+export function decodeUsage(value: unknown): Usage | null {
+  if (!Array.isArray(value)) return null
+  return { prompt: Number(value[0]), completion: Number(value[1]), total: Number(value[2]) }
+}

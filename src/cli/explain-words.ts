@@ -1,0 +1,82 @@
+/**
+ * Words that several parts of an explanation share: times, sizes, tokens, faults, and one attempt in one line.
+ * They only speak; what they speak of was read and decoded by the log's own readers.
+ */
+import type { AttemptRecord } from '../audit/records/attempt-row.ts'
+import { FAULTS, type FaultCode } from '../domain/fault.ts'
+import type { Usage } from '../domain/outcome.ts'
+
+export function attemptLine(attempt: AttemptRecord): string {
+  const { version, role, endpoint, reused, verdict } = attempt
+  if (attempt.faultCode === 'breaker-open') return `${version} as ${role} not asked: its breaker refused`
+  const who = `${version} as ${role}${endpoint === '' ? '' : ` at ${placeOf(endpoint, reused)}`}`
+  if (verdict === 'streaming') {
+    const began = `began after ${msOf(attempt.totalMs)}`
+    return `${who} → ${attempt.status}, passed on as it came (${began}); counted at its end`
+  }
+  const outcome =
+    attempt.faultCode === ''
+      ? `${attempt.status}, ${bytesOf(attempt.answerBytes)}`
+      : faultLine(attempt.faultCode, attempt.faultDetail)
+  return `${who} → ${outcome} (${phasesLine(attempt)}); counted as ${verdict}`
+}
+
+function placeOf(endpoint: string, reused: boolean): string {
+  if (endpoint === 'pool') return 'the local scoring pool'
+  return `${endpoint}${reused ? ', kept-alive connection' : ''}`
+}
+
+function phasesLine({ queueMs, connectMs, firstByteMs, totalMs }: AttemptRecord): string {
+  const phases: [string, number][] = [
+    ['queue', queueMs],
+    ['connect', connectMs],
+    ['first byte', firstByteMs],
+    ['total', totalMs],
+  ]
+  return (
+    phases
+      .filter(([, ms]) => ms >= 0)
+      .map(([name, ms]) => `${name} ${msOf(ms)}`)
+      .join(', ') || 'no phase was reached'
+  )
+}
+
+export function faultLine(code: string, detail: string): string {
+  const meaning = Object.hasOwn(FAULTS, code) ? FAULTS[code as FaultCode].meaning : ''
+  return [code, meaning, detail].filter((part) => part !== '').join(': ')
+}
+
+/** Why the model stopped, and its tokens; no line where nothing was told. */
+export function summaryLines(finishReason: string, usage: Usage | null): string[] {
+  const tokens: readonly (readonly [number, string])[] =
+    usage === null
+      ? []
+      : [
+          [usage.prompt, 'of the prompt'],
+          [usage.completion, 'of the completion'],
+          [usage.total, 'in all'],
+        ]
+  const told = tokens.filter(([count]) => count >= 0).map(([count, what]) => `${count} ${what}`)
+  const lines = finishReason === '' ? [] : [`the model stopped because of: ${finishReason}`]
+  return told.length === 0 ? lines : [...lines, `tokens: ${told.join(', ')}`]
+}
+
+export function timeOf(ms: number): string {
+  return new Date(ms).toISOString().replace('T', ' ').replace('Z', ' UTC')
+}
+
+export function msOf(ms: number): string {
+  if (ms < 1) return `${Math.round(ms * 1000)} µs`
+  return ms < 10_000 ? `${ms.toFixed(ms < 100 ? 2 : 0)} ms` : `${(ms / 1000).toFixed(1)} s`
+}
+
+export function bytesOf(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`
+  return bytes < 1024 * 1024 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`
+}
+
+/** `bytes` −1: not known, or not yet. */
+export function bodyOf(bytes: number, contentType: string): string {
+  const type = contentType || 'an unnamed type'
+  return bytes < 0 ? `${type} of a length that was not announced` : `${bytesOf(bytes)} of ${type}`
+}
