@@ -4,16 +4,16 @@ import type { LogRecord } from '../../src/audit/decode.ts'
 import { tensorOf } from '../support/ask.ts'
 import { eventually } from '../support/eventually.ts'
 import { inferBytes } from '../support/infer-bytes.ts'
-import { RawClient } from '../support/raw-client.ts'
+import { RawClient, rawRequest } from '../support/raw-client.ts'
 import { type Metrics, metricsOf } from '../support/read-metrics.ts'
-import { recordsIn } from '../support/read-records.ts'
-import { ScriptedUpstream } from '../support/scripted-upstream.ts'
+import { endedDecisions, recordsIn } from '../support/read-records.ts'
+import { type ScriptedConnection, ScriptedUpstream } from '../support/scripted-upstream.ts'
 import { javascriptModel, startTestGateway, type TestGateway } from '../support/start-gateway.ts'
 import { unusedPort } from '../support/unused-port.ts'
 
 const FILES = { 'plus.js': javascriptModel('row[0] + 1') }
 
-const toml = (nobody: number, silent: string) => `
+const toml = (nobody: number, silent: string, streaming: string) => `
 [models.m]
 breaker = { consecutive = 1000, min_requests = 1000 }
 on_failure = { error = ["version:one"] }
@@ -31,6 +31,10 @@ pin = true
 shadows = [{ version = "two" }]
 [models.s.versions.v1]
 endpoints = ["${silent}"]
+[models.t]
+protocol = "raw"
+[models.t.versions.v1]
+endpoints = ["${streaming}"]
 `
 
 const HOSTILE = [
@@ -41,6 +45,34 @@ const HOSTILE = [
   'm%20',
   `${'x'.repeat(500)}`,
 ]
+
+const EVENTS = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n'
+const ONE_EVENT = '9\r\ndata: 1\n\n\r\n'
+
+/** Streams one event; then ends as the request's path asks for. */
+async function stream(connection: ScriptedConnection): Promise<void> {
+  const { target } = await connection.request()
+  connection.send(EVENTS + ONE_EVENT)
+  if (target.endsWith('/whole')) connection.send('0\r\n\r\n')
+  if (target.endsWith('/left')) await connection.closed
+  connection.finish()
+}
+
+/** Three streams that end well, two that are cut, and one whose caller leaves. */
+async function sendStreams({ port }: TestGateway): Promise<void> {
+  const bytes = (how: string) => `POST /models/t/${how} HTTP/1.1\r\nhost: g\r\ncontent-length: 2\r\n\r\n{}`
+  const answers = await Promise.all(
+    ['whole', 'cut', 'whole', 'cut', 'whole'].map((how) => rawRequest(port, bytes(how))),
+  )
+  t.same(
+    answers.map(({ complete }) => complete),
+    [true, false, true, false, true],
+  )
+  const leaver = await RawClient.open(port)
+  leaver.send(bytes('left'))
+  await leaver.answer(200)
+  leaver.close()
+}
 
 /** Sends requests of every kind, so many of each. */
 async function send(gateway: TestGateway, upstream: ScriptedUpstream): Promise<void> {
@@ -59,6 +91,7 @@ async function send(gateway: TestGateway, upstream: ScriptedUpstream): Promise<v
   leaver.send(inferBytes('s'))
   await eventually(() => upstream.connectionCount === 1)
   leaver.close()
+  await sendStreams(gateway)
 }
 
 /** How often each combination of words occurs. */
@@ -76,11 +109,16 @@ t.test('what was sent, what was counted and what was recorded are the same', asy
     await connection.closed
   })
   t.teardown(() => upstream.close())
-  const gateway = await startTestGateway(t, { files: FILES, toml: toml(await unusedPort(t), upstream.url) })
+  const streaming = await ScriptedUpstream.start(stream)
+  t.teardown(() => streaming.close())
+  const gateway = await startTestGateway(t, {
+    files: FILES,
+    toml: toml(await unusedPort(t), upstream.url, streaming.url),
+  })
   await send(gateway, upstream)
   const metrics = await eventually(async () => {
     const found = await metricsOf(gateway)
-    const isOver = found.value('modelgate_faults_total', { model: 's', code: 'client-gone' }) === 1
+    const isOver = found.sum('modelgate_faults_total', { code: 'client-gone' }) === 2
     return isOver && found.sum('modelgate_shadows_total') === 19 && found
   })
   const requests = (model: string, version: string, reason: string, of: string) =>
@@ -91,7 +129,12 @@ t.test('what was sent, what was counted and what was recorded are the same', asy
   t.equal(requests('m', '(none)', 'none', '4xx'), 3 + 2)
   t.equal(requests('(unknown)', '(none)', 'none', '4xx'), HOSTILE.length)
   t.equal(requests('s', '(none)', 'none', '4xx'), 1)
-  t.equal(metrics.sum('modelgate_requests_total'), 30)
+  t.equal(metrics.sum('modelgate_requests_total'), 30 + 6)
+  const streams = ['complete', 'broken', 'client-gone'].map((fate) =>
+    metrics.value('modelgate_streams_total', { model: 't', version: 'v1', fate }),
+  )
+  t.same(streams, [3, 2, 1])
+  t.equal(metrics.sum('modelgate_streams_open'), 0)
   t.equal(metrics.value('modelgate_server_questions_total'), 3)
   t.equal(metrics.value('modelgate_consequences_total', { model: 'm', class: 'error', action: 'version' }), 4)
   const shadows = (fate: string) =>
@@ -111,9 +154,10 @@ t.test('what was sent, what was counted and what was recorded are the same', asy
 
 /** Every counter that has a counterpart in the log, series by series. */
 function agrees(t: Test, metrics: Metrics, records: readonly LogRecord[]): void {
-  const decisions = records.flatMap((record) => (record.type === 'decision' ? [record.decision] : []))
+  const decisions = endedDecisions(records)
   const copies = records.flatMap((record) => (record.type === 'shadow' ? [record.shadow] : []))
-  t.equal(decisions.length, 30)
+  const ends = records.flatMap((record) => (record.type === 'stream' ? [record.stream] : []))
+  t.equal(decisions.length, 30 + 6)
   const counted = (name: string, labels: readonly string[], counts: Map<string, number>) => {
     let total = 0
     for (const [key, count] of counts) {
@@ -161,8 +205,18 @@ function agrees(t: Test, metrics: Metrics, records: readonly LogRecord[]): void 
     }
   }
   counted('modelgate_shadows_total', ['model', 'version', 'fate'], fates)
+  counted(
+    'modelgate_streams_total',
+    ['model', 'version', 'fate'],
+    countBy(ends.map(({ model, attempt, fate }) => [model, attempt.version, fate])),
+  )
   const bytes = decisions.reduce((sum, { request }) => sum + request.bodyBytes, 0)
   t.equal(metrics.value('modelgate_request_body_bytes_total'), bytes)
+  const sent = decisions.reduce(
+    (sum, { served, answer }) => sum + (served === '' ? 0 : (answer?.bodyBytes ?? 0)),
+    0,
+  )
+  t.equal(metrics.value('modelgate_answer_body_bytes_total'), sent)
 }
 
 interface Series {
@@ -195,7 +249,7 @@ async function histogramsAgree(t: Test, gateway: TestGateway, records: readonly 
       t.equal(page.value('modelgate_request_duration_seconds_count', { model }), count)
     }
   }
-  const decisions = records.flatMap((record) => (record.type === 'decision' ? [record.decision] : []))
+  const decisions = endedDecisions(records)
   const known = countBy(decisions.map(({ model }) => [model]))
   for (const [model, count] of known) {
     const series = stats.durations.find((one) => one.phase === 'request' && one.model === model)

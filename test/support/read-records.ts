@@ -18,6 +18,22 @@ export async function decisionsIn(dataDir: string): Promise<DecisionFound['decis
   return records.flatMap((record) => (record.type === 'decision' ? [record.decision] : []))
 }
 
+/** Every decision as it was in the end: of an answer that was passed on, with what its stream's record tells. */
+export function endedDecisions(records: readonly LogRecord[]): DecisionFound['decision'][] {
+  const ends = new Map(
+    records.flatMap((record) => (record.type === 'stream' ? [[record.stream.id, record.stream]] : [])),
+  )
+  return records.flatMap((record) => {
+    if (record.type !== 'decision') return []
+    const { decision } = record
+    const end = ends.get(decision.id)
+    if (end === undefined) return [decision]
+    const { status, fault, attempt, bodyBytes } = end
+    const attempts = [...decision.attempts.slice(0, -1), attempt]
+    return [{ ...decision, status, fault, attempts, answer: { ...decision.answer!, bodyBytes } }]
+  })
+}
+
 /** The record of one answer that was received: it must be there at once, for it was written before the answer left. */
 export async function decisionOf(dataDir: string, id: unknown): Promise<DecisionFound['decision']> {
   const story = await findDecision(dataDir, String(id))
