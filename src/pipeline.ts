@@ -74,7 +74,7 @@ function answerModel(
   const underway = carryOut(errand, lane, {
     started: () => shadows.send(),
     opened: (course, resume) => {
-      reply = new StreamedReply(opening, all, course, { resume, abandon: () => underway.abandon() })
+      reply = new StreamedReply(opening, all, course, { resume, abandon })
       return reply
     },
     done: (course) => {
@@ -83,11 +83,14 @@ function answerModel(
       shadows.settle(course.served === '' ? null : (course.answer ?? course.copy))
     },
   })
+  const abandon = () => {
+    shadows.settle(null)
+    return underway.abandon()
+  }
   opening.client.onGone(() => {
-    const course = underway.abandon()
+    const course = abandon()
     if (reply === undefined) forgo(opening, all, course.attempts)
     else reply.left(course)
-    shadows.settle(null)
   })
 }
 

@@ -80,7 +80,8 @@ export class ClientStream {
     this.#http.cork(() => {
       taken = this.#send(bytes, PIECE_BYTES_MAX)
     })
-    if (taken < bytes.length) this.#pending = bytes.slice(taken)
+    // A copy: `slice` of a Buffer is a view, and what it shows is overwritten by the next read.
+    if (taken < bytes.length) this.#pending = new Uint8Array(bytes.subarray(taken))
     if (this.#isBlocked) this.#listen()
     return !this.#isBlocked
   }

@@ -49,6 +49,8 @@ export interface Receiver {
 /** An attempt that is under way. */
 export interface InProgress {
   readonly cancel: Cancel
+  /** What is known of it before its end; `answer` and `fault` are null. */
+  soFar(): AttemptResult
   /** Takes up again what `body` asked to wait. */
   resume(): void
 }

@@ -7,7 +7,7 @@
  * receives the answer asks to wait, the endpoint's clock stands still: a slow caller is no fault of a model.
  */
 import type { Fault, FaultCode } from '../domain/fault.ts'
-import type { AnswerHead } from '../domain/outcome.ts'
+import type { AnswerHead, AttemptResult } from '../domain/outcome.ts'
 import type { Endpoint, RemoteVersion } from '../domain/routes.ts'
 import type { AttemptLimits, InProgress, OutboundRequest, Receiver } from '../domain/wire.ts'
 import type { Clock } from '../kernel/clock.ts'
@@ -227,7 +227,15 @@ export class InFlight implements Taker, Watched, InProgress {
   #conclude(fault: Fault | null, now: number): void {
     if (this.#stage === 'ended') return
     this.#leave()
-    this.#mission.receiver.done({
+    this.#mission.receiver.done({ ...this.#resultAt(now), fault })
+  }
+
+  soFar(): AttemptResult {
+    return this.#resultAt(this.#clock.now())
+  }
+
+  #resultAt(now: number): AttemptResult {
+    return {
       endpoint: this.#mission.endpoint.url,
       phases: {
         queueMs: this.#queueMs,
@@ -237,8 +245,8 @@ export class InFlight implements Taker, Watched, InProgress {
       },
       reused: this.#isReused,
       answer: null,
-      fault,
-    })
+      fault: null,
+    }
   }
 
   /** Every way out: no deadline, no place in a line, no connection that could still bring an answer. */

@@ -111,7 +111,7 @@ export class Observer {
     const { role, result } = attempt
     const refused = result.fault?.code === 'breaker-open'
     this.#slab.attempt(version.index, role, refused ? 'refused' : attempt.verdict)
-    if (result.endpoint === '') return
+    if (result.endpoint === '' || result.fault?.code === 'client-gone') return
     const { queueMs, connectMs, firstByteMs, totalMs } = result.phases
     const first = versionSeries(version.index, role, 'queue')
     const histograms = this.#histograms

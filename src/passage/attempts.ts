@@ -9,20 +9,12 @@ import { type Chain, chainFor, nameOf, nextStep } from '../decide/consequence.ts
 import { judge, judgePassed } from '../decide/judge.ts'
 import { type ChecksInForce, checksInForce } from '../decide/output-checks.ts'
 import type { Fault } from '../domain/fault.ts'
-import type {
-  Answer,
-  AnswerHead,
-  AnswerSummary,
-  Attempt,
-  AttemptResult,
-  Passed,
-  Role,
-} from '../domain/outcome.ts'
-import type { Reason } from '../domain/plan.ts'
+import type { Answer, AnswerHead, Attempt, AttemptResult, Passed, Role } from '../domain/outcome.ts'
 import type { Consequence, Version } from '../domain/routes.ts'
 import type { InProgress } from '../domain/wire.ts'
 import type { Watched } from '../kernel/sweep.ts'
 import type { Ticket } from '../observe/vitals.ts'
+import { type Course, NO_COURSE } from './course.ts'
 import { Intake, type IntakeEnd, type Outlet } from './intake.ts'
 import type { Lane } from './lane-parts.ts'
 import {
@@ -35,26 +27,7 @@ import {
 } from './refusals.ts'
 import { KEPT_BYTES_MAX } from './shadows.ts'
 import { type Errand, startAttempt } from './start-attempt.ts'
-import { abandonedResult, openResult, refusedAttempt } from './unanswered.ts'
-
-/**
- * What came of a plan. Exactly one of `answer`, `passed` and `fault` is present; but an endpoint's own 5xx has
- * a fault too, and so has an answer that was passed on and ended badly.
- */
-export interface Course {
-  readonly attempts: readonly Attempt[]
-  readonly answer: Answer | null
-  readonly passed: Passed | null
-  readonly summary: AnswerSummary | null
-  /** Of an answer that was passed on, where comparing needs one. */
-  readonly copy: Answer | null
-  readonly fault: Fault | null
-  /** Why what was passed on cannot be completed; null: it is complete as HTTP has it, or nothing was passed on. */
-  readonly cut: Fault | null
-  readonly served: string
-  readonly reason: Reason | ''
-  readonly degraded: string
-}
+import { abandoned, NOT_STARTED, refusedAttempt, tookMs } from './unanswered.ts'
 
 export interface Underway {
   /** Ends it, because the caller left; returns the story so far, without a fault of its own. */
@@ -168,9 +141,9 @@ class Passage implements Underway, Watched {
     const passed = current?.intake.passed ?? null
     const summary = current?.intake.summary ?? null
     if (!this.#ended && current !== undefined) {
+      const result = abandoned(current.progress.soFar())
       current.progress.cancel()
       const now = this.#lane.clock.now()
-      const result = abandonedResult(now - current.startedAt)
       this.#note(current, 'neutral', passed === null ? result : { ...result, passed }, now)
     }
     if (!this.#ended) this.#leave()
@@ -216,6 +189,7 @@ class Passage implements Underway, Watched {
         const current = this.#current
         if (current !== undefined) this.#guarded(() => this.#finished(current, end))
       },
+      broke: (bug) => this.#broke(bug),
     })
   }
 
@@ -223,7 +197,7 @@ class Passage implements Underway, Watched {
   #open({ status, headers, bodyBytes }: AnswerHead): Outlet {
     const { version, role, startedAt, progress } = this.#current!
     const passed = { status, headers, bodyBytes, isOpen: true }
-    const result = { ...openResult(this.#lane.clock.now() - startedAt), passed }
+    const result = { ...progress.soFar(), passed }
     const attempt = { version: version.name, role, startedAt, result, verdict: 'neutral' } as const
     const course = this.#course({ passed, served: version.name, attempts: [...this.#attempts, attempt] })
     return this.#listeners.opened(course, () => progress.resume())
@@ -358,31 +332,14 @@ class Passage implements Underway, Watched {
     try {
       work()
     } catch (bug) {
-      this.#lane.onBug(bug)
-      if (this.#ended) return
-      const { attempts, passed, summary } = this.abandon()
-      this.#listeners.done({ ...NO_COURSE, attempts, passed, summary, fault: INTERNAL, cut: INTERNAL })
+      this.#broke(bug)
     }
   }
-}
 
-/** How long an answer lets its caller wait, for the breaker: one passed on is of use from its first content. */
-function tookMs({ passed, phases }: AttemptResult, totalMs: number): number {
-  return passed === undefined || phases.firstByteMs < 0 ? totalMs : phases.firstByteMs
+  #broke(bug: unknown): void {
+    this.#lane.onBug(bug)
+    if (this.#ended) return
+    const { attempts, passed, summary, served } = this.abandon()
+    this.#listeners.done({ ...NO_COURSE, attempts, passed, summary, served, fault: INTERNAL, cut: INTERNAL })
+  }
 }
-
-export const NO_COURSE: Course = {
-  attempts: [],
-  answer: null,
-  passed: null,
-  summary: null,
-  copy: null,
-  fault: null,
-  cut: null,
-  served: '',
-  reason: '',
-  degraded: '',
-}
-
-/** An attempt that a bug kept from starting. */
-const NOT_STARTED: InProgress = { cancel: () => {}, resume: () => {} }

@@ -40,6 +40,8 @@ export interface IntakeParts {
   open(head: AnswerHead): Outlet
   /** The attempt is over, held or passed on. */
   done(end: IntakeEnd): void
+  /** A bug on the way; nothing that comes after it is of use. */
+  broke(bug: unknown): void
 }
 
 export interface IntakeEnd {
@@ -84,6 +86,23 @@ export class Intake implements Receiver {
   }
 
   head(head: AnswerHead): void {
+    try {
+      this.#begin(head)
+    } catch (bug) {
+      this.#parts.broke(bug)
+    }
+  }
+
+  body(bytes: Uint8Array): boolean {
+    try {
+      return this.#manner === 'pass' ? this.#pass(bytes) : this.#hold(bytes)
+    } catch (bug) {
+      this.#parts.broke(bug)
+      return true
+    }
+  }
+
+  #begin(head: AnswerHead): void {
     const { method, protocol, version } = this.#parts
     const isLookedInto = this.#parts.isChecked(head.status) || isRenamed(version, protocol)
     this.#manner = holdOrPass(head, { method, isLookedInto, answersWhole: protocol.answersWhole })
@@ -99,8 +118,7 @@ export class Intake implements Receiver {
     else if (this.#parts.keepAliveMs > 0 && isPlain(head)) this.#keepAliveFrom()
   }
 
-  body(bytes: Uint8Array): boolean {
-    if (this.#manner === 'pass') return this.#pass(bytes)
+  #hold(bytes: Uint8Array): boolean {
     if (this.#manner === 'flow' && this.#held.length + bytes.length > HELD_BYTES_MAX) {
       this.#manner = 'pass'
       this.bodyBytesMax = Number.POSITIVE_INFINITY

@@ -15,7 +15,7 @@ import type { Plan } from '../domain/plan.ts'
 import type { Model, Snapshot } from '../domain/routes.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import { raw } from '../protocols/raw/index.ts'
-import { type Course, NO_COURSE } from './attempts.ts'
+import { type Course, NO_COURSE } from './course.ts'
 import type { Lane } from './lane-parts.ts'
 import { AUDIT_UNAVAILABLE, CLIENT_GONE, INTERNAL } from './refusals.ts'
 

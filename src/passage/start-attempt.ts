@@ -31,8 +31,21 @@ export interface Conduct {
 /** Starts one try at one version, wherever it runs. Shadows use it too, with limits of their own. */
 export function startAttempt(version: Version, errand: Errand, how: Conduct, receiver: Receiver): InProgress {
   if (version.kind === 'remote') return startRemote(version, errand, how, receiver)
-  return { cancel: startLocal(version, errand, how, receiver), resume: NOTHING_WAITS }
+  const startedAt = how.lane.clock.now()
+  return {
+    cancel: startLocal(version, errand, how, receiver),
+    soFar: () => localSoFar(how.lane.clock.now() - startedAt),
+    resume: NOTHING_WAITS,
+  }
 }
+
+function localSoFar(totalMs: number): AttemptResult {
+  const phases = { queueMs: -1, connectMs: -1, firstByteMs: -1, totalMs }
+  return { endpoint: LOCAL_ENDPOINT, phases, reused: false, answer: null, fault: null }
+}
+
+/** What records call the scoring pool. */
+const LOCAL_ENDPOINT = 'pool'
 
 /** A local answer comes whole, with its end. */
 const NOTHING_WAITS = (): void => {}
@@ -56,7 +69,7 @@ function answerReadiness(version: LocalVersion, lane: Lane, receiver: Receiver):
   const body = Buffer.from(JSON.stringify({ name: version.model, ready: true }))
   const answer = { status: 200, headers: ['content-type', 'application/json'], body }
   const result: AttemptResult = {
-    endpoint: 'pool',
+    endpoint: LOCAL_ENDPOINT,
     phases: { queueMs: -1, connectMs: -1, firstByteMs: 0, totalMs: 0 },
     reused: false,
     answer: state.ready ? answer : null,

@@ -10,7 +10,7 @@ import type { Exchange, StreamOutcome } from '../domain/exchange.ts'
 import type { Version } from '../domain/routes.ts'
 import { GatheredBytes } from '../kernel/gathered-bytes.ts'
 import type { Watched } from '../kernel/sweep.ts'
-import type { Course } from './attempts.ts'
+import type { Course } from './course.ts'
 import { isEventStream } from './hold-or-pass.ts'
 import type { Outlet } from './intake.ts'
 import { AUDIT_UNAVAILABLE, CLIENT_GONE, CLIENT_STALL_MS_MAX, CLIENT_STALLED } from './refusals.ts'
@@ -58,9 +58,9 @@ export class StreamedReply implements Outlet, Watched {
     this.#source = source
     this.#opened = exchangeOf(opening, known, course)
     this.#version = this.#opened.model!.versions.get(course.served)!
-    opening.settled = true
-    opening.lane.observer.streamOpened(this.#version)
     opening.lane.recorder.decision(this.#opened, (written) => this.#recorded(written))
+    opening.lane.observer.streamOpened(this.#version)
+    opening.settled = true
   }
 
   write(bytes: Uint8Array): boolean {

@@ -1,7 +1,8 @@
-/** Attempts without an end of their own, as the record tells them: not begun, left by the caller, not yet over. */
+/** Attempts without an end of their own, as the record tells them: not begun, or left by the caller; and how long one took. */
 import { type Fault, fault } from '../domain/fault.ts'
 import type { Attempt, AttemptResult, Role } from '../domain/outcome.ts'
 import type { Version } from '../domain/routes.ts'
+import type { InProgress } from '../domain/wire.ts'
 
 const NO_PHASES = { queueMs: -1, connectMs: -1, firstByteMs: -1, totalMs: 0 }
 
@@ -12,19 +13,26 @@ export function refusedAttempt(version: Version, role: Role, now: number, refusa
 }
 
 /** The caller left while the version was working. */
-export function abandonedResult(workedMs: number): AttemptResult {
-  const left = fault('client-gone', 'the caller left while this version was working')
-  const phases = { ...NO_PHASES, totalMs: workedMs }
-  return { endpoint: '', phases, reused: false, answer: null, fault: left }
+export function abandoned(result: AttemptResult): AttemptResult {
+  return { ...result, fault: fault('client-gone', 'the caller left while this version was working') }
 }
 
-/** Its answer is being passed on: how it will end is not known yet. */
-export function openResult(workedMs: number): AttemptResult {
-  return {
-    endpoint: '',
-    phases: { ...NO_PHASES, totalMs: workedMs },
-    reused: false,
-    answer: null,
-    fault: null,
-  }
+/** How long an answer lets its caller wait, for the breaker: one passed on is of use from its first content. */
+export function tookMs({ passed, phases }: AttemptResult, totalMs: number): number {
+  return passed === undefined || phases.firstByteMs < 0 ? totalMs : phases.firstByteMs
+}
+
+const NOTHING_YET: AttemptResult = {
+  endpoint: '',
+  phases: NO_PHASES,
+  reused: false,
+  answer: null,
+  fault: null,
+}
+
+/** An attempt that a bug kept from starting. */
+export const NOT_STARTED: InProgress = {
+  cancel: () => {},
+  resume: () => {},
+  soFar: () => NOTHING_YET,
 }

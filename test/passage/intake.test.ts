@@ -47,6 +47,9 @@ function stage(more: Partial<IntakeParts> = {}) {
       return { write: (bytes) => passed.append(bytes, 0, bytes.length) }
     },
     done: (end) => ends.push(end),
+    broke: (bug) => {
+      throw bug
+    },
     ...more,
   })
   const tick = (ms: number) => {
