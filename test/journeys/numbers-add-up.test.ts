@@ -258,7 +258,7 @@ async function histogramsAgree(t: Test, gateway: TestGateway, records: readonly 
   const tried = decisions.flatMap(({ model, attempts }) => attempts.map((attempt) => ({ model, attempt })))
   const reached = countBy(
     tried
-      .filter(({ attempt }) => attempt.endpoint !== '')
+      .filter(({ attempt }) => attempt.endpoint !== '' && attempt.faultCode !== 'client-gone')
       .map(({ model, attempt }) => [model, attempt.version, attempt.role]),
   )
   for (const { model, version, role, phase, count } of stats.durations) {
