@@ -1,4 +1,6 @@
 /** Laws every wire dialect obeys, run over the registry. */
+import { deepEqual, equal } from 'node:assert/strict'
+import fc from 'fast-check'
 import t from 'tap'
 import { FAULTS, type FaultCode, fault, isFault } from '../../src/domain/fault.ts'
 import { PROTOCOLS } from '../../src/protocols/index.ts'
@@ -64,6 +66,36 @@ function modelMatches(protocol: Protocol) {
 function nameIn(protocol: Protocol, match: Match, sample: Sample): unknown {
   if (!('model' in match)) return undefined
   return match.model ?? protocol.modelIn?.(headOf(sample), Buffer.from(sample.body ?? ''))
+}
+
+/** Lines of event streams, right and wrong, with every kind of line end between them; and noise. */
+const line = fc.constantFrom(
+  'data: {"model":"theirs","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":null}]}',
+  'data:{"choices":[{"delta":{},"finish_reason":"stop"}],"model" : "theirs"}',
+  'data: {"model":"theirs","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}',
+  'data: {"model":',
+  'data: "theirs"}',
+  'data: {"error":{"message":"no"}}',
+  'data: [DONE]',
+  'event: error',
+  ': ping',
+  'data',
+  '\uFEFFdata: {}',
+  '',
+  '',
+)
+const lineEnd = fc.constantFrom('\n', '\r', '\r\n')
+const streams = fc.oneof(
+  fc
+    .array(fc.tuple(line, lineEnd), { maxLength: 16 })
+    .map((lines) => Buffer.from(lines.map((pair) => pair.join('')).join(''))),
+  fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes)),
+)
+
+function piecesOf(bytes: Buffer, cuts: readonly number[]): readonly Buffer[] {
+  const places = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b)
+  const ends = [...places, bytes.length]
+  return ends.map((end, index) => bytes.subarray(index === 0 ? 0 : ends[index - 1], end))
 }
 
 for (const protocol of PROTOCOLS) {
@@ -148,6 +180,44 @@ for (const protocol of PROTOCOLS) {
     t.same(protocol.readExact(answer, [at('5')]), [9007199254740993n], 'for comparisons, every digit')
     t.same(protocol.readAnswer({ ...answer, body: Buffer.from('<html>') }, [at('0')]), [undefined])
   })
+
+  t.test(
+    `${protocol.name} follows a stream the same however it is cut, and changes names alone`,
+    async (t) => {
+      const head = { status: 200, headers: ['content-type', 'text/event-stream'], bodyBytes: -1 }
+      const follow = (rename: string | null, pieces: readonly Uint8Array[]) => {
+        const tap = protocol.tap(head, makeRemoteVersion(1, { rename: { model: rename, version: null } }))
+        const passed = pieces.map((piece) => Buffer.from(tap === null ? piece : tap.push(piece)))
+        const rest = tap?.rest() ?? new Uint8Array(0)
+        return {
+          passed,
+          whole: Buffer.concat([...passed, rest]),
+          summary: tap?.summary(),
+          awaits: tap?.awaitsContent,
+        }
+      }
+      t.doesNotThrow(() =>
+        fc.assert(
+          fc.property(streams, fc.array(fc.nat(), { maxLength: 12 }), (bytes, cuts) => {
+            const pieces = piecesOf(bytes, cuts)
+            const watched = follow(null, pieces)
+            deepEqual(watched.passed, pieces, 'the same bytes in the same push')
+            deepEqual(watched.whole, bytes)
+            const once = follow('theirs', [bytes])
+            const renamed = follow('theirs', pieces)
+            deepEqual(renamed.whole, once.whole, 'the same output')
+            deepEqual(renamed.summary, once.summary)
+            deepEqual(watched.summary, once.summary, 'watched or renamed, it says the same')
+            equal(renamed.awaits, once.awaits)
+            equal(once.whole.toString('latin1').replaceAll('fraud', 'theirs'), bytes.toString('latin1'))
+          }),
+          { numRuns: 400 },
+        ),
+      )
+      const gzip = { ...head, headers: [...head.headers, 'content-encoding', 'gzip'] }
+      t.equal(protocol.tap(gzip, makeRemoteVersion(1)), null, 'what cannot be read is passed on unseen')
+    },
+  )
 
   t.test(`${protocol.name} renames what it can read, and nothing else`, async (t) => {
     const { renameAnswer } = protocol

@@ -1,13 +1,14 @@
 /** The OpenAI API, as far as it keeps no state: chat, completions, embeddings, models. */
 import { GENERATING } from '../patience.ts'
 import type { Protocol } from '../protocol.ts'
-import { UNSEEN } from '../unseen.ts'
 import { breakOff, explain } from './explain.ts'
 import { identify, modelIn } from './identify.ts'
 import { prepare } from './prepare.ts'
 import { readAnswer, readExact } from './read-answer.ts'
 import { recognize } from './recognize.ts'
 import { renameAnswer } from './rename-answer.ts'
+import { summarize } from './summarize.ts'
+import { tap } from './tap.ts'
 
 export const openai: Protocol = {
   name: 'openai',
@@ -35,6 +36,7 @@ export const openai: Protocol = {
   explain,
   readAnswer,
   readExact,
-  ...UNSEEN,
+  tap,
+  summarize,
   breakOff,
 }

@@ -1,23 +1,28 @@
 /**
- * Values of an answer by JSON pointer, such as `/choices/0/message/content` or `/usage/total_tokens`. Embeddings are
- * numbers in JSON or, as the API's own client asks for them, base64: `/data/0/embedding/7` reads either.
+ * Values of an answer by JSON pointer, such as `/choices/0/message/content` or `/usage/total_tokens`; of a stream, in
+ * the answer that its events make. Embeddings are numbers in JSON or, as the API's own client asks for them, base64:
+ * `/data/0/embedding/7` reads either.
  */
 import { Buffer } from 'node:buffer'
+import { headerOf, mediaTypeOf } from '../../domain/head.ts'
 import type { Answer } from '../../domain/outcome.ts'
 import type { JsonPath } from '../../kernel/json-scan.ts'
 import type { ExactScalar, Scalar } from '../protocol.ts'
 import { readJson, scalarOf } from '../read-json.ts'
+import { assemble } from './assemble.ts'
 
 export function readAnswer(answer: Answer, wanted: readonly JsonPath[]): readonly Scalar[] {
   return readExact(answer, wanted).map(scalarOf)
 }
 
 export function readExact(answer: Answer, wanted: readonly JsonPath[]): readonly ExactScalar[] {
-  const found = readJson(answer.body, wanted)
+  const json = documentOf(answer)
+  if (json === null) return wanted.map(() => undefined)
+  const found = readJson(json, wanted)
   const packed = wanted.filter((path, index) => found[index] === undefined && isElement(path))
   if (packed.length === 0) return found
   const texts = readJson(
-    answer.body,
+    json,
     packed.map((path) => path.slice(0, 3)),
   )
   return found.map((value, index) => {
@@ -25,6 +30,11 @@ export function readExact(answer: Answer, wanted: readonly JsonPath[]): readonly
     const text = place === -1 ? undefined : texts[place]
     return typeof text === 'string' ? floatAt(text, Number(wanted[index]![3])) : value
   })
+}
+
+function documentOf({ headers, body }: Answer): Uint8Array | null {
+  if (mediaTypeOf(headers) !== 'text/event-stream') return body
+  return headerOf(headers, 'content-encoding') === undefined ? assemble(body) : null
 }
 
 function isElement(path: JsonPath): boolean {
