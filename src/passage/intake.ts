@@ -137,7 +137,8 @@ export class Intake implements Receiver {
   done(result: AttemptResult): void {
     this.stop()
     const rest = this.#tap?.rest()
-    if (rest !== undefined && rest.length > 0 && (result.fault === null || this.#outlet !== undefined)) {
+    // Half an event of a broken stream would only hide the words that tell of it.
+    if (rest !== undefined && rest.length > 0 && result.fault === null) {
       this.#write(rest)
     }
     const passed = this.passed

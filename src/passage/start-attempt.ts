@@ -12,6 +12,7 @@ import { outboundHeaders } from '../forward/outbound-headers.ts'
 import { assert } from '../kernel/assert.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import type { Lane } from './lane-parts.ts'
+import { isRenamed } from './our-names.ts'
 
 export interface Errand {
   readonly id: string
@@ -88,11 +89,17 @@ function startRemote(version: RemoteVersion, errand: Errand, how: Conduct, recei
     requestId: id,
     deadlineLeftMs,
     isShadow: isShadow || intent.isShadow,
-    isRead: model.output.length > 0 || model.compare.length > 0,
+    isRead: isRead(version, errand),
   })
   const request = protocol.prepare(
     { method: head.method, model: model.name, operation, rest, headers, body },
     version,
   )
   return (isShadow ? lane.shadowForwarder : lane.forwarder).send(version, request, limits, receiver)
+}
+
+/** Checks, comparisons, our names and what the dialect tells of an answer all need it as it is written. */
+function isRead(version: RemoteVersion, { intent: { model }, protocol }: Errand): boolean {
+  const isCompared = model.output.length > 0 || model.compare.length > 0
+  return isCompared || protocol.readsAnswers || isRenamed(version, protocol)
 }

@@ -94,6 +94,8 @@ export interface Protocol {
    * a version that breaks off can still be replaced by another.
    */
   readonly answersWhole: boolean
+  /** It tells something of every answer (`tap`, `summarize`), so endpoints are asked to send them uncompressed. */
+  readonly readsAnswers: boolean
   /** True when every answer can be asked for twice without harm, so shadows and one safe retry are allowed. */
   isRepeatable(method: string): boolean
   /** undefined: the path is another dialect's. */

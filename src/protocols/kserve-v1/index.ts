@@ -12,6 +12,7 @@ import { renameAnswer } from './rename-answer.ts'
 export const kserveV1: Protocol = {
   name: 'kserve-v1',
   servesLocally: false,
+  readsAnswers: false,
   answersWhole: true,
   modelIn: null,
   renameAnswer,

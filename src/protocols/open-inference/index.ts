@@ -13,6 +13,7 @@ export const openInference: Protocol = {
   name: 'open-inference',
   patience: SCORING,
   servesLocally: true,
+  readsAnswers: false,
   answersWhole: true,
   modelIn: null,
   renameAnswer,

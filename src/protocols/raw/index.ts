@@ -12,6 +12,7 @@ export const raw: Protocol = {
   name: 'raw',
   patience: SCORING,
   servesLocally: false,
+  readsAnswers: false,
   answersWhole: false,
   modelIn: null,
   renameAnswer: null,
