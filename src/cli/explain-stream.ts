@@ -5,7 +5,7 @@
 import type { StreamRecord } from '../audit/records/stream-record.ts'
 import { attemptLine, bytesOf, faultLine, msOf, summaryLines } from './explain-words.ts'
 
-export const STILL_OPEN = 'it is still open, or the process ended before it did'
+export const STILL_OPEN = 'it is still open, or the process ended before the end was recorded'
 
 const FATE_WORDS = {
   complete: 'it was complete after',

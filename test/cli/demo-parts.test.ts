@@ -11,7 +11,7 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { BreakerWatch } from '../../src/cli/demo/breaker-watch.ts'
 import { checksOf } from '../../src/cli/demo/checks.ts'
-import type { Evidence } from '../../src/cli/demo/evidence.ts'
+import { type Evidence, gatherEvidence } from '../../src/cli/demo/evidence.ts'
 import { wilson } from '../../src/cli/demo/interval.ts'
 import { type CallerAnswer, CONNECTIONS_MAX, Load } from '../../src/cli/demo/load.ts'
 import { type Position, Progress } from '../../src/cli/demo/progress.ts'
@@ -30,6 +30,8 @@ import {
 } from '../../src/cli/demo/table.ts'
 import { Tally } from '../../src/cli/demo/tally.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
+import { openBenchLog } from '../audit/bench-log.ts'
+import { sampleInputs, sampleOpened, sampleStream } from '../audit/samples.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
 const MODELS = join(process.cwd(), 'models')
@@ -297,6 +299,23 @@ t.test('breaker watch: each change once, in the order it happened', async (t) =>
   changes = [...changes, change('half-open', 'closed', '2026-01-01T00:00:02.000Z')]
   t.equal(await watch.untilClosed('m', 'v', 1000), true)
   t.equal(watch.changes.length, 4, 'what led there is known by then')
+})
+
+t.test('a stream counts once, as what its end says', async (t) => {
+  const log = openBenchLog()
+  const lane = log.lanes[0]!
+  const since = log.clock.wall()
+  const opened = [1, 2].map(() => sampleOpened({ receivedAt: since }))
+  for (const one of opened) lane.decision(one, { ...sampleInputs, answer: 'streamed' }, () => {})
+  const [whole, broken] = opened.map((one) => sampleStream(one))
+  lane.stream(whole!)
+  lane.stream({ ...broken!, fate: 'broken', attempt: { ...broken!.attempt, verdict: 'failure' } })
+  lane.close()
+  log.writer.finish()
+  const receipts = opened.map(({ id }) => ({ id, status: 200, version: 'v2', degraded: '', error: '' }))
+  const evidence = await gatherEvidence(log.dataDir, since, receipts)
+  t.match(evidence, { decisions: 2, otherRecords: 2, sequenced: 4, missing: [], twice: [], contradicted: [] })
+  t.match(evidence.roles, [{ version: 'v2', role: 'canary', attempts: 2, served: 2, failures: 1 }])
 })
 
 t.test('what does not hold is said', (t) => {

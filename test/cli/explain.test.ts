@@ -177,7 +177,7 @@ t.test('tells how an answer began that was passed on as it came, and how it ende
   for (const section of [
     OPENED,
     TRIED,
-    `\nStreamed\n  it is still open, or the process ended before it did\n`,
+    `\nStreamed\n  it is still open, or the process ended before the end was recorded\n`,
   ])
     t.ok(before.out.includes(section), `${section}\nin\n${before.out}`)
   lane.stream(sampleStream(opened))

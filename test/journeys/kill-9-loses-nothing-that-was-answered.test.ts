@@ -1,11 +1,15 @@
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
+import { findDecision } from '../../src/audit/find.ts'
 import { verifyFrames } from '../../src/audit/verify-frames.ts'
 import { tensorOf } from '../support/ask.ts'
 import { eventually } from '../support/eventually.ts'
 import { inferBytes } from '../support/infer-bytes.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { recordsIn } from '../support/read-records.ts'
+import { ScriptedUpstream } from '../support/scripted-upstream.ts'
 import { type ServeProcess, serve, writeSetup } from '../support/serve-process.ts'
 import { javascriptModel } from '../support/start-gateway.ts'
 
@@ -95,6 +99,63 @@ t.test(
     t.equal(records.filter(({ type }) => type === 'stop').length, 1, 'only the last run ended in order')
   },
 )
+
+const STREAMS = `
+[server]
+listen = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+lanes = 2
+[models.s]
+protocol = "raw"
+[models.s.versions.v1]
+endpoints = ["URL"]
+`
+const EVENTS = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n'
+
+/** Opens a stream; resolves to its id with the first event. */
+async function openStream(port: number, path: string): Promise<string> {
+  const asking = request({ port, path: `/models/s/${path}`, agent: false })
+  asking.on('error', () => {}).end()
+  const [answer] = (await once(asking, 'response')) as [IncomingMessage]
+  answer.on('error', () => {})
+  await once(answer, 'data')
+  return String(answer.headers['modelgate-request-id'])
+}
+
+t.test('of a stream that the process died under, it is known that it had begun, and no more', async (t) => {
+  const upstream = await ScriptedUpstream.start(async (connection) => {
+    const { target } = await connection.request()
+    connection.send(`${EVENTS}9\r\ndata: 1\n\n\r\n`)
+    if (target.endsWith('/open')) await connection.closed
+    connection.send('0\r\n\r\n')
+    connection.finish()
+  })
+  t.teardown(() => upstream.close())
+  const { configFile, dataDir } = writeSetup(t, STREAMS.replace('URL', upstream.url), {})
+  const gateway = serve(t, configFile)
+  const { port } = await gateway.ports()
+  const ended = await Promise.all(Array.from({ length: 4 }, () => openStream(port, 'whole')))
+  for (const id of ended) await eventually(async () => (await findDecision(dataDir, id))?.stream != null)
+  const open = await Promise.all(Array.from({ length: 6 }, () => openStream(port, 'open')))
+  await gateway.kill()
+  const again = serve(t, configFile)
+  await again.ports()
+  again.signal('SIGTERM')
+  t.same(await again.exited, { code: 0, signal: null }, again.stderr)
+
+  const told = async (ids: readonly string[]) => Promise.all(ids.map((id) => findDecision(dataDir, id)))
+  for (const story of await told(ended)) {
+    t.match(story, { decision: { decision: { status: 200 } }, stream: { stream: { fate: 'complete' } } })
+  }
+  for (const story of await told(open)) {
+    t.match(story, {
+      decision: { decision: { status: 200, attempts: [{ verdict: 'streaming' }] } },
+      stream: null,
+    })
+    t.ok(story!.decision!.place.sequence > 0, 'recovered into the one sequence')
+  }
+  t.match(verifyFrames(dataDir), { isWhole: true, firstBad: null })
+})
 
 async function keepAskingOnce(port: number, received: string[]): Promise<void> {
   const client = await RawClient.open(port)
