@@ -17,8 +17,8 @@ import { writeHead } from './http1/request-writer.ts'
 import { InFlight } from './in-flight.ts'
 import { POOL_LIMITS, Pool, type PoolLimits, type PoolParts } from './pool.ts'
 
-/** 256 KiB move a 1 MiB body with a third of the CPU that 16 KiB need; more gains little. */
-const READ_BUFFER_BYTES = 256 * 1024
+/** 128 KiB, so that what one stream holds stays within 256 KiB: one read, and what its intake held. */
+const READ_BUFFER_BYTES = 128 * 1024
 
 export interface ForwarderParts {
   readonly clock: Clock
