@@ -94,6 +94,8 @@ export const FAULTS = {
   'scoring-failed': upstream(502, 'error', 'never', 'the local model failed while scoring'),
   'connect-refused': upstream(502, 'error', 'unsent', 'the endpoint refused the connection'),
   'connect-failed': upstream(502, 'error', 'unsent', 'the endpoint could not be reached or resolved'),
+  'address-denied': upstream(502, 'error', 'unsent', 'a private address, and upstream.deny_private is on'),
+  'tls-failed': upstream(502, 'error', 'never', 'no TLS session with the endpoint that could be trusted'),
   'connect-timeout': upstream(504, 'timeout', 'unsent', 'no connection within timeouts.connect'),
   'first-byte-timeout': upstream(504, 'timeout', 'never', 'no first byte within timeouts.first_byte'),
   'idle-timeout': upstream(504, 'timeout', 'never', 'the answer paused longer than timeouts.idle'),

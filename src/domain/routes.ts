@@ -188,12 +188,35 @@ export interface RemoteVersion extends VersionBase {
 }
 
 export interface Endpoint {
-  /** Origin as people read it, e.g. `http://10.0.0.11:8000`. */
+  /** As people read it: `http://10.0.0.11:8000`, `https://models.example`, `unix:/run/model.sock`. */
   readonly url: string
+  /** Endpoints with equal keys share connections: the URL, and what else decides what a connection is. */
+  readonly key: string
+  /** A name or an address; empty for `unix:`. */
   readonly host: string
   readonly port: number
   /** Value of the Host header towards it. */
   readonly authority: string
+  /** Absolute; null unless `unix:`. */
+  readonly socketPath: string | null
+  /** null: in the clear. */
+  readonly tls: EndpointTls | null
+  /** Refuse to connect to a private address, whatever the name says. */
+  readonly denyPrivate: boolean
+  /** Requests that may be under way on one connection; 1 is no pipelining. */
+  readonly pipeline: number
+}
+
+export interface EndpointTls {
+  /** PEM of the authorities that are trusted instead of the system's; null: the system's. */
+  readonly ca: string | null
+  /** PEM of our certificate and its key, for endpoints that ask for one; both or neither. */
+  readonly cert: string | null
+  readonly key: string | null
+  /** The name that is asked for (SNI) and that the certificate must have. */
+  readonly serverName: string
+  /** false: any certificate of anybody is taken. */
+  readonly verify: boolean
 }
 
 export interface LocalVersion extends VersionBase {

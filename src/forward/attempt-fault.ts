@@ -30,6 +30,10 @@ export function attemptFault(
       return fault(code, `${who} did not accept a connection within ${timeouts.connectMs} ms`, inside)
     case 'connect-failed':
       return fault(code, `${who} could not be reached`, inside)
+    case 'address-denied':
+      return fault(code, `${who} is at a private address, which upstream.deny_private refuses`, inside)
+    case 'tls-failed':
+      return fault(code, `${who} could not be reached by TLS that can be trusted`, inside)
     case 'closed-before-answer':
       return fault(code, `${who} closed the connection before answering`, inside)
     case 'truncated-answer':

@@ -1,6 +1,6 @@
 /**
- * The life of one connection as a machine: no socket, no time. The two halves of what it carries are
- * told apart, because an endpoint may answer before it has taken the whole request (413, 429).
+ * The life of one connection as a machine: no socket, no time. The two halves of what it carries (all that
+ * is to be sent, the one answer that is next) are told apart, because an endpoint may answer before it has taken the whole request (413, 429).
  *
  * A connection is used again only if both halves ended well: the request was taken to its last byte and
  * the answer was read to its last byte with nothing after it. Everything else ends in 'closed', from
@@ -15,10 +15,11 @@ export type ConnectionState =
   | { readonly is: 'closed' }
 
 /**
- * connected · dispatched: a request was handed to the socket · flushed: the kernel has all of it · bytes:
- * something arrived · interim: it was a 1xx answer and nothing more · answered: the answer is complete and
- * the endpoint keeps the connection · spent: complete, but not to be used again · ended: FIN, error, or
- * our own decision to close.
+ * connected · dispatched: a request was handed to the socket, the first or one behind others · flushed: the
+ * kernel has all there was to send · bytes: something arrived · interim: it was a 1xx answer and nothing
+ * more · followed: the answer is complete, and the next one is awaited · answered: complete, it was the
+ * last, and the endpoint keeps the connection · spent: complete, but not to be used again · ended: FIN,
+ * error, or our own decision to close.
  */
 export type ConnectionEvent =
   | 'connected'
@@ -26,6 +27,7 @@ export type ConnectionEvent =
   | 'flushed'
   | 'bytes'
   | 'interim'
+  | 'followed'
   | 'answered'
   | 'spent'
   | 'ended'
@@ -66,11 +68,14 @@ function stepCarrying(
   event: ConnectionEvent,
 ): ConnectionState {
   switch (event) {
+    case 'dispatched':
+      return CARRYING.sending[state.answer]
     case 'flushed':
       return CARRYING.sent[state.answer]
     case 'bytes':
       return CARRYING[state.request].begun
     case 'interim':
+    case 'followed':
       return CARRYING[state.request].awaited
     case 'answered':
       // What is left of an unfinished request cannot be taken back, so it ends with the connection.

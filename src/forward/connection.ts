@@ -1,27 +1,32 @@
 /**
- * One TCP connection to one endpoint, carrying one request at a time: the socket's side of the codec.
+ * One connection to one endpoint, carrying one request at a time, or several in order where the version
+ * allows pipelining: the socket's side of the codec.
  *
- * One write per request (a second small write would meet Nagle and delayed ACK: 40 ms), one read buffer
- * per thread for all connections (nothing keeps a view of it past the callback), no timer and no promise.
- * Whatever is not exactly one request, one answer, both complete, ends the connection. So does any byte
- * or FIN while it is idle: otherwise the next caller could get an answer meant for someone else.
+ * One write per request, or per turn of the loop (a second small write would meet Nagle and delayed ACK:
+ * 40 ms), one read buffer per thread for all connections (nothing keeps a view of it past the callback), no
+ * timer and no promise. Whatever is not exactly as many answers as requests, all complete, ends the
+ * connection. So does any byte or FIN while it is idle: otherwise the next caller could get an answer meant
+ * for someone else.
  */
 import { Buffer } from 'node:buffer'
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { FaultCode } from '../domain/fault.ts'
 import type { AnswerHead } from '../domain/outcome.ts'
-import type { Endpoint } from '../domain/routes.ts'
+import { assert } from '../kernel/assert.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { CONNECTING, type ConnectionEvent, type ConnectionState, step } from './connection-state.ts'
+import { type Destination, Dial } from './dial.ts'
 import { AnswerReader, type ReaderEvent } from './http1/answer-reader.ts'
-import { connectFault, describeError, lossFault } from './socket-fault.ts'
+import { InOrder } from './in-order.ts'
+import { describeError, lossFault } from './socket-fault.ts'
 
 /** Bodies up to here are copied behind the head into one Buffer; larger ones leave with it by writev. */
 const COALESCED_BYTES_MAX = 16 * 1024
-const TCP_KEEP_ALIVE_MS = 15_000
 
 /** The request a connection carries, and what it is told. `now`: monotonic ms of the event. */
 export interface Carried {
+  /** Sending it twice does no harm: it may share a connection. */
+  readonly isRepeatable: boolean
   /** The connection stands; `send` may be called. Only for those that took a connection still connecting. */
   connected(now: number): void
   /** The kernel has the whole request. Called during `send` or later. */
@@ -58,6 +63,8 @@ export interface ConnectionOwner {
   closed(connection: Connection): void
   /** After what it carried was told, and so had the chance to take the place. */
   vacated(now: number): void
+  /** One of several answers is complete: there may be room for another request. */
+  eased(connection: Connection, now: number): void
 }
 
 export interface ConnectionParts {
@@ -71,118 +78,173 @@ export class Connection {
   retireAt = Number.POSITIVE_INFINITY
   /** What the endpoint last said by `Keep-Alive: timeout`; Infinity when it never did. */
   keepAliveMs = Number.POSITIVE_INFINITY
+  /** Which of the endpoint's addresses it leads to; empty before it stands. */
+  address = ''
   readonly #clock: Clock
   readonly #readBuffer: Buffer
   readonly #owner: ConnectionOwner
-  readonly #socket: Socket
+  readonly #dial: Dial
+  readonly #pipeline: number
   readonly #reader = new AnswerReader()
+  readonly #line = new InOrder()
+  /** Written by the loop's turn that is under way, to leave in one write at its end. */
+  readonly #outgoing: Uint8Array[] = []
+  /** Writes the kernel has not taken yet. */
+  #flushing = 0
+  #socket: Socket | undefined
   #state: ConnectionState = CONNECTING
-  #carried: Carried | undefined
   #isPaused = false
   #isGone = false
 
-  constructor(endpoint: Endpoint, parts: ConnectionParts, owner: ConnectionOwner) {
+  constructor(destination: Destination, parts: ConnectionParts, owner: ConnectionOwner) {
     this.#clock = parts.clock
     this.#readBuffer = parts.readBuffer
     this.#owner = owner
-    const socket = connect({
-      host: endpoint.host,
-      port: endpoint.port,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
-      onread: { buffer: parts.readBuffer, callback: (length) => this.#read(length) },
-    })
-    this.#socket = socket
-    socket.on('connect', () => this.#connected())
-    socket.on('end', () => this.#ended())
-    socket.on('error', (error) => this.#broke(error))
-    socket.on('close', () => {
-      if (!this.#isGone) this.#broke(new Error('closed'))
-    })
+    this.#pipeline = destination.endpoint.pipeline
+    const events = {
+      connected: (socket: Socket, address: string) => this.#connected(socket, address),
+      failed: (code: FaultCode, detail: string) => this.fail(code, detail),
+      read: (length: number) => this.#read(length),
+      ended: () => this.#ended(),
+      broke: (error: Error) => this.#broke(error),
+    }
+    this.#dial = new Dial(destination, parts.readBuffer, events, parts.clock.now())
   }
 
   /** Stands and waits for a request, as far as this side can know: checked again before each use. */
   get isIdle(): boolean {
-    const socket = this.#socket
-    return this.#state.is === 'idle' && socket.writable && socket.readable && !socket.readableEnded
+    return this.#state.is === 'idle' && this.#line.count === 0 && isUsable(this.#socket)
   }
 
   get isConnecting(): boolean {
     return this.#state.is === 'connecting'
   }
 
-  /** From now on `carried` is told what happens. An idle connection is ready for `send` at once. */
+  /** What was sent in this turn has not left yet: one more costs no write. */
+  get isGathering(): boolean {
+    return this.#outgoing.length > 0
+  }
+
+  /** How many requests it carries; those behind the first wait for its answer. */
+  get carriedCount(): number {
+    return this.#line.count
+  }
+
+  /** Another request may be taken behind those that are here: none of their answers has begun. */
+  get hasRoom(): boolean {
+    const { is } = this.#state
+    return (
+      this.#line.count < this.#pipeline &&
+      (is === 'connecting' || (is === 'carrying' && !this.#reader.hasBegun && isUsable(this.#socket))) &&
+      this.#line.isShareable
+    )
+  }
+
+  /**
+   * From now on `carried` is told what happens. A connection that stands is ready for `send` at once, which
+   * has to follow before another is taken.
+   */
   take(carried: Carried): void {
-    this.#carried = carried
+    assert(this.#line.count < this.#pipeline, 'a connection carries no more than its endpoint allows')
+    this.#line.add(carried)
   }
 
   /** `head` as written by the codec; `method` of it, because an answer is read by it. */
-  send(head: string, method: string, body: Uint8Array, now: number): void {
-    this.#state = step(this.#state, 'dispatched')
-    this.#reader.expect(method)
-    const socket = this.#socket
+  send(carried: Carried, head: string, method: string, body: Uint8Array): void {
+    this.#advance('dispatched')
+    if (this.#line.dispatched(carried, method)) this.#reader.expect(method)
+    if (this.#outgoing.length === 0 && this.#pipeline > 1) setImmediate(() => this.#flush())
     if (body.length <= COALESCED_BYTES_MAX) {
       const headLength = Buffer.byteLength(head)
       const bytes = Buffer.allocUnsafe(headLength + body.length)
       bytes.write(head, 0, 'utf8')
       bytes.set(body, headLength)
-      socket.write(bytes)
+      this.#outgoing.push(bytes)
     } else {
-      socket.cork()
-      socket.write(head, 'utf8')
-      socket.write(body)
-      socket.uncork()
+      this.#outgoing.push(Buffer.from(head, 'utf8'), body)
     }
-    if (socket.writableLength === 0) this.#flushed(now)
-    // Queued behind what the kernel did not take yet: no bytes of its own, only its place in the order.
-    else socket.write('', () => this.#flushed(this.#clock.now()))
+    if (this.#pipeline === 1) this.#flush()
   }
 
   /** Reads on after `body` asked to wait. */
   resume(): void {
     if (!this.#isPaused || this.#isGone) return
     this.#isPaused = false
-    this.#socket.resume()
+    this.#socket?.resume()
   }
 
-  /** Ends it now. What it carries is told nothing; the owner is. */
-  abandon(): void {
-    this.#carried = undefined
+  /**
+   * `carried` leaves and is told nothing. Its answer may come all the same, so if it is the next one, the
+   * connection ends, and those behind are told; if others come before it, it is read and thrown away.
+   */
+  leave(carried: Carried): void {
+    const isNext = this.#line.first === carried && !this.isConnecting
+    if (this.isConnecting) this.#line.remove(carried)
+    else this.#line.leave(carried)
+    if (this.#isGone || (!isNext && this.#line.isWanted)) return
+    this.fail('closed-before-answer', 'the request before it was given up')
+  }
+
+  /** Ends an idle one. */
+  close(): void {
     if (this.#isGone) return
     this.#close()
     this.#owner.vacated(this.#clock.now())
   }
 
-  /** Ends it now, with this as the reason for what it carries. */
+  /** Ends it now, and whoever it carries is told why. */
   fail(code: FaultCode, detail: string): void {
     if (this.#isGone) return
     const now = this.#clock.now()
-    const carried = this.#carried
     const isUnanswered = !this.#reader.hasBegun
-    this.#carried = undefined
+    // What ends all alike, or what ends the first and takes those behind it along.
+    const isForAll = this.#state.is === 'connecting' || code === 'draining'
+    const [first, ...behind] = this.#line.takeAll()
     this.#close()
-    carried?.failed({ code, detail, isUnanswered }, now)
+    first?.failed({ code, detail, isUnanswered }, now)
+    const lost: Loss = isForAll
+      ? { code, detail, isUnanswered: true }
+      : { code: 'closed-before-answer', detail: `behind another request: ${detail}`, isUnanswered: true }
+    for (const carried of behind) carried.failed(lost, now)
     this.#owner.vacated(now)
   }
 
-  #connected(): void {
-    if (this.#isGone) return
+  #connected(socket: Socket, address: string): void {
+    this.#socket = socket
+    this.address = address
     this.#advance('connected')
-    this.#carried?.connected(this.#clock.now())
+    const now = this.#clock.now()
+    // They send now, in the order in which they came; one of them may end the connection.
+    for (const carried of this.#line.all()) if (!this.#isGone) carried.connected(now)
   }
 
-  #flushed(now: number): void {
+  /** Hands over all that was sent in this turn. */
+  #flush(): void {
+    const socket = this.#socket
+    if (this.#isGone || socket === undefined) return
+    const bytes = this.#outgoing.splice(0)
+    const told = this.#line.written()
+    if (bytes.length > 1) socket.cork()
+    for (const part of bytes) socket.write(part)
+    if (bytes.length > 1) socket.uncork()
+    this.#flushing += 1
+    if (socket.writableLength === 0) this.#flushed(told, this.#clock.now())
+    // Queued behind what the kernel did not take yet: no bytes of its own, only its place in the order.
+    else socket.write('', (error) => error == null && this.#flushed(told, this.#clock.now()))
+  }
+
+  #flushed(told: readonly Carried[], now: number): void {
+    this.#flushing -= 1
     if (this.#state.is !== 'carrying') return
-    this.#advance('flushed')
-    this.#carried?.sent(now)
+    if (this.#flushing === 0 && this.#outgoing.length === 0) this.#advance('flushed')
+    for (const carried of told) if (this.#line.has(carried)) carried.sent(now)
   }
 
   /** Whether to go on reading the socket. */
   #read(length: number): boolean {
-    const carried = this.#carried
+    if (this.#isGone) return true
     this.#advance('bytes')
-    if (this.#state.is === 'closed' || carried === undefined) {
+    if (!this.#line.isAwaited) {
       this.fail('malformed-answer', 'bytes came that were not asked for')
       return true
     }
@@ -191,13 +253,14 @@ export class Connection {
     for (;;) {
       // What is told may lead to the end of this connection: a limit is reached, the caller left.
       if (this.#isGone) return true
+      const carried = this.#line.first!
       switch (this.#readNext(carried, length)) {
         case 'more':
           carried.progressed(now, this.#reader.isAwaiting)
           return !this.#isPaused
         case 'end':
-          this.#answered(this.#reader.position === length && this.#reader.head!.keepsAlive, now)
-          return true
+          if (!this.#answered(length, now)) return true
+          break
         case 'malformed':
           this.fail('malformed-answer', this.#reader.problem)
           return true
@@ -223,49 +286,71 @@ export class Connection {
     return event
   }
 
-  #answered(isReusable: boolean, now: number): void {
-    const { keepAliveMs } = this.#reader.head!
-    const carried = this.#carried
-    this.#carried = undefined
+  /** The first of the line has its answer. True when the next answer begins in the same bytes. */
+  #answered(length: number, now: number): boolean {
+    const { keepAliveMs, keepsAlive } = this.#reader.head!
+    const hasMore = this.#reader.position < length
+    const carried = this.#line.shift()
     this.#isPaused = false
     if (keepAliveMs !== Number.POSITIVE_INFINITY) this.keepAliveMs = keepAliveMs
-    const next = step(this.#state, isReusable ? 'answered' : 'spent')
+    if (keepsAlive && this.#line.count > 0 && (!hasMore || this.#line.isAwaited)) {
+      this.#advance('followed')
+      if (hasMore) this.#advance('bytes')
+      this.#reader.expect(this.#line.method)
+      carried.answered(now)
+      if (!this.#isGone) this.#owner.eased(this, now)
+      return hasMore && !this.#isGone
+    }
+    const next = step(this.#state, keepsAlive && !hasMore && this.#line.count === 0 ? 'answered' : 'spent')
     if (next.is === 'idle') {
       this.#state = next
       this.#owner.released(this, now)
     } else {
-      this.#close()
-      this.#owner.vacated(now)
+      this.#spend(now)
     }
-    carried?.answered(now)
+    carried.answered(now)
+    return false
+  }
+
+  /** Those behind get no answer here. None of them has begun, whatever the reader has seen for the first. */
+  #spend(now: number): void {
+    const behind = this.#line.takeAll()
+    this.#close()
+    const detail = 'the endpoint ended the connection after the answer before it'
+    for (const carried of behind) {
+      carried.failed({ code: 'closed-before-answer', detail, isUnanswered: true }, now)
+    }
+    this.#owner.vacated(now)
   }
 
   /** FIN. It completes an answer that was to run until close, and breaks every other. */
   #ended(): void {
     if (this.#isGone) return
-    if (this.#state.is === 'carrying' && this.#reader.finish() === 'end') {
-      this.#answered(false, this.#clock.now())
+    if (this.#state.is === 'carrying' && this.#line.isAwaited && this.#reader.finish() === 'end') {
+      this.#answered(0, this.#clock.now())
       return
     }
     this.fail(lossFault(!this.#reader.isAwaiting), 'the endpoint ended the connection')
   }
 
   #broke(error: Error): void {
-    if (this.#isGone) return
-    const code = this.#state.is === 'connecting' ? connectFault(error) : lossFault(!this.#reader.isAwaiting)
-    this.fail(code, describeError(error))
+    this.fail(lossFault(!this.#reader.isAwaiting, error), describeError(error))
   }
 
   #close(): void {
     this.#isGone = true
     this.#state = step(this.#state, 'ended')
-    this.#socket.destroy()
+    this.#dial.close()
     this.#owner.closed(this)
   }
 
   #advance(event: ConnectionEvent): void {
     this.#state = step(this.#state, event)
   }
+}
+
+function isUsable(socket: Socket | undefined): boolean {
+  return socket?.writable === true && socket.readable && !socket.readableEnded
 }
 
 function announcedBy(reader: AnswerReader): number {

@@ -16,6 +16,7 @@ import { roundRobin } from './balance.ts'
 import { writeHead } from './http1/request-writer.ts'
 import { InFlight } from './in-flight.ts'
 import { POOL_LIMITS, Pool, type PoolLimits, type PoolParts } from './pool.ts'
+import { Resolver } from './resolver.ts'
 
 /** 128 KiB, so that what one stream holds stays within 256 KiB: one read, and what its intake held. */
 const READ_BUFFER_BYTES = 128 * 1024
@@ -25,6 +26,8 @@ export interface ForwarderParts {
   readonly sweep: Sweep
   /** For each endpoint; default POOL_LIMITS. */
   readonly poolLimits?: Partial<PoolLimits>
+  /** Default: one of its own, over the system's resolver. */
+  readonly resolver?: Resolver
 }
 
 export interface ConnectionCounts {
@@ -36,15 +39,15 @@ export interface ConnectionCounts {
 
 export class Forwarder {
   readonly #parts: PoolParts
-  /** By endpoint URL. Empty ones are forgotten when a new endpoint comes, so reloads leave nothing. */
+  /** By the endpoint’s key. Empty ones are forgotten when a new endpoint comes, so reloads leave nothing. */
   readonly #pools = new Map<string, Pool>()
   /** By version index: how many requests were sent. */
   readonly #cursors: number[] = []
   #isClosed = false
 
-  constructor({ clock, sweep, poolLimits = {} }: ForwarderParts) {
+  constructor({ clock, sweep, poolLimits = {}, resolver = new Resolver({ clock }) }: ForwarderParts) {
     const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES)
-    this.#parts = { clock, sweep, readBuffer, limits: { ...POOL_LIMITS, ...poolLimits } }
+    this.#parts = { clock, sweep, resolver, readBuffer, limits: { ...POOL_LIMITS, ...poolLimits } }
   }
 
   /** Tells `receiver` nothing inside this call; `done` exactly once unless cancelled. */
@@ -93,13 +96,13 @@ export class Forwarder {
   }
 
   #poolOf(endpoint: Endpoint): Pool {
-    const known = this.#pools.get(endpoint.url)
+    const known = this.#pools.get(endpoint.key)
     if (known !== undefined) return known
-    for (const [url, pool] of this.#pools) {
-      if (pool.openCount === 0 && pool.waitingCount === 0) this.#pools.delete(url)
+    for (const [key, pool] of this.#pools) {
+      if (pool.openCount === 0 && pool.waitingCount === 0) this.#pools.delete(key)
     }
     const pool = new Pool(endpoint, this.#parts)
-    this.#pools.set(endpoint.url, pool)
+    this.#pools.set(endpoint.key, pool)
     return pool
   }
 }

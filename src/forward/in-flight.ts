@@ -85,6 +85,10 @@ export class InFlight implements Taker, Watched, InProgress {
 
   readonly cancel = (): void => this.#leave()
 
+  get isRepeatable(): boolean {
+    return this.#mission.request.repeatable
+  }
+
   resume(): void {
     if (this.#pausedAt === NOT_PAUSED || this.#stage === 'ended') return
     const now = this.#clock.now()
@@ -100,7 +104,7 @@ export class InFlight implements Taker, Watched, InProgress {
     this.#isReused = !connection.isConnecting
     if (this.#isReused) {
       this.#connectMs = 0
-      this.#send(now)
+      this.#send()
       return
     }
     this.#stage = 'connecting'
@@ -115,7 +119,7 @@ export class InFlight implements Taker, Watched, InProgress {
 
   connected(now: number): void {
     this.#connectMs = now - this.#connectStartedAt
-    this.#send(now)
+    this.#send()
   }
 
   sent(now: number): void {
@@ -169,7 +173,9 @@ export class InFlight implements Taker, Watched, InProgress {
     this.#connection = undefined
     if (this.#mayRepeat(loss)) {
       this.#hasRetried = true
-      this.#pool!.open(this, now)
+      this.#stage = 'waiting'
+      this.#arm('queue-timeout', now + this.#mission.limits.timeouts.queueMs)
+      this.#pool!.again(this, now)
       return
     }
     this.#fail(loss.code, loss.detail, now)
@@ -180,12 +186,12 @@ export class InFlight implements Taker, Watched, InProgress {
     this.#fail(this.#dueCode, `during ${this.#stage}, after ${Math.round(now - this.#startedAt)} ms`, now)
   }
 
-  #send(now: number): void {
+  #send(): void {
     const { request, head } = this.#mission
     this.#stage = 'sending'
     this.#sentAt = Number.POSITIVE_INFINITY
     this.#arm('total-timeout', this.#totalAt)
-    this.#connection!.send(head, request.method, request.body, now)
+    this.#connection!.send(this, head, request.method, request.body)
   }
 
   /** The wait for the first byte runs from the last of the request; until then only the total does. */
@@ -254,7 +260,7 @@ export class InFlight implements Taker, Watched, InProgress {
     this.#stage = 'ended'
     this.#sweep.unwatch(this)
     this.#pool?.stopWaiting(this)
-    this.#connection?.abandon()
+    this.#connection?.leave(this)
     this.#connection = undefined
   }
 }

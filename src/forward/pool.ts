@@ -1,6 +1,10 @@
 /**
  * The connections to one endpoint: who gets which, how many there may be, when an idle one is let go.
  *
+ * Where the version allows pipelining, a request that may be repeated goes behind others: first on a
+ * connection that is written to in this turn anyway, then on an idle one, then where the fewest wait and no
+ * answer has begun; only then is a connection opened.
+ *
  * The last one used is used first, so that a quiet pool shrinks from its old end and what is handed out
  * is the least likely to have been closed by the other side. Everything is bounded: connections, idle
  * ones, requests waiting. A request keeps the connection it opened; nobody else's takes it away.
@@ -8,6 +12,8 @@
 import type { Endpoint } from '../domain/routes.ts'
 import type { Sweep, Watched } from '../kernel/sweep.ts'
 import { type Carried, Connection, type ConnectionOwner, type ConnectionParts } from './connection.ts'
+import { type Destination, destinationOf } from './dial.ts'
+import type { Resolver } from './resolver.ts'
 
 export const CONNECTIONS_MAX = 256
 export const IDLE_CONNECTIONS_MAX = 128
@@ -40,6 +46,7 @@ export interface Taker extends Carried {
 
 export interface PoolParts extends ConnectionParts {
   readonly sweep: Sweep
+  readonly resolver: Resolver
   readonly limits: PoolLimits
 }
 
@@ -47,18 +54,22 @@ export class Pool implements ConnectionOwner, Watched {
   /** Watched: when the first idle connection has to go. */
   dueAt = Number.POSITIVE_INFINITY
   slot = -1
-  readonly #endpoint: Endpoint
+  readonly #destination: Destination
   readonly #parts: PoolParts
   readonly #all = new Set<Connection>()
   /** The last one is handed out next. */
   readonly #idle: Connection[] = []
   /** First in, first out; a Set, because those who stop waiting leave from the middle. */
   readonly #waiting = new Set<Taker>()
+  readonly #pipelines: boolean
+  /** The last one that was given a request. */
+  #latest: Connection | undefined
   #isClosed = false
 
   constructor(endpoint: Endpoint, parts: PoolParts) {
-    this.#endpoint = endpoint
+    this.#destination = destinationOf(endpoint, parts.resolver)
     this.#parts = parts
+    this.#pipelines = endpoint.pipeline > 1
   }
 
   get openCount(): number {
@@ -75,13 +86,14 @@ export class Pool implements ConnectionOwner, Watched {
 
   /** Grants at once, or later ('waiting'), or never ('full'). */
   acquire(taker: Taker, now: number): 'granted' | 'waiting' | 'full' {
-    const connection = this.#takeIdle(now)
+    this.#destination.name?.refresh(now)
+    const connection = this.#gathering(taker) ?? this.#takeIdle(now) ?? this.#roomiest(taker)
     if (connection !== undefined) {
       this.#grant(connection, taker, now)
       return 'granted'
     }
     if (this.#all.size < this.#parts.limits.connectionsMax) {
-      this.open(taker, now)
+      this.#open(taker, now)
       return 'granted'
     }
     if (this.#waiting.size >= this.#parts.limits.waitingMax) return 'full'
@@ -89,9 +101,15 @@ export class Pool implements ConnectionOwner, Watched {
     return 'waiting'
   }
 
-  /** A connection of its own, never used before. Only where a place is known to be free. */
-  open(taker: Taker, now: number): void {
-    const connection = new Connection(this.#endpoint, this.#parts, this)
+  /** For a request whose connection was dead: one that was never used, as soon as there may be one. */
+  again(taker: Taker, now: number): void {
+    if (this.#isClosed) taker.refused()
+    else if (this.#all.size < this.#parts.limits.connectionsMax) this.#open(taker, now)
+    else this.#waiting.add(taker)
+  }
+
+  #open(taker: Taker, now: number): void {
+    const connection = new Connection(this.#destination, this.#parts, this)
     this.#all.add(connection)
     this.#grant(connection, taker, now)
   }
@@ -103,8 +121,8 @@ export class Pool implements ConnectionOwner, Watched {
   released(connection: Connection, now: number): void {
     const { limits, sweep } = this.#parts
     const keptMs = Math.min(limits.idleMsMax, connection.keepAliveMs - KEEP_ALIVE_GUARD_MS)
-    if (keptMs <= 0 || !connection.isIdle) {
-      connection.abandon()
+    if (keptMs <= 0 || !connection.isIdle || this.#isElsewhere(connection)) {
+      connection.close()
       return
     }
     const waiting = this.#nextWaiting()
@@ -113,7 +131,7 @@ export class Pool implements ConnectionOwner, Watched {
       return
     }
     if (this.#idle.length >= limits.idleMax) {
-      connection.abandon()
+      connection.close()
       return
     }
     connection.retireAt = now + keptMs
@@ -122,7 +140,16 @@ export class Pool implements ConnectionOwner, Watched {
     sweep.watch(this)
   }
 
+  eased(connection: Connection, now: number): void {
+    for (const taker of this.#waiting) {
+      if (!connection.hasRoom || !taker.isRepeatable) return
+      this.#waiting.delete(taker)
+      this.#grant(connection, taker, now)
+    }
+  }
+
   closed(connection: Connection): void {
+    if (this.#latest === connection) this.#latest = undefined
     this.#all.delete(connection)
     const index = this.#idle.lastIndexOf(connection)
     if (index !== -1) this.#idle.splice(index, 1)
@@ -133,7 +160,7 @@ export class Pool implements ConnectionOwner, Watched {
     while (this.#all.size < this.#parts.limits.connectionsMax) {
       const waiting = this.#nextWaiting()
       if (waiting === undefined) break
-      this.open(waiting, now)
+      this.#open(waiting, now)
     }
     if (this.#all.size === 0) this.#parts.sweep.unwatch(this)
   }
@@ -141,7 +168,7 @@ export class Pool implements ConnectionOwner, Watched {
   /** The sweep: retires what is due and finds out what is due next. */
   expire(now: number): void {
     const due = this.#idle.filter((connection) => connection.retireAt <= now)
-    for (const connection of due) connection.abandon()
+    for (const connection of due) connection.close()
     this.dueAt = Number.POSITIVE_INFINITY
     for (const { retireAt } of this.#idle) if (retireAt < this.dueAt) this.dueAt = retireAt
     if (this.#idle.length > 0) this.#parts.sweep.watch(this)
@@ -157,6 +184,7 @@ export class Pool implements ConnectionOwner, Watched {
   }
 
   #grant(connection: Connection, taker: Taker, now: number): void {
+    if (this.#pipelines) this.#latest = connection
     connection.take(taker)
     taker.granted(connection, now)
   }
@@ -167,8 +195,32 @@ export class Pool implements ConnectionOwner, Watched {
       const connection = this.#idle.pop()
       if (connection === undefined) return undefined
       if (connection.isIdle && connection.retireAt > now) return connection
-      connection.abandon()
+      connection.close()
     }
+  }
+
+  /** One that is written to at the end of this turn anyway. */
+  #gathering(taker: Taker): Connection | undefined {
+    const latest = this.#latest
+    return latest?.isGathering === true && taker.isRepeatable && latest.hasRoom ? latest : undefined
+  }
+
+  /** Where the fewest are carried. With pipelining there are few connections. */
+  #roomiest(taker: Taker): Connection | undefined {
+    if (!this.#pipelines || !taker.isRepeatable) return undefined
+    let found: Connection | undefined
+    for (const connection of this.#all) {
+      if (connection.hasRoom && connection.carriedCount < (found?.carriedCount ?? Number.POSITIVE_INFINITY)) {
+        found = connection
+      }
+    }
+    return found
+  }
+
+  /** Its address is no longer one of the endpoint's: the name says so now. */
+  #isElsewhere({ address }: Connection): boolean {
+    const { name } = this.#destination
+    return name !== null && !name.has(address)
   }
 
   #nextWaiting(): Taker | undefined {

@@ -16,9 +16,13 @@ export function connectFault(error: Error): FaultCode {
   }
 }
 
-/** A connection that ended, by FIN or error, while it carried a request. */
-export function lossFault(answerBegan: boolean): FaultCode {
-  return answerBegan ? 'truncated-answer' : 'closed-before-answer'
+/**
+ * A connection that ended, by FIN or error, while it carried a request. In TLS 1.3 an endpoint refuses our
+ * certificate only after the handshake looks complete from here.
+ */
+export function lossFault(answerBegan: boolean, error?: Error): FaultCode {
+  if (answerBegan) return 'truncated-answer'
+  return error !== undefined && errnoOf(error).startsWith('ERR_SSL_') ? 'tls-failed' : 'closed-before-answer'
 }
 
 /** `ECONNRESET read ECONNRESET`: errno first, for searching. */

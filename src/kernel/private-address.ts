@@ -6,6 +6,9 @@
  * NAT64, 6to4) is judged by it, so no spelling of 127.0.0.1 gets past. Deterministic; no names.
  */
 
+const OCTET = /^(?:0|[1-9][0-9]{0,2})$/
+const GROUP = /^[0-9a-fA-F]{1,4}$/
+
 /** IANA special-purpose registries, 2025; `address/bits`. */
 const RANGES_4 = [
   ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12'],
@@ -52,9 +55,6 @@ export function addressBytes(address: string): Uint8Array | undefined {
   const text = zone === -1 ? address : address.slice(0, zone)
   return text.includes(':') ? bytes6(text) : bytes4(text)
 }
-
-const OCTET = /^(?:0|[1-9][0-9]{0,2})$/
-const GROUP = /^[0-9a-fA-F]{1,4}$/
 
 function bytes4(text: string): Uint8Array | undefined {
   const parts = text.split('.')

@@ -13,6 +13,7 @@ const EVENTS: readonly ConnectionEvent[] = [
   'flushed',
   'bytes',
   'interim',
+  'followed',
   'answered',
   'spent',
   'ended',
@@ -30,21 +31,24 @@ const STATES: Record<string, ConnectionState> = {
 
 /** Columns as EVENTS; `!` is a bug and throws. */
 const TABLE: Record<string, readonly string[]> = {
-  connecting: ['idle', '!', '!', '!', '!', '!', '!', 'closed'],
-  idle: ['!', 'sending awaited', '!', 'closed', '!', '!', '!', 'closed'],
+  connecting: ['idle', '!', '!', '!', '!', '!', '!', '!', 'closed'],
+  idle: ['!', 'sending awaited', '!', 'closed', '!', '!', '!', '!', 'closed'],
   'sending awaited': [
-    '!',
-    '!',
-    'sent awaited',
-    'sending begun',
-    'sending awaited',
-    'closed',
-    'closed',
-    'closed',
+    ...['!', 'sending awaited', 'sent awaited', 'sending begun', 'sending awaited', 'sending awaited'],
+    ...['closed', 'closed', 'closed'],
   ],
-  'sending begun': ['!', '!', 'sent begun', 'sending begun', 'sending awaited', 'closed', 'closed', 'closed'],
-  'sent awaited': ['!', '!', 'sent awaited', 'sent begun', 'sent awaited', 'idle', 'closed', 'closed'],
-  'sent begun': ['!', '!', 'sent begun', 'sent begun', 'sent awaited', 'idle', 'closed', 'closed'],
+  'sending begun': [
+    ...['!', 'sending begun', 'sent begun', 'sending begun', 'sending awaited', 'sending awaited'],
+    ...['closed', 'closed', 'closed'],
+  ],
+  'sent awaited': [
+    ...['!', 'sending awaited', 'sent awaited', 'sent begun', 'sent awaited', 'sent awaited'],
+    ...['idle', 'closed', 'closed'],
+  ],
+  'sent begun': [
+    ...['!', 'sending begun', 'sent begun', 'sent begun', 'sent awaited', 'sent awaited'],
+    ...['idle', 'closed', 'closed'],
+  ],
   closed: EVENTS.map(() => 'closed'),
 }
 

@@ -4,6 +4,7 @@ import { Buffer } from 'node:buffer'
 import { type AddressInfo, createServer } from 'node:net'
 import t from 'tap'
 import { HeldAnswer } from '../../src/passage/held-answer.ts'
+import { endpointAt } from '../support/endpoint-at.ts'
 import { answering, plainAnswer, type Script } from '../support/scripted-upstream.ts'
 import { Carrier, POST, stage, TIMEOUTS, textOf, until, versionOf } from './carry.ts'
 
@@ -309,7 +310,7 @@ t.test('an endpoint that is not there is named by version, not by address', asyn
   await new Promise((resolve) => server.close(resolve))
   const carry = new Carrier()
   t.teardown(() => carry.close())
-  const refused = { url: `http://127.0.0.1:${port}`, host: '127.0.0.1', port, authority: 'x' }
+  const refused = endpointAt('127.0.0.1', port)
   const { fault, phases } = await carry.send(versionOf(refused)).result
   t.equal(fault?.code, 'connect-refused')
   t.equal(fault?.message, "version 'v2' of model 'fraud' refused the connection")
@@ -330,7 +331,7 @@ t.test('a request on a kept connection makes no promise and no timer', async (t)
   const server = createServer((socket) => socket.on('data', () => socket.write(OK))).listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
   const { port } = server.address() as AddressInfo
-  const version = versionOf({ url: `http://127.0.0.1:${port}`, host: '127.0.0.1', port, authority: 'x' })
+  const version = versionOf(endpointAt('127.0.0.1', port))
   const carry = new Carrier()
   t.teardown(() => {
     carry.close()

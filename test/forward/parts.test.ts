@@ -4,6 +4,7 @@ import { FAULTS, type FaultCode } from '../../src/domain/fault.ts'
 import { attemptFault } from '../../src/forward/attempt-fault.ts'
 import { roundRobin } from '../../src/forward/balance.ts'
 import { connectFault, describeError, lossFault } from '../../src/forward/socket-fault.ts'
+import { endpointAt } from '../support/endpoint-at.ts'
 import { TIMEOUTS, versionOf } from './carry.ts'
 
 function systemError(code: string): Error {
@@ -32,7 +33,7 @@ t.test('system errors become faults', async (t) => {
 })
 
 t.test('what a caller reads names version and model, never an address', async (t) => {
-  const endpoint = { url: 'http://10.0.0.1:80', host: '10.0.0.1', port: 80, authority: '10.0.0.1' }
+  const endpoint = endpointAt('10.0.0.1', 80)
   const context = { version: versionOf(endpoint), timeouts: TIMEOUTS, answerBytesMax: 64 * 1024 * 1024 }
   const codes: readonly FaultCode[] = (Object.keys(FAULTS) as FaultCode[]).filter(
     (code) => FAULTS[code].source === 'upstream',
@@ -47,7 +48,7 @@ t.test('what a caller reads names version and model, never an address', async (t
 })
 
 t.test('each endpoint in its turn', async (t) => {
-  const endpoints = ['a', 'b', 'c'].map((host) => ({ url: host, host, port: 1, authority: host }))
+  const endpoints = ['a', 'b', 'c'].map((host) => endpointAt(host, 1))
   const order = [0, 1, 2, 3, 4].map((cursor) => roundRobin(endpoints, cursor).host)
   t.strictSame(order, ['a', 'b', 'c', 'a', 'b'])
 })

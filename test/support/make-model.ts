@@ -2,6 +2,7 @@
 import type { Head } from '../../src/domain/head.ts'
 import type { Intent } from '../../src/domain/intent.ts'
 import type { LocalVersion, Model, RemoteVersion, Route, Version } from '../../src/domain/routes.ts'
+import { endpointAt } from './endpoint-at.ts'
 
 export function makeHead(
   more: Partial<Head> & { readonly fields?: Readonly<Record<string, string>> } = {},
@@ -24,8 +25,7 @@ export function makeLocalVersion(model: string, name: string, index = 0): LocalV
 }
 
 export function makeRemoteVersion(port: number, more: Partial<RemoteVersion> = {}): RemoteVersion {
-  const url = `http://127.0.0.1:${port}`
-  const endpoint = { url, host: '127.0.0.1', port, authority: `127.0.0.1:${port}` }
+  const endpoint = endpointAt('127.0.0.1', port)
   return {
     kind: 'remote',
     index: 0,

@@ -11,6 +11,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Endpoint } from '../../src/domain/routes.ts'
+import { endpointAt } from './endpoint-at.ts'
 
 export type Script = (connection: ScriptedConnection) => Promise<void> | void
 
@@ -161,7 +162,7 @@ export class ScriptedUpstream {
   }
 
   get endpoint(): Endpoint {
-    return { url: this.url, host: '127.0.0.1', port: this.port, authority: `127.0.0.1:${this.port}` }
+    return endpointAt('127.0.0.1', this.port)
   }
 
   /** Connections ever accepted. */

@@ -42,13 +42,16 @@ export function parseListen(text: string): Parsed<HostAndPort> {
   return port.ok ? { ok: true, value: { host: host.value, port: port.value } } : port
 }
 
-/** `http://host[:port]`; `https://` and `unix:/path` are understood so that they can be named. */
+/** `http://host[:port]`, `https://host[:port]` or `unix:/path`. */
 export function parseEndpoint(text: string): Parsed<Origin> {
   if (/^unix:/i.test(text)) return unixSocket(text)
   const match = /^(https?):\/\/(.*)$/is.exec(text)
   if (match === null) {
     const bare = /^[A-Za-z0-9.-]+(:[0-9]+)?$/.test(text)
-    return refuse('the endpoint is not an http:// URL', bare ? `http://${text}` : undefined)
+    return refuse(
+      'the endpoint is not an http:// or https:// URL, nor unix:/path',
+      bare ? `http://${text}` : undefined,
+    )
   }
   const scheme = match[1]!.toLowerCase() as 'http' | 'https'
   const rest = match[2]!

@@ -14,16 +14,24 @@ export interface ReplyFile {
   readonly body: Uint8Array
 }
 
-/** `replies` by path as written. */
-export function configHash(settled: Settled, replies: ReadonlyMap<string, ReplyFile>): string {
+/** `replies` and `pems` by path as written. */
+export function configHash(
+  settled: Settled,
+  replies: ReadonlyMap<string, ReplyFile>,
+  pems: ReadonlyMap<string, string>,
+): string {
   const models = Object.entries(settled.models).map(
-    ([name, model]) => [name, canonicalModel(model, replies)] as const,
+    ([name, model]) => [name, canonicalModel(model, replies, pems)] as const,
   )
   const form = { form: FORM, ...settled, models: Object.fromEntries(models) }
   return sha256(canonicalJson(form))
 }
 
-function canonicalModel(model: SettledModel, replies: ReadonlyMap<string, ReplyFile>): unknown {
+function canonicalModel(
+  model: SettledModel,
+  replies: ReadonlyMap<string, ReplyFile>,
+  pems: ReadonlyMap<string, string>,
+): unknown {
   const chains = Object.entries(model.on_failure).map(([key, chain]) => {
     const steps = chain.map((step) => {
       if (step.do !== 'reply') return step
@@ -36,7 +44,25 @@ function canonicalModel(model: SettledModel, replies: ReadonlyMap<string, ReplyF
     ...rule,
     tolerance: rule.tolerance ?? { abs: 0, rel: 0 },
   }))
-  return { ...model, on_failure: Object.fromEntries(chains), compare: { ...model.compare, outputs } }
+  return {
+    ...model,
+    on_failure: Object.fromEntries(chains),
+    compare: { ...model.compare, outputs },
+    versions: canonicalVersions(model, pems),
+  }
+}
+
+/** What the files of `tls` say, beside their names. */
+function canonicalVersions(model: SettledModel, pems: ReadonlyMap<string, string>): unknown {
+  const digest = (file: string | undefined): string | undefined =>
+    file === undefined ? undefined : sha256(pems.get(file) ?? '')
+  const versions = Object.entries(model.versions).map(([name, version]) => {
+    const { tls } = version
+    if (tls === undefined) return [name, version] as const
+    const files = { ca: digest(tls.ca), cert: digest(tls.cert), key: digest(tls.key) }
+    return [name, { ...version, tls: { ...tls, sha256: files } }] as const
+  })
+  return Object.fromEntries(versions)
 }
 
 function sha256(data: string | Uint8Array): string {

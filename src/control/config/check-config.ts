@@ -13,6 +13,7 @@ import { type Places, placesOf } from './positions.ts'
 import { byPlace, type Draft, type Path, type Problem, pathText, type Report } from './problem.ts'
 import { checkAnswers } from './rules/answers.ts'
 import { checkConsequences } from './rules/consequences.ts'
+import { checkEndpoints } from './rules/endpoints.ts'
 import { checkRoute } from './rules/route.ts'
 import { modelScope } from './rules/scope.ts'
 import { checkServer } from './rules/server.ts'
@@ -21,6 +22,7 @@ import { checkVersions } from './rules/versions.ts'
 import { type Salvaged, salvage } from './salvage.ts'
 import type { Checked } from './schema.ts'
 import { settle } from './settle.ts'
+import { checkTlsFiles } from './tls-files.ts'
 import { parseToml, type TomlDocument } from './toml.ts'
 import type { Unreadable } from './unreadable.ts'
 
@@ -49,13 +51,12 @@ export function checkConfig(text: string, context: CheckContext): CheckResult {
   const { checked } = salvaged
   if (checked === null) return refused(document, drafts, context.file)
   applyRules(document, salvaged, checked, (draft) => drafts.push(draft))
-  const replies = checkFiles(checked, context, {
-    report: (draft) => drafts.push(draft),
-    original: salvaged.original,
-  })
+  const to = { report: (draft: Draft) => void drafts.push(draft), original: salvaged.original }
+  const replies = checkFiles(checked, context, to)
+  const pems = checkTlsFiles(checked, context, to)
   const failed = document.problems.length > 0 || drafts.some((draft) => draft.severity === 'error')
   if (failed) return refused(document, drafts, context.file)
-  const snapshot = compile(settle(checked), { ...context, replies })
+  const snapshot = compile(settle(checked), { ...context, replies, pems })
   return { ok: true, snapshot, warnings: placed(document, drafts, context.file) }
 }
 
@@ -76,6 +77,7 @@ function applyRules(document: TomlDocument, salvaged: Salvaged, checked: Checked
       report,
     })
     checkVersions(scope)
+    checkEndpoints(scope, checked.upstream.deny_private)
     checkRoute(scope)
     checkTimeouts(scope)
     checkConsequences(scope)

@@ -6,7 +6,6 @@ import { resolve } from 'node:path'
 import type {
   Consequence,
   ConsequenceKey,
-  Endpoint,
   Model,
   Route,
   Rule,
@@ -16,6 +15,7 @@ import type {
 } from '../../domain/routes.ts'
 import { assert } from '../../kernel/assert.ts'
 import { configHash, type ReplyFile } from './canonical.ts'
+import { compileEndpoint } from './compile-endpoint.ts'
 import { deepFreeze } from './freeze.ts'
 import { ownSettings, REASONS } from './own-settings.ts'
 import { protocolOf } from './registries.ts'
@@ -28,6 +28,8 @@ export interface CompileContext {
   readonly generation: number
   /** By path as written. */
   readonly replies: ReadonlyMap<string, ReplyFile>
+  /** PEM files, by path as written. */
+  readonly pems: ReadonlyMap<string, string>
 }
 
 export function compile(settled: Settled, context: CompileContext): Snapshot {
@@ -35,11 +37,19 @@ export function compile(settled: Settled, context: CompileContext): Snapshot {
   const versions: Version[] = []
   const models = new Map<string, Model>()
   for (const [name, model] of Object.entries(settled.models)) {
-    models.set(name, compileModel(name, model, { context, index: models.size, versions }))
+    models.set(
+      name,
+      compileModel(name, model, {
+        context,
+        index: models.size,
+        versions,
+        denyPrivate: settled.upstream.deny_private,
+      }),
+    )
   }
   return deepFreeze<Snapshot>({
     generation: context.generation,
-    hash: configHash(settled, context.replies),
+    hash: configHash(settled, context.replies, context.pems),
     server: {
       listen: server.listen,
       admin: server.admin,
@@ -64,6 +74,7 @@ export function compile(settled: Settled, context: CompileContext): Snapshot {
 interface Numbering {
   readonly context: CompileContext
   readonly index: number
+  readonly denyPrivate: boolean
   /** Grows by this model's versions. */
   readonly versions: Version[]
 }
@@ -126,8 +137,13 @@ function compileVersions(modelName: string, model: SettledModel, numbering: Numb
         ? {
             ...identity,
             kind: 'remote',
-            endpoints: version.endpoints.map(
-              ({ url, host, port, authority }): Endpoint => ({ url, host, port, authority }),
+            endpoints: version.endpoints.map((origin) =>
+              compileEndpoint(origin, {
+                tls: version.tls,
+                pipeline: version.pipeline ?? 1,
+                denyPrivate: numbering.denyPrivate,
+                pems: numbering.context.pems,
+              }),
             ),
             rename: { model: version.rename?.model ?? null, version: version.rename?.version ?? null },
           }

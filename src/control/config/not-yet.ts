@@ -21,7 +21,6 @@ const is =
   (...values: readonly unknown[]) =>
   (value: unknown): boolean =>
     values.includes(value)
-const notScheme = (scheme: RegExp) => (value: unknown) => typeof value !== 'string' || !scheme.test(value)
 
 const MODEL = ['models', '*']
 const VERSION = [...MODEL, 'versions', '*']
@@ -58,12 +57,6 @@ export const NOT_YET: readonly NotYet[] = [
     what: 'keeping bodies',
     off: is(0),
     instead: '0; digests of bodies are always recorded',
-  },
-  {
-    path: ['upstream', 'deny_private'],
-    what: 'refusing private addresses',
-    off: is(false),
-    instead: 'false',
   },
   {
     path: ['governance', 'principals'],
@@ -104,25 +97,6 @@ export const NOT_YET: readonly NotYet[] = [
     what: 'active health checks',
     off: never,
     instead: `${REMOVE}; the breaker finds broken versions`,
-  },
-  {
-    path: [...VERSION, 'tls'],
-    what: 'TLS towards endpoints',
-    off: never,
-    instead: `${REMOVE} and use http://`,
-  },
-  { path: [...VERSION, 'pipeline'], what: 'pipelining', off: is(1), instead: '1' },
-  {
-    path: [...VERSION, 'endpoints', '*'],
-    what: 'https://',
-    off: notScheme(/^https:/i),
-    instead: 'an http:// endpoint',
-  },
-  {
-    path: [...VERSION, 'endpoints', '*'],
-    what: 'unix:',
-    off: notScheme(/^unix:/i),
-    instead: 'an http:// endpoint',
   },
 ]
 

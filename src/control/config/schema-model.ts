@@ -3,7 +3,7 @@
  * What keys mean together (weights, order of timeouts, names of versions) is in rules/.
  */
 import type { z } from 'zod'
-import { parseEndpoint } from './address.ts'
+import { canonicalHost, parseEndpoint } from './address.ts'
 import * as leaf from './leaf.ts'
 import { PROTOCOL_NAMES, RUNTIME_NAMES } from './registries.ts'
 import { route } from './schema-route.ts'
@@ -131,13 +131,20 @@ const outputCheck = leaf.table(
   'One check of every answer. A violation is a failure of the version (`invalid_output`).',
 )
 
+const pemFile = (description: string) =>
+  leaf.parsed(parseFilePath, {
+    what: 'a path',
+    expected: 'the path of a PEM file, relative to this configuration',
+    description,
+  })
+
 const version = leaf.table(
   {
     endpoints: leaf
       .list(
         leaf.parsed(parseEndpoint, {
           what: 'an endpoint',
-          expected: '"http://HOST[:PORT]"',
+          expected: '"http://HOST[:PORT]", "https://HOST[:PORT]" or "unix:/PATH"',
           description: 'Where one copy of this version listens.',
         }),
         { min: 1, max: 256 },
@@ -182,16 +189,33 @@ const version = leaf.table(
     tls: leaf
       .table(
         {
-          ca: leaf.text(4096, 'a file', 'Trusted authorities.').optional(),
-          cert: leaf.text(4096, 'a file', 'Client certificate.').optional(),
-          key: leaf.text(4096, 'a file', 'Client key.').optional(),
-          server_name: leaf.text(253, 'a host name', 'Name to ask for and to check.').optional(),
+          ca: pemFile('PEM of the authorities to trust.')
+            .meta({ defaultText: 'those of the system' })
+            .optional(),
+          cert: pemFile('PEM of the certificate to show, where the endpoint asks for one.').optional(),
+          key: pemFile('PEM of its private key, without a passphrase.').optional(),
+          server_name: leaf
+            .parsed(canonicalHost, {
+              what: 'a host',
+              expected: 'a DNS name or an IP address',
+              description: 'The name to ask for (SNI) and to find in the certificate.',
+            })
+            .meta({ defaultText: 'the endpoint’s host' })
+            .optional(),
+          verify: leaf
+            .flag('false: take any certificate of anybody. Only for a test without traffic.')
+            .prefault(true),
         },
-        'TLS towards the endpoints, with a client certificate where needed.',
+        'TLS towards the https:// endpoints, with a client certificate where needed.',
       )
       .optional(),
     pipeline: leaf
-      .whole(1, 1024, 'Requests written to one connection before the first is answered.')
+      .whole(
+        1,
+        64,
+        'Requests written to one connection before the first is answered; only those safe to repeat. For endpoints that answer in order.',
+      )
+      .meta({ defaultText: '1' })
       .optional(),
     runtime: leaf
       .choice(
