@@ -11,9 +11,9 @@
 import { Buffer } from 'node:buffer'
 import type { Socket } from 'node:net'
 import type { FaultCode } from '../domain/fault.ts'
-import type { AnswerHead } from '../domain/outcome.ts'
 import { assert } from '../kernel/assert.ts'
 import type { Clock } from '../kernel/clock.ts'
+import type { Carried, Loss } from './carried.ts'
 import { CONNECTING, type ConnectionEvent, type ConnectionState, step } from './connection-state.ts'
 import { type Destination, Dial } from './dial.ts'
 import { AnswerReader, type ReaderEvent } from './http1/answer-reader.ts'
@@ -22,39 +22,6 @@ import { describeError, lossFault } from './socket-fault.ts'
 
 /** Bodies up to here are copied behind the head into one Buffer; larger ones leave with it by writev. */
 const COALESCED_BYTES_MAX = 16 * 1024
-
-/** The request a connection carries, and what it is told. `now`: monotonic ms of the event. */
-export interface Carried {
-  /** Sending it twice does no harm: it may share a connection. */
-  readonly isRepeatable: boolean
-  /** The connection stands; `send` may be called. Only for those that took a connection still connecting. */
-  connected(now: number): void
-  /** The kernel has the whole request. Called during `send` or later. */
-  sent(now: number): void
-  /** A 1xx answer went by. */
-  interim(): void
-  /** Bytes came; `isAwaiting`: none of them of the final answer. */
-  progressed(now: number, isAwaiting: boolean): void
-  /** The head of the final answer. */
-  head(head: AnswerHead): void
-  /**
-   * The next bytes of its body, valid during the call. False: nothing more is read from the endpoint until
-   * `resume`; what was read already is still handed over.
-   */
-  body(bytes: Uint8Array): boolean
-  /** The answer is complete. The connection is already free for others, or gone. */
-  answered(now: number): void
-  /** No answer will come; the connection is gone. */
-  failed(loss: Loss, now: number): void
-}
-
-export interface Loss {
-  readonly code: FaultCode
-  /** Why, with system errors; never for callers. */
-  readonly detail: string
-  /** Not one byte of an answer came, so the endpoint may never have seen the request. */
-  readonly isUnanswered: boolean
-}
 
 /** Who made the connection and decides who uses it next. */
 export interface ConnectionOwner {
@@ -65,6 +32,8 @@ export interface ConnectionOwner {
   vacated(now: number): void
   /** One of several answers is complete: there may be room for another request. */
   eased(connection: Connection, now: number): void
+  /** The endpoint ended the connection with requests waiting on it: it does not want several. */
+  declined(now: number): void
 }
 
 export interface ConnectionParts {
@@ -201,10 +170,8 @@ export class Connection {
     const isForAll = this.#state.is === 'connecting' || code === 'draining'
     const [first, ...behind] = this.#line.takeAll()
     this.#close()
-    first?.failed({ code, detail, isUnanswered }, now)
-    const lost: Loss = isForAll
-      ? { code, detail, isUnanswered: true }
-      : { code: 'closed-before-answer', detail: `behind another request: ${detail}`, isUnanswered: true }
+    first?.failed({ code, detail, isUnanswered, isBehind: false }, now)
+    const lost: Loss = isForAll ? { code, detail, isUnanswered: true, isBehind: false } : behindLoss(detail)
     for (const carried of behind) carried.failed(lost, now)
     this.#owner.vacated(now)
   }
@@ -316,10 +283,9 @@ export class Connection {
   #spend(now: number): void {
     const behind = this.#line.takeAll()
     this.#close()
-    const detail = 'the endpoint ended the connection after the answer before it'
-    for (const carried of behind) {
-      carried.failed({ code: 'closed-before-answer', detail, isUnanswered: true }, now)
-    }
+    if (behind.length > 0) this.#owner.declined(now)
+    const loss = behindLoss('the endpoint ended the connection')
+    for (const carried of behind) carried.failed(loss, now)
     this.#owner.vacated(now)
   }
 
@@ -347,6 +313,12 @@ export class Connection {
   #advance(event: ConnectionEvent): void {
     this.#state = step(this.#state, event)
   }
+}
+
+/** Of those behind nothing was answered, so they may be sent again elsewhere. */
+function behindLoss(detail: string): Loss {
+  const words = `behind another request: ${detail}`
+  return { code: 'closed-before-answer', detail: words, isUnanswered: true, isBehind: true }
 }
 
 function isUsable(socket: Socket | undefined): boolean {

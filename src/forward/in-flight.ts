@@ -13,7 +13,8 @@ import type { AttemptLimits, InProgress, OutboundRequest, Receiver } from '../do
 import type { Clock } from '../kernel/clock.ts'
 import type { Sweep, Watched } from '../kernel/sweep.ts'
 import { attemptFault } from './attempt-fault.ts'
-import type { Connection, Loss } from './connection.ts'
+import type { Loss } from './carried.ts'
+import type { Connection } from './connection.ts'
 import type { Pool, Taker } from './pool.ts'
 
 export interface Mission {
@@ -85,8 +86,9 @@ export class InFlight implements Taker, Watched, InProgress {
 
   readonly cancel = (): void => this.#leave()
 
+  /** Sent for the second time it goes alone: nobody else's end may be its own again. */
   get isRepeatable(): boolean {
-    return this.#mission.request.repeatable
+    return this.#mission.request.repeatable && !this.#hasRetried
   }
 
   resume(): void {
@@ -201,14 +203,15 @@ export class InFlight implements Taker, Watched, InProgress {
   }
 
   /**
-   * Once, on a connection of its own, and only when a kept-alive one turned out to be dead: not one byte
-   * of an answer came, and sending the request twice does no harm. Everything else is not ours to repeat.
+   * Once, on a connection of its own, and only when a kept-alive one turned out to be dead, or one ended for
+   * the sake of another request: not one byte of an answer came, and sending the request twice does no
+   * harm. Everything else is not ours to repeat.
    */
-  #mayRepeat({ code, isUnanswered }: Loss): boolean {
+  #mayRepeat({ code, isUnanswered, isBehind }: Loss): boolean {
     return (
       code === 'closed-before-answer' &&
       isUnanswered &&
-      this.#isReused &&
+      (this.#isReused || isBehind) &&
       !this.#hasRetried &&
       this.#mission.request.repeatable
     )

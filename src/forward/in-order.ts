@@ -7,7 +7,7 @@
  * come before the request went out are nobody's.
  */
 import { assert } from '../kernel/assert.ts'
-import type { Carried } from './connection.ts'
+import type { Carried } from './carried.ts'
 
 interface Place {
   carried: Carried

@@ -11,7 +11,8 @@
  */
 import type { Endpoint } from '../domain/routes.ts'
 import type { Sweep, Watched } from '../kernel/sweep.ts'
-import { type Carried, Connection, type ConnectionOwner, type ConnectionParts } from './connection.ts'
+import type { Carried } from './carried.ts'
+import { Connection, type ConnectionOwner, type ConnectionParts } from './connection.ts'
 import { type Destination, destinationOf } from './dial.ts'
 import type { Resolver } from './resolver.ts'
 
@@ -20,6 +21,8 @@ export const IDLE_CONNECTIONS_MAX = 128
 export const WAITING_MAX = 1_024
 /** An idle connection is closed after this long, or a second before the endpoint said it would. */
 export const IDLE_MS_MAX = 30_000
+/** No pipelining for so long after the endpoint closed a connection with requests waiting on it. */
+export const UNSHARED_MS = 10_000
 const KEEP_ALIVE_GUARD_MS = 1_000
 
 export interface PoolLimits {
@@ -62,6 +65,8 @@ export class Pool implements ConnectionOwner, Watched {
   /** First in, first out; a Set, because those who stop waiting leave from the middle. */
   readonly #waiting = new Set<Taker>()
   readonly #pipelines: boolean
+  /** Monotonic ms before which each request has a connection to itself. */
+  #sharesFrom = Number.NEGATIVE_INFINITY
   /** The last one that was given a request. */
   #latest: Connection | undefined
   #isClosed = false
@@ -87,7 +92,11 @@ export class Pool implements ConnectionOwner, Watched {
   /** Grants at once, or later ('waiting'), or never ('full'). */
   acquire(taker: Taker, now: number): 'granted' | 'waiting' | 'full' {
     this.#destination.name?.refresh(now)
-    const connection = this.#gathering(taker) ?? this.#takeIdle(now) ?? this.#roomiest(taker)
+    const isShared = this.#mayShare(taker, now)
+    const connection =
+      (isShared ? this.#gathering() : undefined) ??
+      this.#takeIdle(now) ??
+      (isShared ? this.#roomiest() : undefined)
     if (connection !== undefined) {
       this.#grant(connection, taker, now)
       return 'granted'
@@ -140,9 +149,13 @@ export class Pool implements ConnectionOwner, Watched {
     sweep.watch(this)
   }
 
+  declined(now: number): void {
+    this.#sharesFrom = now + UNSHARED_MS
+  }
+
   eased(connection: Connection, now: number): void {
     for (const taker of this.#waiting) {
-      if (!connection.hasRoom || !taker.isRepeatable) return
+      if (!connection.hasRoom || !this.#mayShare(taker, now)) return
       this.#waiting.delete(taker)
       this.#grant(connection, taker, now)
     }
@@ -199,15 +212,18 @@ export class Pool implements ConnectionOwner, Watched {
     }
   }
 
+  #mayShare(taker: Taker, now: number): boolean {
+    return this.#pipelines && now >= this.#sharesFrom && taker.isRepeatable
+  }
+
   /** One that is written to at the end of this turn anyway. */
-  #gathering(taker: Taker): Connection | undefined {
+  #gathering(): Connection | undefined {
     const latest = this.#latest
-    return latest?.isGathering === true && taker.isRepeatable && latest.hasRoom ? latest : undefined
+    return latest?.isGathering === true && latest.hasRoom ? latest : undefined
   }
 
   /** Where the fewest are carried. With pipelining there are few connections. */
-  #roomiest(taker: Taker): Connection | undefined {
-    if (!this.#pipelines || !taker.isRepeatable) return undefined
+  #roomiest(): Connection | undefined {
     let found: Connection | undefined
     for (const connection of this.#all) {
       if (connection.hasRoom && connection.carriedCount < (found?.carriedCount ?? Number.POSITIVE_INFINITY)) {
