@@ -3,7 +3,7 @@
  * running gateway or after it, with the project's own reader.
  */
 import type { LogRecord } from '../../src/audit/decode.ts'
-import { type DecisionFound, findDecision, type ShadowFound } from '../../src/audit/find.ts'
+import { type DecisionFound, findDecision, type ShadowFound, type StreamFound } from '../../src/audit/find.ts'
 import { readLog } from '../../src/audit/read.ts'
 import { eventually } from './eventually.ts'
 
@@ -51,4 +51,11 @@ export function shadowsOf(dataDir: string, id: unknown, count = 1): Promise<Shad
     },
     { until: `${count} shadow records of ${String(id)}` },
   )
+}
+
+/** Waits for the record of how an answer that was passed on ended. */
+export function streamOf(dataDir: string, id: unknown): Promise<StreamFound['stream']> {
+  return eventually(async () => (await findDecision(dataDir, String(id)))?.stream?.stream, {
+    until: `a stream record of ${String(id)}`,
+  })
 }

@@ -1,0 +1,291 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { DeafPort } from '../support/deaf-port.ts'
+import { eventually } from '../support/eventually.ts'
+import { inferBytes } from '../support/infer-bytes.ts'
+import { metricsOf } from '../support/read-metrics.ts'
+import { decisionsIn, recordsIn, streamOf } from '../support/read-records.ts'
+import { type ScriptedConnection, ScriptedUpstream } from '../support/scripted-upstream.ts'
+import { startTestGateway, type TestGateway } from '../support/start-gateway.ts'
+import { rawGet, StreamCaller } from '../support/stream-caller.ts'
+
+/** What is promised; the best of ROUNDS, because a busy machine only ever adds. */
+const CANCEL_MS_MAX = 50
+const ROUNDS = 3
+const PATIENT = 'timeouts = { connect = "20s", first_byte = "20s", idle = "20s", total = "20s" }'
+const HEAD = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n'
+const BIG = Buffer.alloc(1024 * 1024, 'x')
+
+const model = (name: string, url: string, more = '') => `
+[models.${name}]
+protocol = "raw"
+${PATIENT}
+breaker = { min_requests = 1, consecutive = 1, failure_rate = 0.01 }
+${more}
+[models.${name}.versions.v1]
+endpoints = ["${url}"]
+`
+
+/** An endpoint that begins as `start` says and then waits to be left. */
+async function waiting(t: Test, start: (connection: ScriptedConnection) => void | Promise<void>) {
+  const upstream = await ScriptedUpstream.start(async (connection) => {
+    for (;;) {
+      await connection.request()
+      await start(connection)
+    }
+  })
+  t.teardown(() => upstream.close())
+  return upstream
+}
+
+const runs = async (gateway: TestGateway, name: string, count: number) =>
+  eventually(
+    async () =>
+      (await metricsOf(gateway)).value('modelgate_requests_running', { model: name }) === count,
+    { until: `${count} running of ${name}` },
+  )
+
+interface Phase {
+  readonly name: string
+  /** From the bytes that were sent until the phase is reached. */
+  reached(caller: StreamCaller): Promise<unknown>
+  readonly bytes: string
+  readonly readsAtOnce?: boolean
+  /** True once nothing works for the caller any more. */
+  isCancelled(): boolean
+  /** The answer has begun. */
+  readonly isStream?: boolean
+  /** No version was asked. */
+  readonly isEarly?: boolean
+}
+
+/** Lets callers leave in a phase, by FIN and by RST, and says how long the work went on, at best. */
+async function leave(t: Test, gateway: TestGateway, phase: Phase): Promise<void> {
+  const took: number[] = []
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const caller = await StreamCaller.ask(gateway.port, phase.bytes, phase.readsAtOnce ?? true)
+    await phase.reached(caller)
+    t.notOk(phase.isCancelled() && !(phase.isEarly ?? false), `${phase.name}: it is under way`)
+    const leftAt = performance.now()
+    caller.leave(round % 2 === 0 ? 'fin' : 'reset')
+    while (!phase.isCancelled()) {
+      if (performance.now() - leftAt > 5_000) break
+      await pause(1)
+    }
+    took.push(performance.now() - leftAt)
+    await runs(gateway, phase.name, 0)
+  }
+  t.ok(Math.min(...took) <= CANCEL_MS_MAX, `${phase.name}: cancelled after ${took.map(Math.round)} ms`)
+  await told(t, gateway, phase)
+}
+
+async function told(t: Test, gateway: TestGateway, { name, isStream = false }: Phase) {
+  const { decisions, streams } = await eventually(
+    async () => {
+      const records = await recordsIn(gateway.dataDir)
+      const decisions = records.flatMap((one) => (one.type === 'decision' ? [one.decision] : []))
+      const found = {
+        decisions: decisions.filter(({ model, request }) => model === name || request.path.includes(`/${name}/`)),
+        streams: records.flatMap((one) => (one.type === 'stream' && one.stream.model === name ? [one.stream] : [])),
+      }
+      return found.decisions.length >= ROUNDS && (!isStream || found.streams.length >= ROUNDS) && found
+    },
+    { until: `the records of ${name}` },
+  )
+  t.equal(decisions.length, ROUNDS, `${name}: one decision for each`)
+  t.equal(streams.length, isStream ? ROUNDS : 0, `${name}: one ending for each that had begun`)
+  for (const decision of decisions) {
+    if (isStream) t.match(decision, { status: 200, served: 'v1', fault: null }, name)
+    else t.match(decision, { status: 499, served: '', fault: { code: 'client-gone' } }, name)
+  }
+  for (const stream of streams) {
+    t.match(stream, { fate: 'client-gone', fault: { code: 'client-gone' } }, name)
+    t.equal(stream.attempt.verdict, 'neutral', name)
+  }
+  const metrics = await metricsOf(gateway)
+  const labels = { model: name, version: 'v1' }
+  t.equal(metrics.value('modelgate_requests_queued', { model: name }), 0, name)
+  t.equal(metrics.value('modelgate_streams_open', labels), 0, name)
+  t.equal(metrics.sum('modelgate_attempts_total', { ...labels, verdict: 'failure' }), 0, name)
+  t.equal(metrics.value('modelgate_breaker_state', { ...labels, state: 'closed' }), 1, name)
+  if (decisions[0]!.model !== '')
+    t.equal(metrics.value('modelgate_faults_total', { model: name, code: 'client-gone' }), ROUNDS, name)
+}
+
+t.test('whoever leaves takes along what was done for them, in every phase', async (t) => {
+  const silent = await waiting(t, () => {})
+  const holder = await waiting(t, () => {})
+  const talking = await waiting(t, (connection) => connection.send(`${HEAD}8\r\ndata: a\n\r\n`))
+  const flooding = await waiting(t, async (connection) => {
+    connection.send('HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n')
+    while (!connection.isClosed) {
+      if (connection.socket.writableLength < 4 * BIG.length) connection.send(BIG)
+      await pause(1)
+    }
+  })
+  const deaf = await DeafPort.open()
+  t.teardown(() => deaf.close())
+  const gateway = await startTestGateway(t, {
+    toml: [
+      model('sending', silent.url),
+      model('queued', holder.url, 'limits = { concurrent = 1, queue = 10 }').replace(PATIENT, PATIENT.replace('{', '{ queue = "20s",')),
+      model('connecting', `http://127.0.0.1:${deaf.port}`),
+      model('awaiting', silent.url),
+      model('streaming', talking.url),
+      model('paused', flooding.url),
+    ].join(''),
+  })
+  const open = (upstream: ScriptedUpstream) => upstream.openCount
+  const connected = (upstream: ScriptedUpstream) => eventually(() => open(upstream) === 1)
+
+  await t.test('while sending the body', async (t) => {
+    await leave(t, gateway, {
+      name: 'sending',
+      bytes: `PUT /models/sending/ HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n${'x'.repeat(500)}`,
+      reached: () => pause(30),
+      isCancelled: () => true,
+      isEarly: true,
+    })
+    t.equal(silent.connectionCount, 0, 'no version was asked')
+  })
+
+  await t.test('while waiting for a place', async (t) => {
+    const first = await StreamCaller.ask(gateway.port, rawGet('queued'))
+    await connected(holder)
+    let queued = 0
+    const look = async () => {
+      queued = (await metricsOf(gateway)).value('modelgate_requests_queued', { model: 'queued' })
+    }
+    const took: number[] = []
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const caller = await StreamCaller.ask(gateway.port, rawGet('queued'))
+      await eventually(async () => (await look(), queued === 1))
+      const leftAt = performance.now()
+      caller.leave(round % 2 === 0 ? 'fin' : 'reset')
+      while (queued === 1 && performance.now() - leftAt < 5_000) await look()
+      took.push(performance.now() - leftAt)
+    }
+    t.ok(Math.min(...took) <= CANCEL_MS_MAX, `the place in the line was given back after ${took} ms`)
+    t.equal(holder.connectionCount, 1, 'and no version was asked')
+    const gone = (await decisionsIn(gateway.dataDir)).filter((one) => one.model === 'queued')
+    t.equal(gone.length, ROUNDS)
+    for (const one of gone) t.match(one, { status: 499, attempts: [], fault: { code: 'client-gone' } })
+    first.leave()
+    await runs(gateway, 'queued', 0)
+    await eventually(() => open(holder) === 0)
+  })
+
+  await t.test('while its version is being connected', async (t) => {
+    await leave(t, gateway, {
+      name: 'connecting',
+      bytes: rawGet('connecting'),
+      reached: () => eventually(() => deaf.knocking > 0, { until: 'a SYN is out' }),
+      isCancelled: () => deaf.knocking === 0,
+    })
+  })
+
+  await t.test('while waiting for the first byte', async (t) => {
+    await leave(t, gateway, {
+      name: 'awaiting',
+      bytes: rawGet('awaiting'),
+      reached: () => connected(silent),
+      isCancelled: () => open(silent) === 0,
+    })
+  })
+
+  await t.test('in the middle of a stream', async (t) => {
+    await leave(t, gateway, {
+      name: 'streaming',
+      bytes: rawGet('streaming'),
+      reached: (caller) => eventually(() => caller.text.includes('data: a')),
+      isCancelled: () => open(talking) === 0,
+      isStream: true,
+    })
+  })
+
+  await t.test('while the stream stands still because of them', async (t) => {
+    let before = -1
+    await leave(t, gateway, {
+      name: 'paused',
+      bytes: rawGet('paused'),
+      readsAtOnce: false,
+      reached: async () => {
+        await connected(flooding)
+        const { socket } = flooding.connections.at(-1)!
+        await eventually(async () => {
+          before = socket.bytesWritten - socket.writableLength
+          await pause(100)
+          return before > 0 && socket.bytesWritten - socket.writableLength === before
+        })
+      },
+      isCancelled: () => open(flooding) === 0,
+      isStream: true,
+    })
+  })
+})
+
+t.test('whoever leaves what its version has finished is told apart from a version that failed', async (t) => {
+  const whole = await ScriptedUpstream.start(async (connection) => {
+    const { target } = await connection.request()
+    const bytes = Number(target.slice(1))
+    connection.send(`HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ${bytes}\r\n\r\n`)
+    connection.send(Buffer.alloc(bytes))
+  })
+  t.teardown(() => whole.close())
+  const gateway = await startTestGateway(t, { toml: model('m', whole.url) })
+  let asked = 0
+  /** Whether the answer was taken by the kernels, waits in the gateway for its caller alone, or keeps its version busy. */
+  const settled = (): Promise<'taken' | 'waits' | 'busy'> => {
+    const since = performance.now()
+    return eventually(async () => {
+      const metrics = await metricsOf(gateway)
+      const ended = metrics.sum('modelgate_streams_total', { model: 'm' })
+      if (ended === asked) return 'taken'
+      const isOpen = metrics.value('modelgate_streams_open', { model: 'm', version: 'v1' }) === 1
+      if (!isOpen) return false
+      if (metrics.value('modelgate_requests_running', { model: 'm' }) === 0) return 'waits'
+      return performance.now() - since > 100 && 'busy'
+    })
+  }
+  // How much the kernels take of an answer that nobody reads is not known, and differs from time to time.
+  let [low, high] = [256 * 1024, 16 * 1024 * 1024]
+  let caller: StreamCaller | undefined
+  while (caller === undefined && asked < 60) {
+    const bytes = Math.round((low + high) / 2)
+    const asking = await StreamCaller.ask(gateway.port, rawGet('m', String(bytes)), false)
+    asked += 1
+    const state = await settled()
+    if (state === 'waits') caller = asking
+    else {
+      asking.leave()
+      if (state === 'taken') low = bytes
+      else high = bytes
+      if (high - low < 32 * 1024) [low, high] = [low - 256 * 1024, high + 256 * 1024]
+      await eventually(
+        async () => (await metricsOf(gateway)).sum('modelgate_streams_total', { model: 'm' }) === asked,
+      )
+    }
+  }
+  t.ok(caller, 'an answer that waits for its caller alone')
+  caller!.leave()
+  const { id } = (await decisionsIn(gateway.dataDir)).at(-1)!
+  t.match(await streamOf(gateway.dataDir, id), { fate: 'client-gone', attempt: { verdict: 'success', faultCode: '' } })
+})
+
+t.test('whoever leaves a local model, or leaves while sending, is forgotten as well', async (t) => {
+  const upstream = await waiting(t, () => {})
+  const gateway = await startTestGateway(t, {
+    toml: `[models.m]\n${PATIENT}\n[models.m.versions.v1]\nendpoints = ["${upstream.url}"]\n`,
+  })
+  const callers = await Promise.all(
+    Array.from({ length: 20 }, () => StreamCaller.ask(gateway.port, inferBytes('m'))),
+  )
+  await eventually(() => upstream.openCount === 20)
+  for (const caller of callers) caller.leave()
+  await eventually(() => upstream.openCount === 0, { until: 'twenty are cancelled at once' })
+  await runs(gateway, 'm', 0)
+  t.same(await gateway.stop(), { abandoned: 0 })
+  const decisions = await decisionsIn(gateway.dataDir)
+  t.same(new Set(decisions.map(({ fault }) => fault?.code)), new Set(['client-gone']))
+  t.equal(decisions.length, 20)
+})
