@@ -63,6 +63,7 @@ async function run(uws: Uws, build: string): Promise<void> {
     uws,
     connectionsMax: laneShare(snapshot.server.connectionsMax, lanes),
     headerBytesMax: snapshot.server.headerBytesMax,
+    sweep: lane.sweep,
     onRequest: (incoming) => handle(incoming, lane),
     onConnection: (what) => lane.observer.connection(what),
   })

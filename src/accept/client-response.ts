@@ -7,8 +7,10 @@
 
 import type { HttpResponse } from 'uWebSockets.js'
 import { STATUS_CODES } from 'node:http'
+import type { Sweep } from '../kernel/sweep.ts'
 import { ClientStream, type ClientStreamListener } from './client-stream.ts'
 import { headerValue } from './header-value.ts'
+import { PUT_OFF_MS, ServerTimer } from './server-timer.ts'
 
 /** Statuses whose answers have no body (RFC 9110 §6.4.1); HEAD is the other case. */
 const BODILESS = new Set([204, 304])
@@ -19,6 +21,9 @@ const STATUS_LINES = new Map(
 
 /** Answers up to here are left to the server whole; kernel buffers take them. */
 const BUFFERED_BYTES_MAX = 64 * 1024
+
+/** A held answer of which a client takes nothing for this long, in ms, ends with its connection. */
+export const REPLY_STALL_MS_MAX = 32_000
 
 const NOTHING = (): void => {}
 
@@ -43,15 +48,18 @@ export interface ReplyHead extends Omit<Reply, 'body'> {
 export class ClientResponse {
   readonly #http: HttpResponse
   readonly #isHead: boolean
+  readonly #sweep: Sweep
+  #timer: ServerTimer | undefined
   #gone = false
   #answered = false
   #onGone: (() => void) | undefined
   #onSent: () => void = NOTHING
   #stream: ClientStream | undefined
 
-  constructor(http: HttpResponse, isHead: boolean) {
+  constructor(http: HttpResponse, isHead: boolean, sweep: Sweep) {
     this.#http = http
     this.#isHead = isHead
+    this.#sweep = sweep
   }
 
   /** True once the connection ended, before or after an answer. */
@@ -71,6 +79,7 @@ export class ClientResponse {
   /** Called by the listener from the server's abort callback. */
   leave(): void {
     this.#gone = true
+    this.#timer?.leaveAlone()
     const isCutShort = this.#stream === undefined ? !this.#answered : !this.#stream.isOver
     this.#stream?.leave()
     if (isCutShort) this.#onGone?.()
@@ -86,7 +95,8 @@ export class ClientResponse {
       this.#writeHead(status, headers)
       if (close) this.#http.writeHeader('connection', 'close')
     }
-    this.#stream = new ClientStream(this.#http, { bodyBytes, writeHead }, listener)
+    const timer = new ServerTimer(this.#http, this.#sweep)
+    this.#stream = new ClientStream(this.#http, { bodyBytes, writeHead, timer }, listener)
     return this.#stream
   }
 
@@ -119,7 +129,8 @@ export class ClientResponse {
 
   #writeHead(status: number, headers: readonly string[]): void {
     const http = this.#http
-    http.writeStatus(STATUS_LINES.get(status) ?? String(status))
+    // The space stays where there is no reason phrase (RFC 9112 §4).
+    http.writeStatus(STATUS_LINES.get(status) ?? `${status} `)
     for (let index = 0; index < headers.length; index += 2) {
       http.writeHeader(headers[index]!, headerValue(headers[index + 1]!))
     }
@@ -134,9 +145,17 @@ export class ClientResponse {
     if (close) http.writeHeader('connection', 'close')
     const [, isDone] = http.tryEnd(body, body.length)
     if (isDone) return this.#sent()
+    const timer = new ServerTimer(http, this.#sweep)
+    this.#timer = timer
+    const wait = (): void => timer.putOff(REPLY_STALL_MS_MAX / PUT_OFF_MS, () => http.close())
+    wait()
     http.onWritable((offset) => {
       const [isTaken, isAll] = http.tryEnd(body.subarray(offset), body.length)
-      if (isAll) this.#sent()
+      if (!isAll) wait()
+      else {
+        timer.leaveAlone()
+        this.#sent()
+      }
       return isTaken
     })
   }

@@ -10,6 +10,7 @@
 import type { HttpResponse } from 'uWebSockets.js'
 import { assert } from '../kernel/assert.ts'
 import { GatheredBytes } from '../kernel/gathered-bytes.ts'
+import type { ServerTimer } from './server-timer.ts'
 
 /** One chunk towards the client; what the server may have to keep a copy of. */
 const PIECE_BYTES_MAX = 64 * 1024
@@ -18,6 +19,14 @@ const PROBE_BYTES_MAX = 16 * 1024
 /** Nobody who heeds `write`’s answer comes near it. */
 const PENDING_BYTES_MAX = 4 * 1024 * 1024
 const NOTHING = new Uint8Array(0)
+
+export interface ClientStreamParts {
+  /** -1 when only its end will tell. */
+  readonly bodyBytes: number
+  /** Writes status and headers, without framing. */
+  readonly writeHead: () => void
+  readonly timer: ServerTimer
+}
 
 export interface ClientStreamListener {
   /** All that was written has been taken: `write` may be called again. */
@@ -30,6 +39,7 @@ export class ClientStream {
   readonly #http: HttpResponse
   readonly #bodyBytes: number
   readonly #writeHead: () => void
+  readonly #timer: ServerTimer
   readonly #listener: ClientStreamListener
   #isHeadWritten = false
   /** What the kernel did not take yet. */
@@ -42,15 +52,15 @@ export class ClientStream {
   #isOver = false
   #offset = 0
 
-  /** `bodyBytes`: -1 when only its end will tell. `writeHead` writes status and headers, without framing. */
   constructor(
     http: HttpResponse,
-    { bodyBytes, writeHead }: { readonly bodyBytes: number; readonly writeHead: () => void },
+    { bodyBytes, writeHead, timer }: ClientStreamParts,
     listener: ClientStreamListener,
   ) {
     this.#http = http
     this.#bodyBytes = bodyBytes
     this.#writeHead = writeHead
+    this.#timer = timer
     this.#listener = listener
   }
 
@@ -104,6 +114,7 @@ export class ClientStream {
   /** The client's connection ended. */
   leave(): void {
     this.#isOver = true
+    this.#timer.leaveAlone()
     this.#pending = NOTHING
     this.#later.begin(-1)
   }
@@ -144,6 +155,8 @@ export class ClientStream {
   #listen(): void {
     if (this.#isListening) return
     this.#isListening = true
+    // For good: a client that was slow once may be so at any write, and not every one tells. Who writes has a limit.
+    this.#timer.putOff(Number.POSITIVE_INFINITY, () => {})
     this.#http.onWritable(() => {
       if (!this.#isOver) this.#writable()
       return true
@@ -168,6 +181,7 @@ export class ClientStream {
 
   #end(): void {
     this.#isOver = true
+    this.#timer.leaveAlone()
     // With a length, the last byte has ended it; but for a body of none, which ends with its head.
     if (this.#bodyBytes < 0) {
       this.#http.cork(() => {

@@ -8,6 +8,7 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
 import type { Fault } from '../domain/fault.ts'
 import type { Head } from '../domain/head.ts'
+import type { Sweep } from '../kernel/sweep.ts'
 import { type BodyBudget, BodySource, UNFINISHED_BYTES_MAX } from './body.ts'
 import { ClientResponse } from './client-response.ts'
 import { readHead } from './head.ts'
@@ -27,6 +28,7 @@ export interface ListenerParts {
   readonly connectionsMax: number
   /** Request line and header lines together; more is refused with 431. */
   readonly headerBytesMax: number
+  readonly sweep: Sweep
   onRequest(incoming: Incoming): void
   /** One that is refused is closed, too. */
   onConnection?(what: 'opened' | 'closed' | 'refused'): void
@@ -43,9 +45,7 @@ export class Listener {
     this.#parts = parts
     this.#app = parts.uws.App()
     this.#app.filter((http, change) => this.#count(http, Number(change)))
-    this.#app.any('/*', (http, request) =>
-      parts.onRequest(receive(http, request, { headerBytesMax: parts.headerBytesMax, budget: this.#budget })),
-    )
+    this.#app.any('/*', (http, request) => parts.onRequest(receive(http, request, parts, this.#budget)))
   }
 
   /** Resolves to the port that was bound (of use when 0 was asked for). */
@@ -94,9 +94,10 @@ export class Listener {
 function receive(
   http: HttpResponse,
   request: HttpRequest,
-  { headerBytesMax, budget }: { headerBytesMax: number; budget: BodyBudget },
+  { headerBytesMax, sweep }: ListenerParts,
+  budget: BodyBudget,
 ): Incoming {
-  const client = new ClientResponse(http, request.getCaseSensitiveMethod() === 'HEAD')
+  const client = new ClientResponse(http, request.getCaseSensitiveMethod() === 'HEAD', sweep)
   let body: BodySource | undefined
   http.onAborted(() => {
     body?.release()

@@ -29,7 +29,10 @@ export const CLIENT_GONE: Fault = fault(
   'the caller closed the connection before the end of its answer',
 )
 
-/** Nothing is taken for this long of what waits for a caller (at most 256 KiB), in ms: about 8 KiB/s. */
+/**
+ * No room for this long, in ms. Kernels tell of room when a third of what they hold has left (up to 1.4 of 4 MiB), so
+ * it ends who reads less than about 50 KiB/s across a fast network, and who reads nothing across any.
+ */
 export const CLIENT_STALL_MS_MAX = 30_000
 
 export const CLIENT_STALLED: Fault = fault(

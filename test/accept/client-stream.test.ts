@@ -2,6 +2,9 @@ import type { HttpResponse } from 'uWebSockets.js'
 import fc from 'fast-check'
 import t from 'tap'
 import { ClientStream } from '../../src/accept/client-stream.ts'
+import { PUT_OFF_MS, ServerTimer } from '../../src/accept/server-timer.ts'
+import { Sweep } from '../../src/kernel/sweep.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 
 /**
  * The part of the server's response that a stream uses, as the server behaves (measured with 20.51.4): with a
@@ -15,6 +18,7 @@ class ServerResponse {
   #kept = 0
   #writable: (offset: number) => boolean = () => true
   ended = ''
+  touched = ''
 
   constructor(room: number) {
     this.room = room
@@ -49,6 +53,14 @@ class ServerResponse {
     this.ended = 'complete'
   }
 
+  pause(): void {
+    this.touched += 'p'
+  }
+
+  resume(): void {
+    this.touched += 'r'
+  }
+
   close(): void {
     this.ended = 'broken'
   }
@@ -74,12 +86,17 @@ class ServerResponse {
   }
 }
 
+const clock = new ManualClock()
+const sweep = new Sweep(clock)
+t.teardown(() => sweep.stop())
+
 function begin(room: number, bodyBytes: number) {
   const http = new ServerResponse(room)
   const told: string[] = []
+  const response = http as unknown as HttpResponse
   const stream = new ClientStream(
-    http as unknown as HttpResponse,
-    { bodyBytes, writeHead: () => told.push('head') },
+    response,
+    { bodyBytes, writeHead: () => told.push('head'), timer: new ServerTimer(response, sweep) },
     { drained: () => told.push('drained'), finished: () => told.push('finished') },
   )
   return { http, told, stream }
@@ -174,4 +191,54 @@ t.test('a stream ends once: finished, broken off, or left', async (t) => {
   empty.stream.finish()
   t.equal(empty.http.ended, 'complete')
   t.same(empty.told, ['head', 'finished'])
+})
+
+t.test(
+  'the server’s timer is put off for a client that was slow once, until the stream is over',
+  async (t) => {
+    const turns = (count: number) => {
+      for (let turn = 0; turn < count; turn += 1) {
+        clock.advance(PUT_OFF_MS)
+        sweep.run()
+      }
+    }
+    for (const end of ['finish', 'breakOff', 'leave'] as const) {
+      const { http, stream } = begin(100, -1)
+      stream.write(new Uint8Array(100))
+      turns(2)
+      t.equal(http.touched, '', 'who takes everything at once is left alone')
+      stream.write(new Uint8Array(100))
+      turns(2)
+      t.equal(http.touched, 'prpr', 'paused and resumed, in this order')
+      http.give(1000)
+      turns(1)
+      t.equal(http.touched, 'prprpr')
+      if (end === 'breakOff') stream.breakOff(new Uint8Array(0))
+      else stream[end]()
+      turns(2)
+      t.equal(http.touched, 'prprpr', `a response that is over is not touched: ${end}`)
+    }
+  },
+)
+
+t.test('who takes nothing for too long is given up, once', async (t) => {
+  const response = new ServerResponse(0)
+  const timer = new ServerTimer(response as unknown as HttpResponse, sweep)
+  let givenUp = 0
+  const wait = () => timer.putOff(2, () => (givenUp += 1))
+  wait()
+  for (const expected of [0, 0, 1, 1]) {
+    sweep.run()
+    t.equal(givenUp, expected)
+    clock.advance(PUT_OFF_MS)
+  }
+  givenUp = 0
+  wait()
+  for (let turn = 0; turn < 5; turn += 1) {
+    clock.advance(PUT_OFF_MS)
+    sweep.run()
+    wait()
+  }
+  t.equal(givenUp, 0, 'whoever takes something is waited for again')
+  timer.leaveAlone()
 })

@@ -5,11 +5,14 @@ import t from 'tap'
 import { type Incoming, Listener } from '../../src/accept/listener.ts'
 import { loadUws } from '../../src/accept/load-uws.ts'
 import { isFault } from '../../src/domain/fault.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { Sweep } from '../../src/kernel/sweep.ts'
 import { RawClient, rawRequest } from '../support/raw-client.ts'
 
 const loaded = await loadUws(16_384)
 if (loaded.kind === 'problem') throw new Error(loaded.message)
 
+const sweep = new Sweep(systemClock)
 const seen: Incoming[] = []
 let onRequest: (incoming: Incoming) => void = answerEcho
 const connections: string[] = []
@@ -17,6 +20,7 @@ const listener = new Listener({
   uws: loaded.uws,
   connectionsMax: 8,
   headerBytesMax: 2048,
+  sweep,
   onRequest: (incoming) => {
     seen.push(incoming)
     onRequest(incoming)
@@ -151,7 +155,13 @@ t.test('a caller that leaves is noticed, and a late answer to it does no harm', 
 })
 
 t.test('a taken port is an error that says so', async (t) => {
-  const other = new Listener({ uws: loaded.uws, connectionsMax: 1, headerBytesMax: 1, onRequest: () => {} })
+  const other = new Listener({
+    uws: loaded.uws,
+    connectionsMax: 1,
+    headerBytesMax: 1,
+    sweep,
+    onRequest: () => {},
+  })
   t.teardown(() => other.close())
   await t.rejects(other.open('192.0.2.1', 1), /cannot listen on 192.0.2.1:1/)
 })

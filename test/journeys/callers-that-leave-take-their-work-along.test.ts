@@ -40,8 +40,7 @@ async function waiting(t: Test, start: (connection: ScriptedConnection) => void 
 
 const runs = async (gateway: TestGateway, name: string, count: number) =>
   eventually(
-    async () =>
-      (await metricsOf(gateway)).value('modelgate_requests_running', { model: name }) === count,
+    async () => (await metricsOf(gateway)).value('modelgate_requests_running', { model: name }) === count,
     { until: `${count} running of ${name}` },
   )
 
@@ -85,8 +84,12 @@ async function told(t: Test, gateway: TestGateway, { name, isStream = false }: P
       const records = await recordsIn(gateway.dataDir)
       const decisions = records.flatMap((one) => (one.type === 'decision' ? [one.decision] : []))
       const found = {
-        decisions: decisions.filter(({ model, request }) => model === name || request.path.includes(`/${name}/`)),
-        streams: records.flatMap((one) => (one.type === 'stream' && one.stream.model === name ? [one.stream] : [])),
+        decisions: decisions.filter(
+          ({ model, request }) => model === name || request.path.includes(`/${name}/`),
+        ),
+        streams: records.flatMap((one) =>
+          one.type === 'stream' && one.stream.model === name ? [one.stream] : [],
+        ),
       }
       return found.decisions.length >= ROUNDS && (!isStream || found.streams.length >= ROUNDS) && found
     },
@@ -128,7 +131,10 @@ t.test('whoever leaves takes along what was done for them, in every phase', asyn
   const gateway = await startTestGateway(t, {
     toml: [
       model('sending', silent.url),
-      model('queued', holder.url, 'limits = { concurrent = 1, queue = 10 }').replace(PATIENT, PATIENT.replace('{', '{ queue = "20s",')),
+      model('queued', holder.url, 'limits = { concurrent = 1, queue = 10 }').replace(
+        PATIENT,
+        PATIENT.replace('{', '{ queue = "20s",'),
+      ),
       model('connecting', `http://127.0.0.1:${deaf.port}`),
       model('awaiting', silent.url),
       model('streaming', talking.url),
@@ -159,7 +165,10 @@ t.test('whoever leaves takes along what was done for them, in every phase', asyn
     const took: number[] = []
     for (let round = 0; round < ROUNDS; round += 1) {
       const caller = await StreamCaller.ask(gateway.port, rawGet('queued'))
-      await eventually(async () => (await look(), queued === 1))
+      await eventually(async () => {
+        await look()
+        return queued === 1
+      })
       const leftAt = performance.now()
       caller.leave(round % 2 === 0 ? 'fin' : 'reset')
       while (queued === 1 && performance.now() - leftAt < 5_000) await look()
@@ -269,7 +278,10 @@ t.test('whoever leaves what its version has finished is told apart from a versio
   t.ok(caller, 'an answer that waits for its caller alone')
   caller!.leave()
   const { id } = (await decisionsIn(gateway.dataDir)).at(-1)!
-  t.match(await streamOf(gateway.dataDir, id), { fate: 'client-gone', attempt: { verdict: 'success', faultCode: '' } })
+  t.match(await streamOf(gateway.dataDir, id), {
+    fate: 'client-gone',
+    attempt: { verdict: 'success', faultCode: '' },
+  })
 })
 
 t.test('whoever leaves a local model, or leaves while sending, is forgotten as well', async (t) => {

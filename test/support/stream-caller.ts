@@ -44,6 +44,7 @@ export class StreamCaller {
   #state: State = 'head'
   #unread: Buffer = Buffer.alloc(0)
   #left = 0
+  #pauseAt = Number.POSITIVE_INFINITY
   readonly #hash = createHash('sha256')
   readonly #kept: Buffer[] = []
   #keptBytes = 0
@@ -58,7 +59,10 @@ export class StreamCaller {
     this.opened = new Promise((resolve) => {
       this.#open = resolve
     })
-    socket.on('data', (bytes: Buffer) => this.#take(bytes))
+    socket.on('data', (bytes: Buffer) => {
+      this.#take(bytes)
+      if (this.bodyBytes >= this.#pauseAt) socket.pause()
+    })
     if (!readsAtOnce) socket.pause()
     socket.on('error', () => {})
     socket.on('close', () => this.#end('cut'))
@@ -82,20 +86,14 @@ export class StreamCaller {
   }
 
   /** Reads in steps: about `bytesPerSecond`, from now on. */
-  throttle(bytesPerSecond: number): () => void {
+  throttle(bytesPerSecond: number): void {
     const STEP_MS = 20
+    this.socket.pause()
     const timer = setInterval(() => {
-      const until = this.bodyBytes + (bytesPerSecond * STEP_MS) / 1000
-      const step = (): void => {
-        if (this.bodyBytes < until) return
-        this.socket.pause()
-        this.socket.off('data', step)
-      }
-      this.socket.on('data', step)
+      this.#pauseAt = this.bodyBytes + (bytesPerSecond * STEP_MS) / 1000
       this.socket.resume()
     }, STEP_MS)
     this.socket.on('close', () => clearInterval(timer))
-    return () => clearInterval(timer)
   }
 
   leave(how: 'fin' | 'reset' = 'reset'): void {
