@@ -31,9 +31,11 @@ import { StreamedReply } from './passage/streamed-reply.ts'
 export function handle({ head, body, client, refusal }: Incoming, lane: Lane): void {
   const opening = openStory(head, client, lane)
   client.onGone(() => forgo(opening, NOTHING_KNOWN, []))
-  if (refusal !== null) return refuse(opening, NOTHING_KNOWN, refusal, { close: true })
-
   const recognized = recognize(head, lane.protocols, opening.routes)
+  if (refusal !== null) {
+    // Whatever is wrong with it, its sender reads errors of the dialect whose path it asked for.
+    return refuse(opening, { ...NOTHING_KNOWN, protocol: recognized.protocol }, refusal, { close: true })
+  }
   body.read(opening.routes.server.bodyBytesMax, (bytes) => {
     const known = { ...NOTHING_KNOWN, protocol: recognized.protocol }
     if (isFault(bytes)) return refuse(opening, known, bytes, { close: !body.isSwallowed })

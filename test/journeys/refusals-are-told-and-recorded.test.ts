@@ -210,7 +210,7 @@ const REFUSALS: readonly (readonly [string, string, Asked, Refused])[] = [
     'dot segments in the path',
     '/v2/models/%2e%2e/infer',
     {},
-    { code: 'malformed-request', status: 400, words: /dot segments/, shape: 'problem' },
+    { code: 'malformed-request', status: 400, words: /dot segments/ },
   ],
   [
     'a model name of 2,000 characters, clipped in the words',
