@@ -1,4 +1,6 @@
 /** The OpenAI API's dialect: paths, the model in the body, names, the error shape, values of plain answers. */
+import { equal, ok } from 'node:assert/strict'
+import fc from 'fast-check'
 import t from 'tap'
 import { FAULTS, type FaultCode, fault, isFault } from '../../../src/domain/fault.ts'
 import { openai } from '../../../src/protocols/openai/index.ts'
@@ -66,6 +68,22 @@ t.test(
     t.match(model('{"model":"a"}', gzip), /^unsupported-media/)
   },
 )
+
+t.test('of any document, the model found is the one that JSON.parse finds', async (t) => {
+  const keys = fc.constantFrom('model', 'Model', 'mode', 'models', 'x')
+  const inner = fc.jsonValue({ maxDepth: 2 })
+  const documents = fc.dictionary(keys, fc.oneof(fc.string(), inner), { maxKeys: 4 })
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(documents, fc.nat(4), (document, indent) => {
+        const found = openai.modelIn!(JSON_HEAD, Buffer.from(JSON.stringify(document, null, indent)))
+        if (typeof document.model === 'string' && document.Model === undefined) equal(found, document.model)
+        else ok(isFault(found))
+      }),
+      { numRuns: 1000 },
+    ),
+  )
+})
 
 t.test('a sticky key is found in the body, and a form that the caller chose is noticed', async (t) => {
   const identify = (text: string) => {
