@@ -6,11 +6,13 @@ import type { ModelFacts } from './loader.ts'
 
 /** A model that declares no inputs or outputs is answered with empty lists. */
 export function metadataAnswer(snapshot: Snapshot, version: LocalVersion, facts: ModelFacts): Answer {
-  const versions = [...(snapshot.models.get(version.model)?.versions.keys() ?? [version.name])]
+  const model = snapshot.models.get(version.model)
+  // The protocol has here what callers may ask for in the path, and no such field where they may not.
+  const versions = model?.route.pinAllowed ? { versions: [...model.versions.keys()] } : {}
   const { inputs, outputs } = facts.signature
   const document = {
     name: version.model,
-    versions,
+    ...versions,
     platform: facts.platform,
     inputs: inputs ?? [],
     outputs: outputs ?? [],

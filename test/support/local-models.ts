@@ -29,7 +29,11 @@ export function snapshotOf(files: Readonly<Record<string, string>>): Snapshot {
       fileAsWritten: `models/${file.split('/').at(-1)}`,
     }),
   )
-  const model = { name: 'digits', versions: new Map(versions.map((version) => [version.name, version])) }
+  const model = {
+    name: 'digits',
+    route: { pinAllowed: true },
+    versions: new Map(versions.map((version) => [version.name, version])),
+  }
   return { versions, models: new Map([['digits', model as unknown as Model]]) } as unknown as Snapshot
 }
 

@@ -1,5 +1,8 @@
 /** A streamed answer is read as the plain one that its events make. */
+import { equal } from 'node:assert/strict'
+import fc from 'fast-check'
 import t from 'tap'
+import { assemble } from '../../../src/protocols/openai/assemble.ts'
 import { openai } from '../../../src/protocols/openai/index.ts'
 import { makeRemoteVersion } from '../../support/make-model.ts'
 
@@ -142,3 +145,42 @@ t.test('a held stream is renamed event by event', async (t) => {
     body.toString().replaceAll('theirs', 'fraud'),
   )
 })
+
+t.test(
+  'whatever the events say, what they make is JSON, and every text is the sum of its pieces',
+  async (t) => {
+    const text = fc.string({ unit: 'binary', maxLength: 6 })
+    const said = fc.record({ index: fc.nat(2), content: text, more: fc.jsonValue({ maxDepth: 2 }) })
+    const noise = fc.oneof(
+      fc.jsonValue({ maxDepth: 3 }),
+      fc.record({ choices: fc.jsonValue({ maxDepth: 3 }) }),
+    )
+    const events = fc.array(fc.oneof(said, noise), { maxLength: 12 })
+    t.doesNotThrow(() =>
+      fc.assert(
+        fc.property(events, (list) => {
+          const sums = new Map<number, string>()
+          const stream = list.map((one) => {
+            if (!isSaid(one)) return event({ noise: one, choices: (one as { choices?: unknown })?.choices })
+            sums.set(one.index, (sums.get(one.index) ?? '') + one.content)
+            return delta({ content: one.content, more: one.more }, one.index)
+          })
+          const bytes = assemble(Buffer.from(stream.join('')))
+          if (bytes === null) return equal(list.length, 0)
+          const made = JSON.parse(Buffer.from(bytes).toString()) as {
+            choices: { index: number; message?: { content?: string } }[]
+          }
+          for (const [index, sum] of sums) {
+            const choice = made.choices.find((one) => one.index === index)
+            equal(choice?.message?.content, sum)
+          }
+        }),
+        { numRuns: 1000 },
+      ),
+    )
+  },
+)
+
+function isSaid(one: unknown): one is { index: number; content: string; more: unknown } {
+  return typeof one === 'object' && one !== null && 'content' in one && 'more' in one
+}
