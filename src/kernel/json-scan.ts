@@ -44,6 +44,26 @@ export function textOf(bytes: Uint8Array, span: JsonSpan): string {
   return raw.includes('\\') ? (JSON.parse(raw) as string) : raw.slice(1, -1)
 }
 
+/** The string says exactly `text`, which is ASCII; decoded only where it has escapes. */
+export function isText(bytes: Uint8Array, span: JsonSpan, text: string): boolean {
+  const start = span.start + 1
+  const length = span.end - 1 - start
+  if (length < text.length) return false
+  for (let index = 0; index < length; index += 1) {
+    const byte = bytes[start + index]
+    if (byte === BACKSLASH) return textOf(bytes, span) === text
+    if (byte !== text.charCodeAt(index)) return false
+  }
+  return true
+}
+
+/** Every character takes at least a byte; and the first one is itself, unless it is escaped or takes several. */
+function mayBe(bytes: Uint8Array, { start, end }: { start: number; end: number }, text: string): boolean {
+  if (end - start - 2 < text.length) return false
+  const first = bytes[start + 1]!
+  return first === text.charCodeAt(0) || first === BACKSLASH || first >= 0x80 || text === ''
+}
+
 /** The number, or the other scalar, as written. */
 export function rawOf(bytes: Uint8Array, span: JsonSpan): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + span.start, span.end - span.start).toString('latin1')
@@ -198,12 +218,13 @@ class Scanner {
 
   /** Paths that go on through the key just read; what an earlier, repeated key found is forgotten. */
   #matching(wanted: readonly number[], depth: number, keyStart: number): readonly number[] {
+    const span = { kind: 'string', start: keyStart, end: this.#at } as const
     let key: string | undefined
     let inner: number[] | undefined
     for (const index of wanted) {
       const path = this.#paths[index]!
-      if (path.length <= depth) continue
-      key ??= textOf(this.#bytes, { kind: 'string', start: keyStart, end: this.#at })
+      if (path.length <= depth || !mayBe(this.#bytes, span, path[depth]!)) continue
+      key ??= textOf(this.#bytes, span)
       if (path[depth] !== key) continue
       this.#found[index] = null
       inner ??= []

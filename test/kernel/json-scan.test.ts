@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { JSON_DEPTH_MAX, parsePointer, rawOf, scanJson, textOf } from '../../src/kernel/json-scan.ts'
+import { isText, JSON_DEPTH_MAX, parsePointer, rawOf, scanJson, textOf } from '../../src/kernel/json-scan.ts'
 
 const bytesOf = (text: string) => Buffer.from(text, 'utf8')
 
@@ -182,4 +182,22 @@ t.test('a wanted item of a long list costs no more than the list itself', async 
   const bare = best([])
   const asked = best(Array.from({ length: 8 }, (_, item) => ['data', String(item)]))
   t.ok(asked < 2 * bare, `${asked.toFixed(1)} ms with wanted items, ${bare.toFixed(1)} ms without`)
+})
+
+t.test('a key is found, and a text is known, however it is escaped', async (t) => {
+  const spellings = ['"model"', '"m\\u006fdel"', '"mode\\u006c"', '"\\u006d\\u006f\\u0064\\u0065\\u006c"']
+  const others = ['"mode"', '"models"', '"Model"', '""', '"m\\u0065del"', '"\\"odel"', '"ümodel"', '"mödel"']
+  const is = (written: string) =>
+    isText(bytesOf(written), { kind: 'string', start: 0, end: bytesOf(written).length }, 'model')
+  for (const key of spellings) {
+    t.equal(valueAt(`{"x":0,${key}:1}`, '/model'), 1, key)
+    t.ok(is(key), key)
+  }
+  for (const key of others) {
+    t.equal(valueAt(`{${key}:1}`, '/model'), undefined, key)
+    t.notOk(is(key), key)
+  }
+  t.equal(valueAt('{"":1,"ü":2,"üü":3}', '/ü'), 2)
+  t.equal(valueAt('{"":1,"ü":2}', '/'), 1)
+  t.equal(valueAt('{"\\ud83d\\ude00":1}', '/😀'), 1)
 })

@@ -5,8 +5,8 @@
  */
 import { Buffer } from 'node:buffer'
 import { FINISH_REASON_LENGTH_MAX, type Usage } from '../../domain/outcome.ts'
-import { type JsonPath, type JsonSpan, rawOf, scanJson, textOf } from '../../kernel/json-scan.ts'
-import { fieldsOf, itemsOf } from '../walk-json.ts'
+import { isText, type JsonPath, type JsonSpan, scanJson, textOf } from '../../kernel/json-scan.ts'
+import { eachField, eachItem, isBare } from '../walk-json.ts'
 
 export interface Chunk {
   readonly hasContent: boolean
@@ -64,51 +64,63 @@ const NO_CHOICES: Choices = { hasContent: false, finishReason: '' }
 export function readChoices(json: Uint8Array, list: JsonSpan): Choices {
   let hasContent = false
   let finishReason = ''
-  for (const choice of itemsOf(json, list)) {
-    if (choice.kind !== 'object') continue
-    for (const { key, value } of fieldsOf(json, choice)) {
-      const name = textOf(json, key)
-      if (name === 'finish_reason') finishReason ||= reasonIn(json, value)
-      else if (name === 'text') hasContent ||= isFilled(json, value)
-      else if (name === 'delta' && value.kind === 'object') hasContent ||= isDeltaFilled(json, value)
-    }
-  }
+  eachItem(json, list, (choice) => {
+    if (choice.kind !== 'object') return
+    eachField(json, choice, (key, value) => {
+      if (value.kind === 'string') {
+        if (isText(json, key, 'finish_reason')) finishReason ||= reasonIn(json, value)
+        else if (isText(json, key, 'text')) hasContent ||= isFilled(json, value)
+      } else if (value.kind === 'object' && isText(json, key, 'delta')) {
+        hasContent ||= isDeltaFilled(json, value)
+      }
+    })
+  })
   return { hasContent, finishReason }
 }
 
 function reasonIn(json: Uint8Array, value: JsonSpan): string {
-  return value.kind === 'string' ? textOf(json, value).slice(0, FINISH_REASON_LENGTH_MAX) : ''
+  return textOf(json, value).slice(0, FINISH_REASON_LENGTH_MAX)
 }
 
 /** Text, tool calls, a refusal, reasoning …: anything but who speaks. */
 function isDeltaFilled(json: Uint8Array, delta: JsonSpan): boolean {
-  for (const { key, value } of fieldsOf(json, delta)) {
-    if (textOf(json, key) !== 'role' && isFilled(json, value)) return true
-  }
-  return false
+  let found = false
+  eachField(json, delta, (key, value) => {
+    found ||= isFilled(json, value) && !isText(json, key, 'role')
+  })
+  return found
 }
 
 function isFilled(json: Uint8Array, value: JsonSpan): boolean {
-  switch (value.kind) {
-    case 'string':
-      return value.end - value.start > 2
-    case 'array':
-      return !itemsOf(json, value).next().done
-    case 'object':
-      return !fieldsOf(json, value).next().done
-    default:
-      return false
-  }
+  if (value.kind === 'string') return value.end - value.start > 2
+  return (value.kind === 'array' || value.kind === 'object') && !isBare(json, value)
 }
 
 /** `usage`: an object in proven JSON. */
 export function readUsage(json: Uint8Array, usage: JsonSpan): Usage {
-  const counts = new Map<string, number>()
-  for (const { key, value } of fieldsOf(json, usage)) {
-    if (value.kind !== 'number') continue
-    const count = Number(rawOf(json, value))
-    if (Number.isSafeInteger(count) && count >= 0) counts.set(textOf(json, key), count)
-  }
-  const of = (name: string): number => counts.get(name) ?? -1
-  return { prompt: of('prompt_tokens'), completion: of('completion_tokens'), total: of('total_tokens') }
+  let prompt = -1
+  let completion = -1
+  let total = -1
+  eachField(json, usage, (key, value) => {
+    if (value.kind !== 'number') return
+    if (isText(json, key, 'prompt_tokens')) prompt = countIn(json, value)
+    else if (isText(json, key, 'completion_tokens')) completion = countIn(json, value)
+    else if (isText(json, key, 'total_tokens')) total = countIn(json, value)
+  })
+  return { prompt, completion, total }
 }
+
+/** -1 for what counts nothing: a fraction, less than none, more than can be counted. */
+function countIn(json: Uint8Array, { start, end }: JsonSpan): number {
+  if (end - start > COUNT_DIGITS_MAX) return -1
+  let count = 0
+  for (let at = start; at < end; at += 1) {
+    const digit = json[at]! - 0x30
+    if (digit < 0 || digit > 9) return -1
+    count = count * 10 + digit
+  }
+  return count
+}
+
+/** So many digits are always a safe integer. */
+const COUNT_DIGITS_MAX = 15
