@@ -1,0 +1,17 @@
+/**
+ * Something a request can be sent through, or straight to. All of them are up during a whole measurement; idle ones
+ * use next to no CPU.
+ */
+export interface Contender {
+  readonly name: string
+  readonly port: number
+  /** What stands before the endpoint's own path. */
+  readonly prefix: string
+  /** Whose CPU time is counted; nothing for the endpoint itself. */
+  processes(): readonly number[]
+  stop(): Promise<void>
+}
+
+export function direct(port: number): Contender {
+  return { name: 'direct', port, prefix: '', processes: () => [], stop: async () => {} }
+}

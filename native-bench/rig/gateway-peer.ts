@@ -1,0 +1,67 @@
+/**
+ * A gateway as it ships: `modelgate serve` of a built tree, one lane, records on, pinned to the measured core. Its
+ * configuration and its data live in a directory of their own that is removed with it.
+ */
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { MEASURED_CORE, spawnPinned } from './bench-process.ts'
+import type { Contender } from './contender.ts'
+
+const START_MS_MAX = 30_000
+
+export interface GatewayOptions {
+  readonly name: string
+  /** A compiled tree: `<tree>/build/src/main.js`. */
+  readonly tree: string
+  readonly endpointPort: number
+  /** With the dialect `openai` beside `raw`; trees from before it cannot. */
+  readonly speaksOpenai: boolean
+}
+
+function configuration({ endpointPort, speaksOpenai }: GatewayOptions): string {
+  const model = (name: string, protocol: string): string => `
+[models.${name}]
+protocol = "${protocol}"
+timeouts = { queue = "5s", connect = "5s", first_byte = "30s", total = "60s" }
+
+[models.${name}.versions.v1]
+endpoints = ["http://127.0.0.1:${endpointPort}"]
+`
+  const server = '[server]\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\nlanes = 1\ndata_dir = "data"\n'
+  return server + model('bench', 'raw') + (speaksOpenai ? model('chat', 'openai') : '')
+}
+
+export async function startGatewayPeer(options: GatewayOptions): Promise<Contender> {
+  const main = join(options.tree, 'build/src/main.js')
+  if (!existsSync(main)) throw new Error(`${main} is not there: compile that tree first`)
+  const directory = mkdtempSync(join(tmpdir(), 'modelgate-bench-'))
+  const configFile = join(directory, 'gateway.toml')
+  writeFileSync(configFile, configuration(options))
+  const child = spawnPinned(MEASURED_CORE, [process.execPath, main, 'serve', '--config', configFile], 'text')
+  const ended = new Promise<void>((resolve) => child.on('close', () => resolve()))
+  const stop = async (): Promise<void> => {
+    child.kill('SIGTERM')
+    await ended
+    rmSync(directory, { recursive: true, force: true })
+  }
+  const port = await new Promise<number>((resolve, reject) => {
+    let said = ''
+    const timer = setTimeout(() => reject(new Error(`the gateway did not start: ${said}`)), START_MS_MAX)
+    const heard = (text: Buffer): void => {
+      said += text.toString()
+      const found = /serving on http:\/\/\S+:(\d+)/.exec(said)
+      if (found === null) return
+      clearTimeout(timer)
+      resolve(Number(found[1]))
+    }
+    child.stdout!.on('data', heard)
+    child.stderr!.on('data', heard)
+    child.on('close', (code) => reject(new Error(`the gateway ended with ${code}: ${said}`)))
+  }).catch(async (problem: unknown) => {
+    child.kill('SIGKILL')
+    await stop()
+    throw problem
+  })
+  return { name: options.name, port, prefix: '/models/bench', processes: () => [child.pid!], stop }
+}
