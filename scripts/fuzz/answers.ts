@@ -5,7 +5,6 @@
  *
  *     npm run fuzz -- answers --cases 1000000 --seed 1
  */
-import type { Buffer } from 'node:buffer'
 import fc from 'fast-check'
 import { type AnswerCase, answerCases } from './answer-cases.ts'
 import { judgeAnswer } from './judge-answer.ts'
@@ -41,13 +40,9 @@ export const answers: Campaign = async ({ cases, seed, print }) => {
 }
 
 function entryOf({ method, bytes }: AnswerCase, broken: string): string {
-  return `=== ${broken}\nmethod: ${method}\n---\n${escaped(bytes)}`
-}
-
-/** As test/corpus/http1 writes bytes. */
-export function escaped(bytes: Buffer): string {
-  return bytes
+  const escaped = bytes
     .toString('latin1')
     .replace(/[^ -[\]-~]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
     .replaceAll('\\x0d\\x0a', '\\r\\n')
+  return `=== ${broken}\nmethod: ${method}\n---\n${escaped}`
 }

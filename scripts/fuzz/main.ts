@@ -5,7 +5,6 @@
  */
 import { parseArgs } from 'node:util'
 import { answers } from './answers.ts'
-import { gatewayAnswers } from './answers-through-gateway.ts'
 
 export interface CampaignOptions {
   readonly cases: number
@@ -23,10 +22,7 @@ export interface CampaignReport {
 
 export type Campaign = (options: CampaignOptions) => Promise<CampaignReport>
 
-const CAMPAIGNS: ReadonlyMap<string, Campaign> = new Map([
-  ['answers', answers],
-  ['gateway-answers', gatewayAnswers],
-])
+const CAMPAIGNS: ReadonlyMap<string, Campaign> = new Map([['answers', answers]])
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

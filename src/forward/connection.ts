@@ -22,7 +22,6 @@ import { describeError, lossFault } from './socket-fault.ts'
 
 /** Bodies up to here are copied behind the head into one Buffer; larger ones leave with it by writev. */
 const COALESCED_BYTES_MAX = 16 * 1024
-const NO_BYTES = Buffer.alloc(0)
 
 /** Who made the connection and decides who uses it next. */
 export interface ConnectionOwner {
@@ -55,7 +54,6 @@ export class Connection {
   readonly #owner: ConnectionOwner
   readonly #dial: Dial
   readonly #pipeline: number
-  readonly #isUnix: boolean
   readonly #reader = new AnswerReader()
   readonly #line = new InOrder()
   /** Written by the loop's turn that is under way, to leave in one write at its end. */
@@ -72,7 +70,6 @@ export class Connection {
     this.#readBuffer = parts.readBuffer
     this.#owner = owner
     this.#pipeline = destination.endpoint.pipeline
-    this.#isUnix = destination.endpoint.socketPath !== null
     const events = {
       connected: (socket: Socket, address: string) => this.#connected(socket, address),
       failed: (code: FaultCode, detail: string) => this.fail(code, detail),
@@ -125,17 +122,10 @@ export class Connection {
   send(carried: Carried, head: string, method: string, body: Uint8Array): void {
     this.#advance('dispatched')
     if (this.#line.dispatched(carried, method)) this.#reader.expect(method)
-    if (this.#outgoing.length === 0 && this.#pipeline > 1) setImmediate(() => this.#flush())
-    if (body.length <= COALESCED_BYTES_MAX) {
-      const headLength = Buffer.byteLength(head)
-      const bytes = Buffer.allocUnsafe(headLength + body.length)
-      bytes.write(head, 0, 'utf8')
-      bytes.set(body, headLength)
-      this.#outgoing.push(bytes)
-    } else {
-      this.#outgoing.push(Buffer.from(head, 'utf8'), body)
-    }
-    if (this.#pipeline === 1) this.#flush()
+    if (this.#pipeline === 1) return this.#sendAlone(carried, head, body)
+    if (this.#outgoing.length === 0) setImmediate(() => this.#flush())
+    if (body.length <= COALESCED_BYTES_MAX) this.#outgoing.push(joined(head, body))
+    else this.#outgoing.push(Buffer.from(head, 'utf8'), body)
   }
 
   /** Reads on after `body` asked to wait. */
@@ -188,6 +178,22 @@ export class Connection {
     for (const carried of this.#line.all()) if (!this.#isGone) carried.connected(now)
   }
 
+  /** Nothing to gather and nobody else to tell: 0.8 of 33 µs a request less than a line of one. */
+  #sendAlone(carried: Carried, head: string, body: Uint8Array): void {
+    const socket = this.#socket
+    if (this.#isGone || socket === undefined) return
+    this.#line.firstIsWritten()
+    if (body.length <= COALESCED_BYTES_MAX) socket.write(joined(head, body))
+    else {
+      socket.cork()
+      socket.write(head, 'utf8')
+      socket.write(body)
+      socket.uncork()
+    }
+    this.#flushing += 1
+    this.#whenTaken(socket, [carried])
+  }
+
   /** Hands over all that was sent in this turn. */
   #flush(): void {
     const socket = this.#socket
@@ -198,6 +204,10 @@ export class Connection {
     for (const part of bytes) socket.write(part)
     if (bytes.length > 1) socket.uncork()
     this.#flushing += 1
+    this.#whenTaken(socket, told)
+  }
+
+  #whenTaken(socket: Socket, told: readonly Carried[]): void {
     if (socket.writableLength === 0) this.#flushed(told, this.#clock.now())
     // Queued behind what the kernel did not take yet: no bytes of its own, only its place in the order.
     else socket.write('', (error) => error == null && this.#flushed(told, this.#clock.now()))
@@ -295,27 +305,11 @@ export class Connection {
   /** FIN. It completes an answer that was to run until close, and breaks every other. */
   #ended(): void {
     if (this.#isGone) return
-    if (this.#state.is === 'carrying' && this.#line.isAwaited && this.#reader.runsUntilClose) {
-      this.#endedInGoodOrder()
+    if (this.#state.is === 'carrying' && this.#line.isAwaited && this.#reader.finish() === 'end') {
+      this.#answered(0, this.#clock.now())
       return
     }
     this.fail(lossFault(!this.#reader.isAwaiting), 'the endpoint ended the connection')
-  }
-
-  /**
-   * A reset is no end of an answer, but libuv reports one as FIN when it finds it together with the last
-   * bytes (POLLHUP after a short read). The kernel knows better: after a reset nothing can be written, not
-   * even no bytes at all. On a unix socket nothing can be written after an orderly end either, so there
-   * the two look alike.
-   */
-  #endedInGoodOrder(): void {
-    const finish = (error: Error | null | undefined): void => {
-      if (this.#isGone) return
-      if (error != null) this.#broke(error)
-      else if (this.#reader.finish() === 'end') this.#answered(0, this.#clock.now())
-    }
-    if (this.#isUnix) finish(null)
-    else this.#socket!.write(NO_BYTES, finish)
   }
 
   #broke(error: Error): void {
@@ -332,6 +326,14 @@ export class Connection {
   #advance(event: ConnectionEvent): void {
     this.#state = step(this.#state, event)
   }
+}
+
+function joined(head: string, body: Uint8Array): Buffer {
+  const headLength = Buffer.byteLength(head)
+  const bytes = Buffer.allocUnsafe(headLength + body.length)
+  bytes.write(head, 0, 'utf8')
+  bytes.set(body, headLength)
+  return bytes
 }
 
 /** Of those behind nothing was answered, so they may be sent again elsewhere. */

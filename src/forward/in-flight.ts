@@ -236,14 +236,14 @@ export class InFlight implements Taker, Watched, InProgress {
   #conclude(fault: Fault | null, now: number): void {
     if (this.#stage === 'ended') return
     this.#leave()
-    this.#mission.receiver.done({ ...this.#resultAt(now), fault })
+    this.#mission.receiver.done(this.#resultAt(now, fault))
   }
 
   soFar(): AttemptResult {
-    return this.#resultAt(this.#clock.now())
+    return this.#resultAt(this.#clock.now(), null)
   }
 
-  #resultAt(now: number): AttemptResult {
+  #resultAt(now: number, fault: Fault | null): AttemptResult {
     return {
       endpoint: this.#mission.endpoint.url,
       phases: {
@@ -254,7 +254,7 @@ export class InFlight implements Taker, Watched, InProgress {
       },
       reused: this.#isReused,
       answer: null,
-      fault: null,
+      fault,
     }
   }
 

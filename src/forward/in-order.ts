@@ -68,10 +68,16 @@ export class InOrder {
 
   /** True when it is the first of the line. They are dispatched in the order they were added. */
   dispatched(carried: Carried, method: string): boolean {
-    const index = this.#places.findIndex((place) => place.method === '')
+    let index = 0
+    while (index < this.#places.length && this.#places[index]!.method !== '') index += 1
     assert(this.#places[index]?.carried === carried, 'requests are sent in the order of the line')
     this.#places[index]!.method = method
     return index === 0
+  }
+
+  /** Where a connection carries one at a time. */
+  firstIsWritten(): void {
+    this.#places[0]!.isWritten = true
   }
 
   /** All that were dispatched have gone out; gives those that had not before. */
@@ -91,7 +97,8 @@ export class InOrder {
   }
 
   has(carried: Carried): boolean {
-    return this.#places.some((place) => place.carried === carried)
+    for (const place of this.#places) if (place.carried === carried) return true
+    return false
   }
 
   /** Leaves nothing behind: only before anything was sent. */
