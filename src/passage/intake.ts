@@ -113,9 +113,11 @@ export class Intake implements Receiver {
     }
     this.bodyBytesMax = Number.POSITIVE_INFINITY
     this.#tap = version.kind === 'remote' ? protocol.tap(head, version) : null
-    // Events are passed on one by one; that there will be any is known with the first.
-    if (!isEventStream(head)) this.#open()
-    else if (this.#parts.keepAliveMs > 0 && isPlain(head)) this.#keepAliveFrom()
+    // Events are passed on one by one; that there will be any is known with the first. So it is with a body of
+    // unknown length: its head leaves with the first byte, and until then another answer can take its place.
+    if (!isEventStream(head)) {
+      if (head.bodyBytes > 0) this.#open()
+    } else if (this.#parts.keepAliveMs > 0 && isPlain(head)) this.#keepAliveFrom()
   }
 
   #hold(bytes: Uint8Array): boolean {
