@@ -9,7 +9,7 @@ import { isUtf8 } from 'node:buffer'
 import { type Fault, fault, isFault } from '../../domain/fault.ts'
 import { type Head, headerOf, mediaTypeOf } from '../../domain/head.ts'
 import { type JsonSpan, scanJson, textOf } from '../../kernel/json-scan.ts'
-import { fieldsOf } from '../walk-json.ts'
+import { eachField } from '../walk-json.ts'
 
 export interface RequestBody {
   readonly model: string
@@ -48,23 +48,37 @@ export function readBody(head: Head, body: Uint8Array): RequestBody | Fault {
 const WHOLE = [[]] as const
 
 function readTop(body: Uint8Array, top: JsonSpan): RequestBody | Fault {
-  let model: JsonSpan | undefined
+  const named: JsonSpan[] = []
   let isExact = true
   let choosesForm = false
-  for (const { key, value } of fieldsOf(body, top)) {
-    const name = textOf(body, key)
-    if (name.length === MODEL.length && name.toLowerCase() === MODEL) {
-      if (model !== undefined) return fault('malformed-request', 'the body names its "model" twice')
-      model = value
+  eachField(body, top, (key, value) => {
+    const name = nameOf(body, key)
+    if (name.toLowerCase() === MODEL) {
+      named.push(value)
       isExact = name === MODEL
     } else choosesForm ||= FORM_FIELDS.has(name)
-  }
+  })
+  const [model] = named
+  if (named.length > 1) return fault('malformed-request', 'the body names its "model" twice')
   if (model === undefined || !isExact) return fault('malformed-request', 'the body must name its "model"')
   if (model.kind !== 'string') return fault('malformed-request', '"model" must be a string')
   return { model: textOf(body, model), choosesForm }
 }
 
+/** Empty for a key that cannot be one of those looked for: there may be a million of them. */
+function nameOf(body: Uint8Array, key: JsonSpan): string {
+  const length = key.end - key.start - 2
+  return LENGTHS.has(length) || isEscaped(body, key) ? textOf(body, key) : ''
+}
+
+function isEscaped(body: Uint8Array, { start, end }: JsonSpan): boolean {
+  for (let at = start + 1; at < end; at += 1) if (body[at] === BACKSLASH) return true
+  return false
+}
+
+const BACKSLASH = 0x5c
 const MODEL = 'model'
+const LENGTHS: ReadonlySet<number> = new Set([MODEL, ...FORM_FIELDS].map((name) => name.length))
 
 function checkMediaType(head: Head): Fault | null {
   if ((headerOf(head.headers, 'content-encoding') ?? 'identity') !== 'identity') {
