@@ -63,6 +63,8 @@ async function run(uws: Uws, build: string): Promise<void> {
     uws,
     connectionsMax: laneShare(snapshot.server.connectionsMax, lanes),
     headerBytesMax: snapshot.server.headerBytesMax,
+    chunkedAccepted: snapshot.server.chunkedAccepted,
+    trust: snapshot.server.trust,
     sweep: lane.sweep,
     onRequest: (incoming) => handle(incoming, lane),
     onConnection: (what) => lane.observer.connection(what),

@@ -4,11 +4,13 @@
  * only then is the request's framing proven.
  *
  * What all unfinished bodies of a lane hold together is bounded too: many slow senders within their own
- * limits must not fill the memory.
+ * limits must not fill the memory. How long one may take is bounded by body-patience.ts.
  */
 import type { HttpResponse } from 'uWebSockets.js'
 import { type Fault, fault } from '../domain/fault.ts'
 import { GatheredBytes } from '../kernel/gathered-bytes.ts'
+import { type Awaited, BODY_SPAN_BYTES_MIN, BODY_SPAN_MS, type BodyPatience } from './body-patience.ts'
+import type { Framing } from './framing.ts'
 
 export type BodyRead = (body: Uint8Array | Fault) => void
 
@@ -22,64 +24,107 @@ export const SWALLOWED_BYTES_MAX = 256 * 1024 * 1024
 export interface BodyBudget {
   held: number
   readonly bytesMax: number
+  readonly patience: BodyPatience
 }
 
-export class BodySource {
+export class BodySource implements Awaited {
+  place = -1
+  spanStartedAt = -1
+  spanStartedBytes = 0
+  putOffAt = -1
+  bytesReceived = 0
   readonly #http: HttpResponse
-  readonly #declared: number
+  readonly #framing: Framing
   readonly #budget: BodyBudget
+  #gathered: GatheredBytes | null = null
+  #done: BodyRead | null = null
+  /** Why the body is refused although it is still read, and how much of it there was at the last look. */
+  #refusal: Fault | null = null
+  #bytesLookedAt = -1
   #held = 0
-  #ended = false
+  #isCut = false
 
-  /** `declared`: the checked Content-Length; -1 when there is none, which means no body. */
-  constructor(http: HttpResponse, declared: number, budget: BodyBudget) {
+  constructor(http: HttpResponse, framing: Framing, budget: BodyBudget) {
     this.#http = http
-    this.#declared = declared
+    this.#framing = framing
     this.#budget = budget
   }
 
   /** After a refusal: the rest of the body does no harm, so the connection may stay. */
   get isSwallowed(): boolean {
-    return this.#declared <= SWALLOWED_BYTES_MAX
+    return !this.#isCut && !this.#framing.isChunked && this.#framing.contentLength <= SWALLOWED_BYTES_MAX
   }
 
   /**
    * Calls `done` once: with the complete body, or with a refusal: `body-too-large` at once when too much
-   * was declared, `overloaded` when the lane holds too much. Never called when the client leaves before
-   * the last byte. Must be called before the server's request callback returns.
+   * was declared, `overloaded` when the lane holds too much, `request-timeout` when it comes too slowly.
+   * Never called when the client leaves before the last byte. Must be called before the server's request
+   * callback returns.
    */
   read(bytesMax: number, done: BodyRead): void {
-    if (this.#declared > bytesMax) {
+    const { contentLength, isChunked } = this.#framing
+    if (contentLength > bytesMax) {
       // Its framing is known, so the rest is swallowed: a close would reset the connection under a client
       // that still sends, and most would see that instead of the answer.
-      this.#ended = true
       this.#http.onData(() => {})
-      return done(tooLarge(this.#declared, bytesMax))
+      return done(tooLarge(contentLength, bytesMax))
     }
-    const gathered = new GatheredBytes(Math.max(0, this.#declared))
-    gathered.begin(this.#declared)
-    this.#http.onData((chunk, isLast) => {
-      // The server goes on delivering after an early answer (its issue 737).
-      if (this.#ended) return
-      const refusal = this.#take(new Uint8Array(chunk), gathered)
-      if (refusal === null && !isLast) return
-      this.release()
-      done(refusal ?? gathered.take())
-    })
+    const limit = isChunked ? bytesMax : Math.max(0, contentLength)
+    const gathered = new GatheredBytes(limit)
+    gathered.begin(contentLength)
+    this.#gathered = gathered
+    this.#done = done
+    this.#http.onData((chunk, isLast) => this.#receive(chunk, isLast, limit))
+    if (isChunked || contentLength > 0) this.#budget.patience.wait(this)
   }
 
   /** Gives its share of the budget back; also when the client left in the middle. */
   release(): void {
-    this.#ended = true
+    this.#done = null
+    this.#budget.patience.stop(this)
     this.#budget.held -= this.#held
     this.#held = 0
   }
 
-  #take(chunk: Uint8Array, gathered: GatheredBytes): Fault | null {
+  putOff(): void {
+    this.#http.pause()
+    this.#http.resume()
+  }
+
+  /** A refused body whose sender has come to rest is answered: nothing is lost in a reset any more. */
+  looked(): void {
+    if (this.#refusal !== null && this.#bytesLookedAt === this.bytesReceived) this.#finish(this.#refusal)
+    this.#bytesLookedAt = this.bytesReceived
+  }
+
+  tooSlow(): void {
+    this.#isCut = true
+    this.#finish(this.#refusal ?? TOO_SLOW)
+  }
+
+  #receive(chunk: ArrayBuffer, isLast: boolean, limit: number): void {
+    // The server goes on delivering after an early answer (its issue 737).
+    if (this.#done === null) return
+    this.bytesReceived += chunk.byteLength
+    this.#refusal ??= this.#take(new Uint8Array(chunk), limit)
+    if (isLast) return this.#finish(this.#refusal ?? this.#gathered!.take())
+    if (this.#refusal === null) return
+    // How much more of a chunked body comes is not known, and its connection ends with the answer; so it is
+    // read on for a while first, or a client that is still sending would see a reset and no answer.
+    if (!this.#framing.isChunked || this.bytesReceived > SWALLOWED_BYTES_MAX) this.#finish(this.#refusal)
+  }
+
+  #finish(body: Uint8Array | Fault): void {
+    const done = this.#done
+    this.release()
+    done?.(body)
+  }
+
+  #take(chunk: Uint8Array, limit: number): Fault | null {
     if (this.#budget.held + chunk.length > this.#budget.bytesMax) return TOO_MANY
     this.#budget.held += chunk.length
     this.#held += chunk.length
-    return gathered.append(chunk, 0, chunk.length) ? null : tooLarge(this.#held, this.#declared)
+    return this.#gathered!.append(chunk, 0, chunk.length) ? null : tooLarge(this.#held, limit)
   }
 }
 
@@ -87,6 +132,11 @@ const TOO_MANY = fault('overloaded', 'this gateway holds too many unfinished req
   'retry-after',
   '1',
 ])
+
+const TOO_SLOW = fault(
+  'request-timeout',
+  `the body came too slowly; this gateway waits for its end or ${BODY_SPAN_BYTES_MIN} bytes in ${BODY_SPAN_MS / 1000} s`,
+)
 
 function tooLarge(bytes: number, bytesMax: number): Fault {
   return fault(

@@ -55,6 +55,7 @@ export class ClientResponse {
   #onGone: (() => void) | undefined
   #onSent: () => void = NOTHING
   #stream: ClientStream | undefined
+  #isLast = false
 
   constructor(http: HttpResponse, isHead: boolean, sweep: Sweep) {
     this.#http = http
@@ -76,6 +77,11 @@ export class ClientResponse {
     this.#onGone = callback
   }
 
+  /** Whatever the answer, its connection ends with it. */
+  closeAfter(): void {
+    this.#isLast = true
+  }
+
   /** Called by the listener from the server's abort callback. */
   leave(): void {
     this.#gone = true
@@ -90,7 +96,8 @@ export class ClientResponse {
   begin(head: ReplyHead, listener: ClientStreamListener): ClientStream | null {
     if (this.#gone || this.#answered) return null
     this.#answered = true
-    const { status, headers, bodyBytes, close } = head
+    const { status, headers, bodyBytes } = head
+    const close = head.close || this.#isLast
     const writeHead = (): void => {
       this.#writeHead(status, headers)
       if (close) this.#http.writeHeader('connection', 'close')
@@ -119,7 +126,8 @@ export class ClientResponse {
   }
 
   #write(reply: Reply): void {
-    const { status, headers, body, close } = reply
+    const { status, headers, body } = reply
+    const close = reply.close || this.#isLast
     this.#writeHead(status, headers)
     if (this.#isHead || BODILESS.has(status)) this.#endWithoutBody(body.length, close)
     else if (body.length > BUFFERED_BYTES_MAX) return this.#sendAsTaken(body, close)

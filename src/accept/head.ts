@@ -8,6 +8,8 @@
 import type { HttpRequest } from 'uWebSockets.js'
 import { type Fault, fault } from '../domain/fault.ts'
 import type { Head } from '../domain/head.ts'
+import { type Framing, type FramingRules, malformed, readFraming } from './framing.ts'
+import type { TrustPolicy } from './trust.ts'
 
 export const METHODS: ReadonlySet<string> = new Set([
   'GET',
@@ -19,54 +21,58 @@ export const METHODS: ReadonlySet<string> = new Set([
   'OPTIONS',
 ])
 
-/** Each may appear once; two of them and two readers disagree. */
-const ONCE: ReadonlySet<string> = new Set([
-  'host',
-  'content-length',
-  'transfer-encoding',
-  'content-type',
-  'content-encoding',
-  'inference-header-content-length',
-  'authorization',
-])
-
-/** RFC 3986 reg-name, IPv4 or bracketed IPv6, with an optional port. */
-const HOST = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/
 const TARGET = /^\/[!-"$-~]*$/
-/** An encoded slash, backslash or NUL, and a backslash, mean different paths to different readers. */
-const AMBIGUOUS_PATH = /%2f|%5c|%00|\\|(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i
-/** What the server puts in place of bytes that are no UTF-8: the value would reach the endpoint changed. */
-const REPLACEMENT = '\ufffd'
-const DIGITS = /^\d{1,15}$/
-const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
+/** Anything in a path that can be ambiguous has one of these. */
+const SUSPECT = /[%\\]|\/\./
+/**
+ * An encoded slash, backslash or NUL, a backslash, and dot segments (with path parameters or without) mean
+ * different paths to different readers; a broken escape does, too.
+ */
+const AMBIGUOUS_PATH = /%(?:2f|5c|00|(?![0-9a-f]{2}))|\\|\/(?:\.|%2e){1,2}(?:[/;]|$)/i
 
 /** Colon, blank and CRLF of a header line. */
 const LINE_BYTES = 4
+/** Two blanks, `HTTP/1.1` and CRLF of the request line, and the empty line. */
+const FRAME_BYTES = 14
 
-export type HeadRead = { readonly head: Head; readonly refusal: Fault | null }
+export interface HeadRules extends FramingRules {
+  readonly headerBytesMax: number
+  readonly trust: TrustPolicy
+}
 
-export function readHead(request: HttpRequest, clientAddress: string, headerBytesMax: number): HeadRead {
+export interface HeadRead {
+  readonly head: Head
+  readonly framing: Framing
+  readonly refusal: Fault | null
+}
+
+export function readHead(request: HttpRequest, peer: string, rules: HeadRules): HeadRead {
   const method = request.getCaseSensitiveMethod()
   const path = request.getUrl()
-  const query = request.getQuery() ?? ''
+  // Undefined without a question mark, empty with nothing behind it: both are forwarded as they came.
+  const query = request.getQuery() as string | undefined
+  const target = query === undefined ? path : `${path}?${query}`
   const headers: string[] = []
-  let headerBytes = path.length + query.length
+  let headerBytes = method.length + target.length + FRAME_BYTES
   request.forEach((name, value) => {
     headers.push(name, value)
     headerBytes += name.length + value.length + LINE_BYTES
   })
-  const framing = readFraming(method, headers)
+  const framing = readFraming(method, headers, rules)
+  const origin = rules.trust.originOf(peer, framing.host, headers, framing.claimsForwarding)
   const head: Head = {
     method,
     path,
-    query,
-    target: query === '' ? path : `${path}?${query}`,
+    query: query ?? '',
+    target,
     headers,
     contentLength: framing.contentLength,
-    clientAddress,
+    clientAddress: origin.clientAddress,
+    forwarded: origin.forwarded,
   }
-  const tooLarge = headerBytes > headerBytesMax ? fieldsTooLarge(headerBytes, headerBytesMax) : null
-  return { head, refusal: tooLarge ?? framing.refusal ?? checkLine(head) }
+  const tooLarge =
+    headerBytes > rules.headerBytesMax ? fieldsTooLarge(headerBytes, rules.headerBytesMax) : null
+  return { head, framing, refusal: tooLarge ?? framing.refusal ?? checkLine(head) }
 }
 
 function fieldsTooLarge(bytes: number, bytesMax: number): Fault {
@@ -76,72 +82,20 @@ function fieldsTooLarge(bytes: number, bytesMax: number): Fault {
   )
 }
 
-function checkLine(head: Head): Fault | null {
-  if (!METHODS.has(head.method)) {
+function checkLine({ method, target, path }: Head): Fault | null {
+  if (!METHODS.has(method)) {
     return fault('method-not-allowed', `the method must be one of ${[...METHODS].join(', ')}`, '', [
       'allow',
       [...METHODS].join(', '),
     ])
   }
-  if (!TARGET.test(head.target)) {
+  if (!TARGET.test(target)) {
     return malformed('the request target must be a path of printable ASCII characters without "#"')
   }
-  if (AMBIGUOUS_PATH.test(head.path)) {
-    return malformed('the path must not contain dot segments, backslashes or an encoded slash or NUL')
+  if (SUSPECT.test(path) && AMBIGUOUS_PATH.test(path)) {
+    return malformed(
+      'the path must not contain dot segments, backslashes, broken escapes, or an encoded slash or NUL',
+    )
   }
   return null
-}
-
-interface Framing {
-  readonly contentLength: number
-  readonly refusal: Fault | null
-}
-
-function readFraming(method: string, headers: readonly string[]): Framing {
-  const seen = new Set<string>()
-  let contentLength = -1
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index]!
-    const value = headers[index + 1]!
-    if (!TOKEN.test(name)) return refuse('a header name has characters that are not allowed there')
-    if (ONCE.has(name)) {
-      if (seen.has(name)) return refuse(`the header ${name} must not be repeated`)
-      seen.add(name)
-    } else if (name === 'content_length' || name === 'transfer_encoding') {
-      return refuse(`the header ${name} is too easily taken for ${name.replace('_', '-')}`)
-    }
-    if (value.includes(REPLACEMENT)) return refuse(`the value of the header ${name} is not valid UTF-8`)
-    if (name === 'host' && !HOST.test(value)) return refuse('the Host header is not a host and port')
-    if (name === 'content-length') {
-      if (!DIGITS.test(value)) return refuse('Content-Length must be a decimal number')
-      contentLength = Number(value)
-    }
-  }
-  if (seen.has('transfer-encoding')) return { contentLength: -1, refusal: chunkedRefusal(seen) }
-  if (!seen.has('host')) return refuse('the Host header is missing')
-  if (contentLength === -1 && WITH_BODY.has(method)) return { contentLength, refusal: NO_LENGTH }
-  return { contentLength, refusal: null }
-}
-
-/**
- * The server stops reading a header list at an empty name, so `: x` hides a Content-Length after it: the
- * body would then be read as the next request. A method that has a body says how long it is.
- */
-const WITH_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
-const NO_LENGTH = fault('length-required', 'a POST, PUT or PATCH must have a Content-Length; 0 for no body')
-
-function chunkedRefusal(seen: ReadonlySet<string>): Fault {
-  if (seen.has('content-length')) return malformed('Content-Length and Transfer-Encoding exclude each other')
-  return fault(
-    'length-required',
-    'this gateway takes request bodies with Content-Length only (server.limits.chunked_requests)',
-  )
-}
-
-function refuse(message: string): Framing {
-  return { contentLength: -1, refusal: malformed(message) }
-}
-
-function malformed(message: string): Fault {
-  return fault('malformed-request', message)
 }

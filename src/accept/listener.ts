@@ -10,9 +10,11 @@ import type { Fault } from '../domain/fault.ts'
 import type { Head } from '../domain/head.ts'
 import type { Sweep } from '../kernel/sweep.ts'
 import { type BodyBudget, BodySource, UNFINISHED_BYTES_MAX } from './body.ts'
+import { BodyPatience } from './body-patience.ts'
 import { ClientResponse } from './client-response.ts'
-import { readHead } from './head.ts'
+import { type HeadRules, readHead } from './head.ts'
 import type { Uws } from './load-uws.ts'
+import { TrustPolicy } from './trust.ts'
 
 export interface Incoming {
   readonly head: Head
@@ -26,26 +28,41 @@ export interface ListenerParts {
   readonly uws: Uws
   /** Connections of this lane; more are closed before anything is read from them. */
   readonly connectionsMax: number
-  /** Request line and header lines together; more is refused with 431. */
+  /** From the request line to the empty line; more is refused with 431. */
   readonly headerBytesMax: number
+  /** Bodies without a length: read, or refused with 411. */
+  readonly chunkedAccepted: boolean
+  /** Ranges of server.trust. */
+  readonly trust: readonly string[]
   readonly sweep: Sweep
   onRequest(incoming: Incoming): void
   /** One that is refused is closed, too. */
-  onConnection?(what: 'opened' | 'closed' | 'refused'): void
+  onConnection?(what: ConnectionEvent): void
 }
+
+/** `unused`: it ended before a request of it came to us, which is then told beside `closed`. */
+export type ConnectionEvent = 'opened' | 'closed' | 'refused' | 'unused'
 
 export class Listener {
   readonly #parts: ListenerParts
   readonly #app: TemplatedApp
   #socket: us_listen_socket | undefined
-  readonly #budget: BodyBudget = { held: 0, bytesMax: UNFINISHED_BYTES_MAX }
+  readonly #receiving: Receiving
+  readonly #unused: () => void
   #open = 0
 
   constructor(parts: ListenerParts) {
     this.#parts = parts
+    this.#unused = () => parts.onConnection?.('unused')
+    const { sweep, headerBytesMax, chunkedAccepted } = parts
+    this.#receiving = {
+      rules: { headerBytesMax, chunkedAccepted, trust: new TrustPolicy(parts.trust, 'http') },
+      sweep,
+      budget: { held: 0, bytesMax: UNFINISHED_BYTES_MAX, patience: new BodyPatience(sweep) },
+    }
     this.#app = parts.uws.App()
     this.#app.filter((http, change) => this.#count(http, Number(change)))
-    this.#app.any('/*', (http, request) => parts.onRequest(receive(http, request, parts, this.#budget)))
+    this.#app.any('/*', (http, request) => parts.onRequest(receive(http, request, this.#receiving)))
   }
 
   /** Resolves to the port that was bound (of use when 0 was asked for). */
@@ -87,24 +104,30 @@ export class Listener {
     if (change < 0) return onConnection?.('closed')
     const isRefused = this.#open > connectionsMax
     onConnection?.(isRefused ? 'refused' : 'opened')
-    if (isRefused) http.close()
+    if (isRefused) return void http.close()
+    // The first request puts its own handler in place of this one.
+    http.onAborted(this.#unused)
   }
 }
 
-function receive(
-  http: HttpResponse,
-  request: HttpRequest,
-  { headerBytesMax, sweep }: ListenerParts,
-  budget: BodyBudget,
-): Incoming {
+/** What every request of a listener is read with. */
+interface Receiving {
+  readonly rules: HeadRules
+  readonly sweep: Sweep
+  readonly budget: BodyBudget
+}
+
+function receive(http: HttpResponse, request: HttpRequest, { rules, sweep, budget }: Receiving): Incoming {
   const client = new ClientResponse(http, request.getCaseSensitiveMethod() === 'HEAD', sweep)
   let body: BodySource | undefined
   http.onAborted(() => {
     body?.release()
     client.leave()
   })
-  const { head, refusal } = readHead(request, addressOf(http), headerBytesMax)
-  body = new BodySource(http, head.contentLength, budget)
+  const { head, framing, refusal } = readHead(request, addressOf(http), rules)
+  // The server's reader of chunks is lenient: what follows such a body is not taken for a request.
+  if (framing.isChunked) client.closeAfter()
+  body = new BodySource(http, framing, budget)
   return { head, body, client, refusal }
 }
 

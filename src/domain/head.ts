@@ -11,7 +11,20 @@ export interface Head {
   readonly headers: readonly string[]
   /** -1 when the request declared none. */
   readonly contentLength: number
+  /** Who asks: the peer of the connection, or whom a trusted proxy names as its caller. */
   readonly clientAddress: string
+  readonly forwarded: Forwarded
+}
+
+/** Where the request came from, as endpoints are told. Made by the edge from server.trust, never from claims alone. */
+export interface Forwarded {
+  /** The peer is of server.trust: its marks are believed. */
+  readonly isTrusted: boolean
+  /** `x-forwarded-for`, the peer last. */
+  readonly chain: string
+  /** The host the caller asked for; empty when it named none. */
+  readonly host: string
+  readonly scheme: 'http' | 'https'
 }
 
 /** Headers with this prefix are the gateway's own, in requests and in answers; none of them crosses a hop. */

@@ -32,6 +32,10 @@ export interface ServerSettings {
   readonly bodyBytesMax: number
   readonly headerBytesMax: number
   readonly connectionsMax: number
+  /** Bodies without a length are read; otherwise answered 411. */
+  readonly chunkedAccepted: boolean
+  /** Addresses and ranges whose forwarding headers are believed. */
+  readonly trust: readonly string[]
   /** How long a stop waits for requests in flight. */
   readonly graceMs: number
 }

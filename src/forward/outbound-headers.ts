@@ -2,10 +2,10 @@
  * The headers an endpoint gets: the caller's end-to-end ones as they came, none of the hop's, and ours.
  *
  * Hop-by-hop headers (RFC 9110 §7.6.1), with those the caller's `Connection` names, never cross.
- * Forwarding headers are overwritten, because no proxy is trusted to set them yet: what a caller claims
- * about its own address is not passed on as fact. Host and framing are written by the codec.
+ * Forwarding headers are written anew from what the edge made of them (accept/trust.ts): what a caller claims
+ * about itself is not passed on as fact. Host and framing are written by the codec.
  */
-import { type Head, headerOf, OWN_PREFIX } from '../domain/head.ts'
+import { type Head, OWN_PREFIX } from '../domain/head.ts'
 
 const DROPPED: ReadonlySet<string> = new Set([
   'connection',
@@ -47,9 +47,9 @@ export function outboundHeaders(head: Head, marks: Marks): readonly string[] {
     if (marks.isRead && name === 'accept-encoding') continue
     headers.push(name, head.headers[index + 1]!)
   }
-  headers.push('via', '1.1 modelgate', 'x-forwarded-for', head.clientAddress)
-  const host = headerOf(head.headers, 'host')
-  if (host !== undefined) headers.push('x-forwarded-host', host)
+  const { chain, host, scheme } = head.forwarded
+  headers.push('via', '1.1 modelgate', 'x-forwarded-for', chain, 'x-forwarded-proto', scheme)
+  if (host !== '') headers.push('x-forwarded-host', host)
   headers.push('modelgate-request-id', marks.requestId)
   if (marks.deadlineLeftMs !== null) {
     headers.push('modelgate-deadline-ms', String(Math.max(0, Math.floor(marks.deadlineLeftMs))))

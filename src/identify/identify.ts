@@ -12,7 +12,10 @@ import { readDeadline } from './deadline.ts'
 import { bodyPathsOf, stickyKey } from './sticky-key.ts'
 
 export const PIN_HEADER = 'modelgate-pin'
-/** Marks a shadow copy on its way to an endpoint; a gateway that gets one serves it and copies it no further. */
+/**
+ * Marks a shadow copy on its way to an endpoint; a gateway that gets one from a peer it trusts (server.trust)
+ * serves it and copies it no further. From anybody else it says nothing: a caller must not choose to be unseen.
+ */
 export const SHADOW_HEADER = 'modelgate-shadow'
 
 export interface Question {
@@ -64,7 +67,7 @@ export function identify(question: Question, model: Model): Intent | Fault {
     key: stickyKey(model, head, reading.values, question.requestId),
     deadlineAt,
     traceId: traceIdOf(headerOf(head.headers, 'traceparent')),
-    isShadow: headerOf(head.headers, SHADOW_HEADER) !== undefined,
+    isShadow: head.forwarded.isTrusted && headerOf(head.headers, SHADOW_HEADER) !== undefined,
     rest: match.rest,
     jsonLength: reading.jsonLength,
     selectsOutputs: reading.selectsOutputs,

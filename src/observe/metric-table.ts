@@ -229,6 +229,12 @@ export const METRICS: readonly Metric[] = [
     'Client connections turned away because of server.limits.connections.',
   ),
   laneMetric(
+    'connectionsUnused',
+    'counter',
+    'modelgate_connections_unused_total',
+    'Client connections that ended without a request that could be recorded: port probes, heads that never ended, failed TLS handshakes, and first requests that the HTTP server refused by itself.',
+  ),
+  laneMetric(
     'bytesIn',
     'counter',
     'modelgate_request_body_bytes_total',

@@ -87,6 +87,7 @@ export const LANE_COUNTS = [
   'connectionsOpen',
   'connectionsAccepted',
   'connectionsRefused',
+  'connectionsUnused',
   'bytesIn',
   'bytesOut',
   'serverQuestions',
@@ -94,7 +95,7 @@ export const LANE_COUNTS = [
 ] as const
 export type LaneCount = (typeof LANE_COUNTS)[number]
 
-export const SLAB_FORMAT = 2
+export const SLAB_FORMAT = 3
 const HEAD = 16
 
 export interface SlabShape {

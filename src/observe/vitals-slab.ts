@@ -34,7 +34,9 @@ export class VitalsSlab {
   readonly #words: Float64Array
   readonly #reasons: ReadonlyMap<Reason, number>
   readonly #loads: number
-  readonly #lane: Readonly<Record<'open' | 'accepted' | 'refused' | 'in' | 'out' | 'asked' | 'lost', number>>
+  readonly #lane: Readonly<
+    Record<'open' | 'accepted' | 'refused' | 'unused' | 'in' | 'out' | 'asked' | 'lost', number>
+  >
 
   constructor(snapshot: Snapshot) {
     const layout = layoutOf(snapshot)
@@ -51,6 +53,7 @@ export class VitalsSlab {
       open: layout.laneAt('connectionsOpen'),
       accepted: layout.laneAt('connectionsAccepted'),
       refused: layout.laneAt('connectionsRefused'),
+      unused: layout.laneAt('connectionsUnused'),
       in: layout.laneAt('bytesIn'),
       out: layout.laneAt('bytesOut'),
       asked: layout.laneAt('serverQuestions'),
@@ -146,6 +149,11 @@ export class VitalsSlab {
 
   connectionClosed(): void {
     this.#words[this.#lane.open]! -= 1
+  }
+
+  /** It ended before a request of it came to us. */
+  connectionUnused(): void {
+    this.#increment(this.#lane.unused)
   }
 
   serverQuestion(): void {

@@ -20,6 +20,8 @@ const listener = new Listener({
   uws: loaded.uws,
   connectionsMax: 8,
   headerBytesMax: 2048,
+  chunkedAccepted: false,
+  trust: [],
   sweep,
   onRequest: (incoming) => {
     seen.push(incoming)
@@ -159,6 +161,8 @@ t.test('a taken port is an error that says so', async (t) => {
     uws: loaded.uws,
     connectionsMax: 1,
     headerBytesMax: 1,
+    chunkedAccepted: false,
+    trust: [],
     sweep,
     onRequest: () => {},
   })

@@ -12,11 +12,15 @@ function headWith(...headers: string[]): Head {
     headers,
     contentLength: 0,
     clientAddress: '192.0.2.7',
+    forwarded: { isTrusted: false, chain: '192.0.2.7', host: '', scheme: 'http' },
   }
 }
 
 const MARKS = { requestId: 'id-1', deadlineLeftMs: null, isShadow: false, isRead: false }
-const OURS = ['via', '1.1 modelgate', 'x-forwarded-for', '192.0.2.7', 'modelgate-request-id', 'id-1']
+const OURS = [
+  ...['via', '1.1 modelgate', 'x-forwarded-for', '192.0.2.7', 'x-forwarded-proto', 'http'],
+  ...['modelgate-request-id', 'id-1'],
+]
 
 t.test('end-to-end headers cross as they came, with ours behind them', async (t) => {
   const head = headWith('accept', '*/*', 'x-a', '1', 'x-a', '2')
@@ -60,8 +64,22 @@ t.test('the host the caller asked for, the time left and the shadow’s mark are
   const marks = { ...MARKS, deadlineLeftMs: 123.9, isShadow: true }
   const more = ['x-forwarded-host', 'models.example']
   const last = ['modelgate-deadline-ms', '123', 'modelgate-shadow', '1']
-  const sent = outboundHeaders(headWith('host', 'models.example'), marks)
-  t.strictSame(sent, [...OURS.slice(0, 4), ...more, ...OURS.slice(4), ...last])
+  const forwarded = {
+    isTrusted: true,
+    chain: '203.0.113.9, 192.0.2.7',
+    host: 'models.example',
+    scheme: 'https',
+  }
+  const sent = outboundHeaders({ ...headWith('host', 'inner'), forwarded } as Head, marks)
+  const first = [
+    'via',
+    '1.1 modelgate',
+    'x-forwarded-for',
+    '203.0.113.9, 192.0.2.7',
+    'x-forwarded-proto',
+    'https',
+  ]
+  t.strictSame(sent, [...first, ...more, ...OURS.slice(6), ...last])
   t.match(outboundHeaders(headWith(), { ...MARKS, deadlineLeftMs: -5 }).join(' '), 'modelgate-deadline-ms 0')
 })
 

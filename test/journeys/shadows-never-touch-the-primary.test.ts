@@ -120,7 +120,12 @@ t.test('a shadow is marked, gets the same bytes, and is not copied again by a ga
       connection.send(scored('1'))
     }
   })
-  const behind = await startTestGateway(t, { files: FILES, toml: model({ url: last.url, name: 'm' }) })
+  const server = (trust: string) =>
+    `[server]\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\nlanes = 1\ntrust = [${trust}]\n`
+  const behind = await startTestGateway(t, {
+    files: FILES,
+    toml: server('"127.0.0.1"') + model({ url: last.url, name: 'm' }),
+  })
   const front = await startTestGateway(t, {
     files: FILES,
     toml: model({ url: `http://127.0.0.1:${behind.port}` }) + model({ url: last.url, name: 'direct' }),

@@ -39,6 +39,8 @@ export function makeSnapshot(breaker: Partial<BreakerSettings> = {}): Snapshot {
       bodyBytesMax: 1024,
       headerBytesMax: 4096,
       connectionsMax: 100,
+      chunkedAccepted: false,
+      trust: [],
       graceMs: 1000,
     },
     audit: { mode: 'batched' },

@@ -107,6 +107,7 @@ function exchangeWith(more: Partial<Exchange> = {}): Exchange {
       ],
       contentLength: 11,
       clientAddress: '10.0.0.5',
+      forwarded: { isTrusted: false, chain: '10.0.0.5', host: 'gateway', scheme: 'http' },
     },
     model,
     intent,

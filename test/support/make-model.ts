@@ -16,6 +16,7 @@ export function makeHead(
     headers: Object.entries(fields).flat(),
     contentLength: -1,
     clientAddress: '192.0.2.7',
+    forwarded: { isTrusted: false, chain: '192.0.2.7', host: '', scheme: 'http' },
     ...rest,
   }
 }

@@ -5,6 +5,8 @@
  *
  * Deterministic: names are not resolved.
  */
+import { parseRange } from '../../kernel/address-set.ts'
+
 export type Parsed<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly message: string; readonly suggestion?: string | undefined }
@@ -40,6 +42,12 @@ export function parseListen(text: string): Parsed<HostAndPort> {
   if (!host.ok) return host
   const port = canonicalPort(split.value.port, 0)
   return port.ok ? { ok: true, value: { host: host.value, port: port.value } } : port
+}
+
+/** An address or a range of them, as written: ranges are compared as bytes, so their spelling does not matter. */
+export function parseTrusted(text: string): Parsed<string> {
+  const parsed = parseRange(text)
+  return parsed.ok ? { ok: true, value: text } : refuse(parsed.message, parsed.suggestion)
 }
 
 /** `http://host[:port]`, `https://host[:port]` or `unix:/path`. */

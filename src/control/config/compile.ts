@@ -58,6 +58,8 @@ export function compile(settled: Settled, context: CompileContext): Snapshot {
       bodyBytesMax: server.limits.body,
       headerBytesMax: server.limits.headers,
       connectionsMax: server.limits.connections,
+      chunkedAccepted: server.limits.chunked_requests === 'accept',
+      trust: server.trust,
       graceMs: server.grace,
     },
     audit: { mode: 'batched' },

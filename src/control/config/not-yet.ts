@@ -33,18 +33,6 @@ export const NOT_YET: readonly NotYet[] = [
     off: never,
     instead: `${REMOVE} and end TLS in front of the gateway`,
   },
-  {
-    path: ['server', 'trust'],
-    what: 'trusting forwarding headers',
-    off: isEmpty,
-    instead: `${REMOVE}; the caller is the peer of the connection`,
-  },
-  {
-    path: ['server', 'limits', 'chunked_requests'],
-    what: 'accepting chunked request bodies',
-    off: is('refuse'),
-    instead: '"refuse": such requests are answered 411',
-  },
   { path: ['audit', 'mode'], what: 'any mode but batched', off: is('batched'), instead: '"batched"' },
   {
     path: ['audit', 'retention'],

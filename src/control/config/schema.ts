@@ -4,7 +4,7 @@
  * their use. Text in, units out: durations leave as ms, sizes as bytes, addresses taken apart.
  */
 import type { z } from 'zod'
-import { parseListen } from './address.ts'
+import { parseListen, parseTrusted } from './address.ts'
 import * as leaf from './leaf.ts'
 import { modelSchema } from './schema-model.ts'
 import { name } from './schema-words.ts'
@@ -59,9 +59,13 @@ const server = leaf.table(
       .optional(),
     trust: leaf
       .list(
-        leaf.text(64, 'an address', 'An address or CIDR range.'),
+        leaf.parsed(parseTrusted, {
+          what: 'a range of addresses',
+          expected: 'an IP address or a range, such as "10.0.0.0/8" or "::1"',
+          description: 'An address or CIDR range.',
+        }),
         { min: 0, max: 256 },
-        'Proxies whose forwarding headers are believed.',
+        'Proxies whose forwarding headers (and `modelgate-shadow`) are believed; nobody’s otherwise.',
       )
       .prefault([]),
   },
