@@ -30,6 +30,13 @@ export type FromLane =
   | { readonly kind: 'reading'; readonly announcement: LaneAnnouncement }
   /** Whether this lane’s records can be written; told when that changes. */
   | { readonly kind: 'log'; readonly isWritten: boolean }
+  /** An endpoint’s name stopped resolving, or resolves again (`problem` null). */
+  | {
+      readonly kind: 'name'
+      readonly name: string
+      readonly problem: string | null
+      readonly isKept: boolean
+    }
   /** An error nobody caught: a bug. The lane goes on; the words are for the log. */
   | { readonly kind: 'bug'; readonly report: string }
   | { readonly kind: 'drained'; readonly abandoned: number }

@@ -13,6 +13,7 @@ import { HEADER_SLACK_BYTES, loadUws, type Uws } from './accept/load-uws.ts'
 import { LaneJournal } from './audit/lane-journal.ts'
 import type { LocalVersion } from './domain/routes.ts'
 import { Forwarder } from './forward/forwarder.ts'
+import { Resolver } from './forward/resolver.ts'
 import { assert } from './kernel/assert.ts'
 import { systemChance } from './kernel/chance.ts'
 import { systemClock } from './kernel/clock.ts'
@@ -94,6 +95,7 @@ function makeLane(): Lane {
   const clock = systemClock
   const chance = systemChance
   const sweep = new Sweep(clock)
+  const resolver = new Resolver({ clock, onEvent: (event) => tell({ kind: 'name', ...event }) })
   const recorder = new Recorder({ journal: new LaneJournal(start.journal, clock) })
   const vitals = new Vitals({
     snapshot,
@@ -120,8 +122,8 @@ function makeLane(): Lane {
     vitals,
     limiter: new Limiter({ lanes, slab: vitals.slab }),
     observer: new Observer(vitals),
-    forwarder: new Forwarder({ clock, sweep }),
-    shadowForwarder: new Forwarder({ clock, sweep }),
+    forwarder: new Forwarder({ clock, sweep, resolver }),
+    shadowForwarder: new Forwarder({ clock, sweep, resolver }),
     scorer,
     comparer: new Comparer({ pool: scorer.pool, clock }),
     recorder,

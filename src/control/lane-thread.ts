@@ -15,6 +15,8 @@ export interface LaneThreadParts {
   onVersions(states: readonly VersionState[]): void
   /** Whether the lane's records can be written, when that changes. */
   onLog(isWritten: boolean): void
+  /** What the operator should know of an endpoint's name. */
+  onName(words: string): void
   /** An error nobody caught inside the lane; the lane goes on. */
   onBug(report: string): void
   /** The lane could not start, or ended although nobody asked. */
@@ -80,6 +82,7 @@ export class LaneThread {
     if (message.kind === 'reading') this.#parts.onReading(message.announcement)
     else if (message.kind === 'versions') this.#parts.onVersions(message.states)
     else if (message.kind === 'log') this.#parts.onLog(message.isWritten)
+    else if (message.kind === 'name') this.#parts.onName(nameWords(message))
     else if (message.kind === 'bug') this.#parts.onBug(message.report)
     else if (message.kind === 'cannot-start') this.#fail(new Error(message.problem))
     else if (this.#waiting?.kind === message.kind) {
@@ -93,4 +96,9 @@ export class LaneThread {
     else this.#waiting.reject(error)
     this.#waiting = undefined
   }
+}
+
+function nameWords({ name, problem, isKept }: Extract<FromLane, { kind: 'name' }>): string {
+  if (problem === null) return `${name} resolves again`
+  return `${name} does not resolve (${problem})${isKept ? '; its last addresses stay in use' : ''}`
 }

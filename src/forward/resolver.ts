@@ -27,7 +27,10 @@ export type Ask = (
 /** What an operator wants to know: told once when asking begins to fail, and once when it works again. */
 export interface NameEvent {
   readonly name: string
+  /** null: it resolves again. */
   readonly problem: string | null
+  /** Traffic goes on with the addresses it had. */
+  readonly isKept: boolean
 }
 
 export interface ResolverParts {
@@ -139,7 +142,7 @@ export class Name {
 
   #answered(addresses: readonly string[], now: number): void {
     this.#refreshAt = now + RESOLVE_EVERY_MS
-    if (this.failures > 0) this.#parts.onEvent({ name: this.host, problem: null })
+    if (this.failures > 0) this.#parts.onEvent({ name: this.host, problem: null, isKept: true })
     this.failures = 0
     this.#problem = ''
     this.#failed.clear()
@@ -155,8 +158,9 @@ export class Name {
     this.#refreshAt = now + RESOLVE_AGAIN_MS
     this.#problem = error?.message ?? `${this.host} has no addresses`
     this.failures += 1
-    if (this.failures === 1) this.#parts.onEvent({ name: this.host, problem: this.#problem })
-    this.#answerWaiting(this.#addresses.length > 0 ? null : this.#problem)
+    const isKept = this.#addresses.length > 0
+    if (this.failures === 1) this.#parts.onEvent({ name: this.host, problem: this.#problem, isKept })
+    this.#answerWaiting(isKept ? null : this.#problem)
   }
 
   #answerWaiting(problem: string | null): void {

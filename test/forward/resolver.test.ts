@@ -81,12 +81,12 @@ t.test('the last good answer is kept while asking fails, and it is told once', a
   name.refresh(clock.now())
   fail('EAI_AGAIN')
   t.equal(name.failures, 2)
-  t.strictSame(events, [{ name: 'a.test', problem: 'EAI_AGAIN' }])
+  t.strictSame(events, [{ name: 'a.test', problem: 'EAI_AGAIN', isKept: true }])
   clock.advance(RESOLVE_AGAIN_MS)
   name.refresh(clock.now())
   answer('10.0.0.1')
   t.equal(name.failures, 0)
-  t.strictSame(events[1], { name: 'a.test', problem: null })
+  t.strictSame(events[1], { name: 'a.test', problem: null, isKept: true })
 })
 
 t.test('a name without any address fails those who wait, soon also those who come next', async (t) => {

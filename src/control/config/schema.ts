@@ -142,7 +142,13 @@ export const configSchema = leaf.table(
     scoring: scoring.prefault({}),
     upstream: leaf
       .table(
-        { deny_private: leaf.flag('Refuse endpoints at private addresses.').prefault(false) },
+        {
+          deny_private: leaf
+            .flag(
+              'Refuse endpoints at private addresses, by the address that is connected to; unix: is not affected.',
+            )
+            .prefault(false),
+        },
         'Rules for all endpoints.',
       )
       .prefault({}),
