@@ -5,6 +5,7 @@
  *
  *     npm run fuzz -- answers --cases 1000000 --seed 1
  */
+import type { Buffer } from 'node:buffer'
 import fc from 'fast-check'
 import { type AnswerCase, answerCases } from './answer-cases.ts'
 import { judgeAnswer } from './judge-answer.ts'
@@ -40,9 +41,13 @@ export const answers: Campaign = async ({ cases, seed, print }) => {
 }
 
 function entryOf({ method, bytes }: AnswerCase, broken: string): string {
-  const escaped = bytes
+  return `=== ${broken}\nmethod: ${method}\n---\n${escaped(bytes)}`
+}
+
+/** As test/corpus/http1 writes bytes. */
+export function escaped(bytes: Buffer): string {
+  return bytes
     .toString('latin1')
     .replace(/[^ -[\]-~]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
     .replaceAll('\\x0d\\x0a', '\\r\\n')
-  return `=== ${broken}\nmethod: ${method}\n---\n${escaped}`
 }

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { answers } from './answers.ts'
+import { gatewayAnswers } from './answers-through-gateway.ts'
 
 export interface CampaignOptions {
   readonly cases: number
@@ -22,7 +23,10 @@ export interface CampaignReport {
 
 export type Campaign = (options: CampaignOptions) => Promise<CampaignReport>
 
-const CAMPAIGNS: ReadonlyMap<string, Campaign> = new Map([['answers', answers]])
+const CAMPAIGNS: ReadonlyMap<string, Campaign> = new Map([
+  ['answers', answers],
+  ['gateway-answers', gatewayAnswers],
+])
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

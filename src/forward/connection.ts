@@ -22,6 +22,7 @@ import { describeError, lossFault } from './socket-fault.ts'
 
 /** Bodies up to here are copied behind the head into one Buffer; larger ones leave with it by writev. */
 const COALESCED_BYTES_MAX = 16 * 1024
+const NO_BYTES = Buffer.alloc(0)
 
 /** Who made the connection and decides who uses it next. */
 export interface ConnectionOwner {
@@ -54,6 +55,7 @@ export class Connection {
   readonly #owner: ConnectionOwner
   readonly #dial: Dial
   readonly #pipeline: number
+  readonly #isUnix: boolean
   readonly #reader = new AnswerReader()
   readonly #line = new InOrder()
   /** Written by the loop's turn that is under way, to leave in one write at its end. */
@@ -70,6 +72,7 @@ export class Connection {
     this.#readBuffer = parts.readBuffer
     this.#owner = owner
     this.#pipeline = destination.endpoint.pipeline
+    this.#isUnix = destination.endpoint.socketPath !== null
     const events = {
       connected: (socket: Socket, address: string) => this.#connected(socket, address),
       failed: (code: FaultCode, detail: string) => this.fail(code, detail),
@@ -305,11 +308,27 @@ export class Connection {
   /** FIN. It completes an answer that was to run until close, and breaks every other. */
   #ended(): void {
     if (this.#isGone) return
-    if (this.#state.is === 'carrying' && this.#line.isAwaited && this.#reader.finish() === 'end') {
-      this.#answered(0, this.#clock.now())
+    if (this.#state.is === 'carrying' && this.#line.isAwaited && this.#reader.runsUntilClose) {
+      this.#endedInGoodOrder()
       return
     }
     this.fail(lossFault(!this.#reader.isAwaiting), 'the endpoint ended the connection')
+  }
+
+  /**
+   * A reset is no end of an answer, but libuv reports one as FIN when it finds it together with the last
+   * bytes (POLLHUP after a short read). The kernel knows better: after a reset nothing can be written, not
+   * even no bytes at all. On a unix socket nothing can be written after an orderly end either, so there
+   * the two look alike.
+   */
+  #endedInGoodOrder(): void {
+    const finish = (error: Error | null | undefined): void => {
+      if (this.#isGone) return
+      if (error != null) this.#broke(error)
+      else if (this.#reader.finish() === 'end') this.#answered(0, this.#clock.now())
+    }
+    if (this.#isUnix) finish(null)
+    else this.#socket!.write(NO_BYTES, finish)
   }
 
   #broke(error: Error): void {

@@ -40,7 +40,7 @@ export interface DialEvents {
   failed(code: FaultCode, detail: string): void
   /** So many bytes are in the read buffer. False: read no more until `resume`. Only after `connected`. */
   read(length: number): boolean
-  /** FIN, after `connected`. */
+  /** FIN, or a reset that looks like one, after `connected`. The socket is still to be closed. */
   ended(): void
   /** An error, after `connected`. */
   broke(error: Error): void
@@ -149,10 +149,11 @@ export class Dial {
       this.#socket?.destroy(new Error('bytes came before the connection stood'))
       return true
     }
-    const onread = { buffer, callback }
-    if (endpoint.socketPath !== null) return connect({ path: endpoint.socketPath, onread })
-    if (tls === null) return tuned(connect({ host: address, port: endpoint.port, onread }))
-    return tuned(tls.connect({ host: address, port: endpoint.port, onread }))
+    // Half-open, so that a FIN can be told from a reset (`Connection`); whoever gets `ended` ends it.
+    const common = { allowHalfOpen: true, onread: { buffer, callback } }
+    if (endpoint.socketPath !== null) return connect({ ...common, path: endpoint.socketPath })
+    const transport = { ...common, host: address, port: endpoint.port }
+    return tuned(tls === null ? connect(transport) : tls.connect(transport))
   }
 
   #stands(socket: Socket): void {

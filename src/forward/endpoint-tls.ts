@@ -19,6 +19,7 @@ import type { EndpointTls } from '../domain/routes.ts'
 export interface Transport {
   readonly host: string
   readonly port: number
+  readonly allowHalfOpen: boolean
   readonly onread: { readonly buffer: Uint8Array; readonly callback: (length: number) => boolean }
 }
 

@@ -72,12 +72,14 @@ export function parseHead(text: string, method: string): AnswerHead | string {
   // RFC 9112 §9.6 lets the final answer follow; readers differ on whether it still counts.
   if (gathered.closes && status < 200) return 'an interim answer that ends the connection'
   const framing = framingOf({ method, status, contentLength, isChunked })
+  // A HEAD that announces nothing of the body may well be followed by one.
+  const isVague = method === 'HEAD' && !isChunked && contentLength === -1 && status !== 204 && status !== 304
   const wantsMore = isHttp10 ? gathered.keepsAlive && !gathered.closes : !gathered.closes
   return {
     status,
     headers: endToEnd(gathered, method),
     framing,
-    keepsAlive: wantsMore && framing.is !== 'until-close' && !(announcesBody && status === 204),
+    keepsAlive: wantsMore && framing.is !== 'until-close' && !isVague && !(announcesBody && status === 204),
     keepAliveMs: gathered.keepAliveMs,
   }
 }

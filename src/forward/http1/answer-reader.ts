@@ -70,6 +70,11 @@ export class AnswerReader {
     return this.#interims > 0 || this.#phase !== 'head' || this.#block.length > 0
   }
 
+  /** In the body of an answer that only the end of the connection completes. */
+  get runsUntilClose(): boolean {
+    return this.#phase === 'until-close'
+  }
+
   /** `position` is where to go on; the caller sets it when it hands in a new buffer. */
   next(buffer: Buffer, end: number): ReaderEvent {
     switch (this.#phase) {
