@@ -5,6 +5,7 @@
  */
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { resetSocket } from './reset-socket.ts'
 
 export interface RawAnswer {
   /** Everything received up to here, interim answers included. */
@@ -116,7 +117,7 @@ export class RawClient {
 
   /** RST instead of FIN. */
   reset(): void {
-    this.socket.resetAndDestroy()
+    resetSocket(this.socket)
   }
 
   close(): void {

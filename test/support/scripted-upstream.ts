@@ -12,6 +12,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Endpoint } from '../../src/domain/routes.ts'
 import { endpointAt } from './endpoint-at.ts'
+import { resetSocket } from './reset-socket.ts'
 
 export type Script = (connection: ScriptedConnection) => Promise<void> | void
 
@@ -112,7 +113,7 @@ export class ScriptedConnection {
 
   /** RST. */
   reset(): void {
-    this.socket.resetAndDestroy()
+    resetSocket(this.socket)
   }
 
   /** Stops taking bytes from the kernel, so that the other side's writes pile up. */

@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
+import { resetSocket } from './reset-socket.ts'
 
 export interface Told {
   /** `cut`: the connection ended before the message did. `malformed`: it is no HTTP message. */
@@ -97,7 +98,7 @@ export class StreamCaller {
   }
 
   leave(how: 'fin' | 'reset' = 'reset'): void {
-    if (how === 'reset') this.socket.resetAndDestroy()
+    if (how === 'reset') resetSocket(this.socket)
     else this.socket.destroy()
   }
 
