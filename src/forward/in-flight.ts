@@ -153,6 +153,11 @@ export class InFlight implements Taker, Watched, InProgress {
   head(head: AnswerHead): void {
     const { receiver } = this.#mission
     receiver.head(head)
+    // A part of the head came earlier; now it is known that the wait is for content, which it is not.
+    if (this.#firstByteMs !== NOT_REACHED && this.#stage !== 'ended' && receiver.awaitsContent) {
+      this.#firstByteMs = NOT_REACHED
+      this.#await()
+    }
     if (head.bodyBytes > receiver.bodyBytesMax) this.#connection?.fail('answer-too-large', ANNOUNCED)
   }
 

@@ -3,10 +3,11 @@ import { Buffer } from 'node:buffer'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import type { FaultCode } from '../../src/domain/fault.ts'
+import type { AttemptResult } from '../../src/domain/outcome.ts'
 import type { OutboundRequest } from '../../src/domain/wire.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { answering, plainAnswer, type Script } from '../support/scripted-upstream.ts'
-import { silent, stage, textOf } from './carry.ts'
+import { POST, silent, stage, TIMEOUTS, textOf, until } from './carry.ts'
 
 const OK = plainAnswer(200, 'ok')
 /** Long enough for bytes to cross the loopback and be read. */
@@ -180,6 +181,40 @@ for (const { name, script, request, limits, crosses, dueMs, code, message } of T
     t.equal(carrying.calls(), 1)
   })
 }
+
+t.test('the wait for content is the same, however the head of the stream is cut', async (t) => {
+  const limits = {
+    timeouts: { ...TIMEOUTS, firstByteMs: 300, idleMs: 100 },
+    deadlineAt: Number.POSITIVE_INFINITY,
+  }
+  const STREAM = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n'
+  for (const cut of [0, 1, 30, STREAM.length - 1]) {
+    const { carry, upstream, version } = await stage(
+      t,
+      [sends(STREAM.slice(0, cut), STREAM.slice(cut), ': ping\n\n')],
+      'manual',
+    )
+    let came = ''
+    const ended: AttemptResult[] = []
+    const attempt = carry.forwarder.send(version, POST, limits, {
+      awaitsContent: true,
+      bodyBytesMax: Number.POSITIVE_INFINITY,
+      head: () => {},
+      body: (bytes) => {
+        came += Buffer.from(bytes).toString()
+        return true
+      },
+      done: (result) => ended.push(result),
+    })
+    await upstream.scriptsEnded()
+    await until(() => came !== '', 'the ping is here')
+    carry.advance(299)
+    t.strictSame(ended, [], `cut at ${cut}: never early`)
+    t.equal(attempt.soFar().phases.firstByteMs, -1, 'neither head nor ping is the first byte')
+    carry.advance(1)
+    t.equal(ended[0]?.fault?.code, 'first-byte-timeout', `cut at ${cut}`)
+  }
+})
 
 t.test('pauses shorter than idle add up without a fault', async (t) => {
   const script: Script = async (connection) => {
