@@ -15,7 +15,7 @@ import type { Sweep } from '../kernel/sweep.ts'
 import type { AnswerTap, Protocol } from '../protocols/protocol.ts'
 import { ANSWER_BYTES_MAX } from './held-answer.ts'
 import { HELD_BYTES_MAX, holdOrPass, isEventStream, type Manner } from './hold-or-pass.ts'
-import { COMMENT, endsAnEvent, KeepAlive } from './keep-alive.ts'
+import { COMMENT, EventEdge, KeepAlive } from './keep-alive.ts'
 import { isRenamed, withOurNames } from './our-names.ts'
 
 /** Takes what is passed on. */
@@ -63,7 +63,7 @@ export class Intake implements Receiver {
   #bodyBytes = 0
   #copy: GatheredBytes | undefined
   #keepAlive: KeepAlive | undefined
-  #isBetweenEvents = true
+  readonly #edge = new EventEdge()
 
   constructor(parts: IntakeParts) {
     this.#parts = parts
@@ -171,13 +171,13 @@ export class Intake implements Receiver {
   #keepAliveFrom(): void {
     const { clock, sweep, keepAliveMs } = this.#parts
     this.#keepAlive = new KeepAlive({ clock, sweep, everyMs: keepAliveMs }, () => {
-      if (this.#isBetweenEvents) this.#comment()
+      if (this.#edge.isAt) this.#comment()
     })
   }
 
   /** With the first content the caller has what it waited for. */
   #follow(passed: Uint8Array): void {
-    this.#isBetweenEvents = endsAnEvent(passed)
+    this.#edge.follow(passed)
     if (this.awaitsContent) return
     this.#keepAlive?.stop()
     this.#keepAlive = undefined

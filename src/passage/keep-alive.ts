@@ -39,8 +39,24 @@ export class KeepAlive implements Watched {
   }
 }
 
-/** The bytes end with an empty line: what follows begins a new event. */
-export function endsAnEvent(bytes: Uint8Array): boolean {
+/** CR LF LF is the longest end of an event that a piece of fewer bytes would not show. */
+const TAIL_BYTES = 3
+
+/** Tells, piece by piece, whether what follows begins a new event: what came ends with an empty line, or is nothing. */
+export class EventEdge {
+  #tail: Uint8Array = new Uint8Array(0)
+
+  isAt = true
+
+  follow(bytes: Uint8Array): void {
+    const seen = bytes.length >= TAIL_BYTES ? bytes : Buffer.concat([this.#tail, bytes])
+    this.isAt = endsAnEvent(seen)
+    // A copy: the bytes are overwritten by the next read.
+    this.#tail = new Uint8Array(seen.subarray(Math.max(0, seen.length - TAIL_BYTES)))
+  }
+}
+
+function endsAnEvent(bytes: Uint8Array): boolean {
   const last = bytes.length - 1
   if (bytes[last] === CR) return bytes[last - 1] === CR
   if (bytes[last] !== LF) return false

@@ -4,7 +4,7 @@ import { GatheredBytes } from '../../src/kernel/gathered-bytes.ts'
 import { Sweep } from '../../src/kernel/sweep.ts'
 import { HELD_BYTES_MAX, holdOrPass } from '../../src/passage/hold-or-pass.ts'
 import { Intake, type IntakeEnd, type IntakeParts } from '../../src/passage/intake.ts'
-import { endsAnEvent } from '../../src/passage/keep-alive.ts'
+import { EventEdge } from '../../src/passage/keep-alive.ts'
 import { openInference } from '../../src/protocols/open-inference/index.ts'
 import { raw } from '../../src/protocols/raw/index.ts'
 import { makeRemoteVersion } from '../support/make-model.ts'
@@ -178,9 +178,17 @@ t.test('comments keep a waiting caller company until the first bytes, and betwee
   t.equal(left.text(), '', 'nobody waits any more')
 })
 
-t.test('an event ends with an empty line, however lines end', async (t) => {
-  for (const text of ['data: x\n\n', 'data: x\r\n\r\n', 'data: x\r\r', '\n\n'])
-    t.ok(endsAnEvent(Buffer.from(text)), text)
-  for (const text of ['data: x\n', 'data: x\r\n', 'data: x', ''])
-    t.notOk(endsAnEvent(Buffer.from(text)), text)
+t.test('an event ends with an empty line, however lines end and however the bytes are cut', async (t) => {
+  const atEnd = (text: string, pieceBytes: number) => {
+    const edge = new EventEdge()
+    const bytes = Buffer.from(text)
+    for (let at = 0; at < bytes.length; at += pieceBytes) edge.follow(bytes.subarray(at, at + pieceBytes))
+    return edge.isAt
+  }
+  for (const pieceBytes of [1, 2, 3, 5, 100]) {
+    for (const text of ['', 'data: x\n\n', 'data: x\r\n\r\n', 'data: x\r\r', '\n\n', 'data: x\n\n\n'])
+      t.ok(atEnd(text, pieceBytes), JSON.stringify(text) + pieceBytes)
+    for (const text of ['data: x\n', 'data: x\r\n', 'data: x', 'data: x\n\nd', 'data: x\n\ndata: y\n'])
+      t.notOk(atEnd(text, pieceBytes), JSON.stringify(text) + pieceBytes)
+  }
 })
