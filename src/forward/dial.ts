@@ -119,8 +119,14 @@ export class Dial {
   }
 
   #open(address: string): void {
-    const socket = this.#socketTo(address)
     const { tls } = this.#destination
+    let socket: Socket
+    try {
+      socket = this.#socketTo(address)
+    } catch (error) {
+      // A certificate that reads well may still be too weak for the TLS library, which throws.
+      return this.#lost(error as Error, true)
+    }
     this.#socket = socket
     let hasTcp = false
     const lost = (error: Error, isHandshake: boolean): void => {

@@ -242,6 +242,22 @@ t.test('TLS: not verified only when that was said', async (t) => {
   t.equal(textOf(await carry.send(at({ verify: false })).result), 'ok')
 })
 
+t.test(
+  'TLS: a certificate of ours that cannot be used is a fault like any other, and nobody’s bug',
+  async (t) => {
+    const { at } = await tlsEndpoint(t, authority.issue())
+    const carry = carrierWith(t, () => {})
+    for (const shown of [
+      { cert: 'no certificate', key: 'no key' },
+      { cert: authority.certificate, key: 'no key' },
+    ]) {
+      const { fault } = await carry.send(at(shown)).result
+      t.equal(fault?.code, 'tls-failed', fault?.detail ?? 'no fault')
+      t.strictSame(carry.forwarder.counts(), { open: 0, idle: 0, waiting: 0 })
+    }
+  },
+)
+
 t.test('TLS: a client certificate is shown, and an endpoint that wants another refuses', async (t) => {
   const ours = authority.issue({ names: [], commonName: 'the gateway', use: 'client' })
   const strangers = makeAuthority('strangers').issue({ names: [], commonName: 'x', use: 'client' })
