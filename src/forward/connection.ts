@@ -276,7 +276,8 @@ export class Connection {
     const carried = this.#line.shift()
     this.#isPaused = false
     if (keepAliveMs !== Number.POSITIVE_INFINITY) this.keepAliveMs = keepAliveMs
-    if (keepsAlive && this.#line.count > 0 && (!hasMore || this.#line.isAwaited)) {
+    // What only those who left would be told has no timer any more: it may never come.
+    if (keepsAlive && this.#line.isWanted && (!hasMore || this.#line.isAwaited)) {
       this.#advance('followed')
       if (hasMore) this.#advance('bytes')
       this.#reader.expect(this.#line.method)
@@ -297,9 +298,10 @@ export class Connection {
 
   /** Those behind get no answer here. None of them has begun, whatever the reader has seen for the first. */
   #spend(now: number): void {
+    const { isWanted } = this.#line
     const behind = this.#line.takeAll()
     this.#close()
-    if (behind.length > 0) this.#owner.declined(now)
+    if (isWanted) this.#owner.declined(now)
     const loss = behindLoss('the endpoint ended the connection')
     for (const carried of behind) carried.failed(loss, now)
     this.#owner.vacated(now)

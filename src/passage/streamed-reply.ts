@@ -13,7 +13,7 @@ import type { Watched } from '../kernel/sweep.ts'
 import type { Course } from './course.ts'
 import { isEventStream } from './hold-or-pass.ts'
 import type { Outlet } from './intake.ts'
-import { AUDIT_UNAVAILABLE, CLIENT_GONE, CLIENT_STALL_MS_MAX, CLIENT_STALLED } from './refusals.ts'
+import { AUDIT_UNAVAILABLE, CLIENT_GONE, CLIENT_STALL_MS_MAX, CLIENT_STALLED, DRAINING } from './refusals.ts'
 import {
   exchangeOf,
   explained,
@@ -80,8 +80,11 @@ export class StreamedReply implements Outlet, Watched {
 
   /** The caller left, or was stalled for too long: the attempt is told so first, and `course` is what it came to. */
   left(course: Course): void {
+    // After the grace of a stop it is the gateway that leaves.
+    const isCut = this.#opening.lane.work.refusing
     // An attempt that was over before has told its own course already.
-    this.#tell('client-gone', { ...(this.#course ?? course), fault: CLIENT_GONE })
+    const ending = { ...(this.#course ?? course), fault: isCut ? DRAINING : CLIENT_GONE }
+    this.#tell(isCut ? 'broken' : 'client-gone', ending)
   }
 
   /** The sweep: the caller takes too little. */

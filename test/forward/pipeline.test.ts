@@ -196,6 +196,28 @@ t.test('a connection that nobody waits for any more is closed', async (t) => {
   t.strictSame(carry.forwarder.counts(), { open: 0, idle: 0, waiting: 0 })
 })
 
+t.test('a connection whose next answer nobody waits for is not kept for it', async (t) => {
+  const { upstream, carry, version, send } = await pipelined(t, [
+    async (connection) => {
+      await connection.request()
+      connection.send(plainAnswer(200, 'warm'))
+      await connection.request()
+      await connection.request()
+      connection.send(plainAnswer(200, 'first'))
+      await connection.closed
+    },
+    echo(),
+  ])
+  await warm(carry, version)
+  const [first, second] = [send('/first'), send('/left')]
+  second.cancel()
+  t.equal(textOf(await first.result), 'first')
+  await until(() => upstream.openCount === 0, 'closed, though its endpoint says nothing more')
+  t.strictSame(carry.forwarder.counts(), { open: 0, idle: 0, waiting: 0 })
+  await Promise.all(targets(3).map((target) => send(target).result))
+  t.equal(upstream.connectionCount, 2, 'and what comes next may share a connection')
+})
+
 t.test('bytes that came before a request went out answer nothing', async (t) => {
   const stray = plainAnswer(200, 'stray')
   const { carry, version, send } = await pipelined(t, [

@@ -233,7 +233,8 @@ t.test('whoever leaves takes along what was done for them, in every phase', asyn
   })
 })
 
-t.test('whoever leaves what its version has finished is told apart from a version that failed', async (t) => {
+/** A gateway with one answer that its version has finished and its caller, who reads nothing, has not taken. */
+async function heldForItsCaller(t: Test): Promise<{ gateway: TestGateway; caller: StreamCaller }> {
   const whole = await ScriptedUpstream.start(async (connection) => {
     const { target } = await connection.request()
     const bytes = Number(target.slice(1))
@@ -241,48 +242,65 @@ t.test('whoever leaves what its version has finished is told apart from a versio
     connection.send(Buffer.alloc(bytes))
   })
   t.teardown(() => whole.close())
-  const gateway = await startTestGateway(t, { toml: model('m', whole.url) })
-  let asked = 0
-  /** Whether the answer was taken by the kernels, waits in the gateway for its caller alone, or keeps its version busy. */
-  const settled = (): Promise<'taken' | 'waits' | 'busy'> => {
-    const since = performance.now()
-    return eventually(async () => {
-      const metrics = await metricsOf(gateway)
-      const ended = metrics.sum('modelgate_streams_total', { model: 'm' })
-      if (ended === asked) return 'taken'
-      const isOpen = metrics.value('modelgate_streams_open', { model: 'm', version: 'v1' }) === 1
-      if (!isOpen) return false
-      if (metrics.value('modelgate_requests_running', { model: 'm' }) === 0) return 'waits'
-      return performance.now() - since > 100 && 'busy'
-    })
-  }
+  const server = '[server]\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\nlanes = 1\ngrace = "200ms"\n'
+  const gateway = await startTestGateway(t, { toml: server + model('m', whole.url) })
   // How much the kernels take of an answer that nobody reads is not known, and differs from time to time.
   let [low, high] = [256 * 1024, 16 * 1024 * 1024]
-  let caller: StreamCaller | undefined
-  while (caller === undefined && asked < 60) {
+  for (let asked = 1; asked <= 60; asked += 1) {
     const bytes = Math.round((low + high) / 2)
-    const asking = await StreamCaller.ask(gateway.port, rawGet('m', String(bytes)), false)
-    asked += 1
-    const state = await settled()
-    if (state === 'waits') caller = asking
-    else {
-      asking.leave()
-      if (state === 'taken') low = bytes
-      else high = bytes
-      if (high - low < 32 * 1024) [low, high] = [low - 256 * 1024, high + 256 * 1024]
-      await eventually(
-        async () => (await metricsOf(gateway)).sum('modelgate_streams_total', { model: 'm' }) === asked,
-      )
-    }
+    const caller = await StreamCaller.ask(gateway.port, rawGet('m', String(bytes)), false)
+    const first = await stateOf(gateway, asked)
+    const state = first === 'waits' ? await stateOf(gateway, asked) : first
+    if (state === 'waits') return { gateway, caller }
+    caller.leave()
+    if (state === 'taken') low = bytes
+    else high = bytes
+    if (high - low < 32 * 1024) [low, high] = [low - 256 * 1024, high + 256 * 1024]
+    await eventually(
+      async () => (await metricsOf(gateway)).sum('modelgate_streams_total', { model: 'm' }) === asked,
+    )
   }
-  t.ok(caller, 'an answer that waits for its caller alone')
-  caller!.leave()
+  throw new Error('no answer waits for its caller alone')
+}
+
+/** Of the last of so many: the kernels took it, it waits in the gateway for its caller alone, or its version is busy. */
+function stateOf(gateway: TestGateway, asked: number): Promise<'taken' | 'waits' | 'busy'> {
+  const since = performance.now()
+  return eventually(async () => {
+    const metrics = await metricsOf(gateway)
+    if (metrics.sum('modelgate_streams_total', { model: 'm' }) === asked) return 'taken'
+    if (metrics.value('modelgate_streams_open', { model: 'm', version: 'v1' }) !== 1) return false
+    if (metrics.value('modelgate_requests_running', { model: 'm' }) === 0) return 'waits'
+    return performance.now() - since > 100 && 'busy'
+  })
+}
+
+t.test('whoever leaves what its version has finished is told apart from a version that failed', async (t) => {
+  const { gateway, caller } = await heldForItsCaller(t)
+  caller.leave()
   const { id } = (await decisionsIn(gateway.dataDir)).at(-1)!
   t.match(await streamOf(gateway.dataDir, id), {
     fate: 'client-gone',
+    fault: { code: 'client-gone' },
     attempt: { verdict: 'success', faultCode: '' },
   })
 })
+
+t.test(
+  'a gateway that stops before its caller took the rest says that it was the one that left',
+  async (t) => {
+    const { gateway, caller } = await heldForItsCaller(t)
+    t.same(await gateway.stop(), { abandoned: 1 })
+    const { id } = (await decisionsIn(gateway.dataDir)).at(-1)!
+    t.match(await streamOf(gateway.dataDir, id), {
+      fate: 'broken',
+      fault: { code: 'draining' },
+      attempt: { verdict: 'success', faultCode: '' },
+    })
+    caller.socket.resume()
+    t.equal((await caller.told).end, 'cut')
+  },
+)
 
 t.test('whoever leaves a local model, or leaves while sending, is forgotten as well', async (t) => {
   const upstream = await waiting(t, () => {})

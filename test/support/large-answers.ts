@@ -3,7 +3,6 @@
  * `/chunks/N` and `/close/N` (bytes) are framed as their names say. Every answer of one size is the same bytes.
  */
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import { type Script, type ScriptedConnection, ScriptedUpstream } from './scripted-upstream.ts'
 
 const BLOCK = Buffer.alloc(64 * 1024)
@@ -28,14 +27,18 @@ export async function pour(connection: ScriptedConnection, target: string, dieAt
     if (framing === 'chunks') connection.send(`${piece.length.toString(16)}\r\n`)
     connection.send(piece)
     if (framing === 'chunks') connection.send('\r\n')
-    if (socket.writableLength > 4 * BLOCK.length)
-      await Promise.race([once(socket, 'drain'), connection.closed])
+    if (socket.writableLength > 4 * BLOCK.length) await drained(connection)
   }
   if (dieAt < bytes) {
-    if (socket.writableLength > 0) await Promise.race([once(socket, 'drain'), connection.closed])
+    if (socket.writableLength > 0) await drained(connection)
     connection.reset()
   } else if (framing === 'chunks') connection.send('0\r\n\r\n')
   else if (framing === 'close') connection.finish()
+}
+
+/** All that was sent has left, or can no longer. */
+async function drained({ socket, closed }: ScriptedConnection): Promise<void> {
+  await Promise.race([new Promise((resolve) => socket.once('drain', resolve)), closed])
 }
 
 export const large: Script = async (connection) => {

@@ -1,0 +1,294 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { ask, JSON_TYPE, tensorOf } from '../support/ask.ts'
+import { eventually } from '../support/eventually.ts'
+import { pour } from '../support/large-answers.ts'
+import { Metrics, metricsOf } from '../support/read-metrics.ts'
+import { shadowsOf, streamOf } from '../support/read-records.ts'
+import { answering, plainAnswer, type Script, ScriptedUpstream } from '../support/scripted-upstream.ts'
+import { serve, writeSetup } from '../support/serve-process.ts'
+import { startTestGateway } from '../support/start-gateway.ts'
+import { rawGet, StreamCaller } from '../support/stream-caller.ts'
+import { unusedPort } from '../support/unused-port.ts'
+
+const ID = 'modelgate-request-id'
+const MIB = 1024 * 1024
+const WELL = plainAnswer(200, '{"outputs":[{"name":"score","datatype":"FP32","shape":[1],"data":[1]}]}', [
+  'content-type: application/json',
+])
+
+async function upstreamOf(t: Test, script: Script): Promise<ScriptedUpstream> {
+  const upstream = await ScriptedUpstream.start(script)
+  t.teardown(() => upstream.close())
+  return upstream
+}
+
+interface Bad {
+  readonly name: string
+  readonly script: Script | null
+  readonly fate: string
+}
+
+const poured = (target: string): Script => {
+  return async (connection) => {
+    await connection.request()
+    await pour(connection, target)
+  }
+}
+
+const BAD: readonly Bad[] = [
+  { name: 'hangs', fate: 'timeout', script: async (one) => one.closed },
+  {
+    name: 'deaf',
+    fate: 'timeout',
+    script: async (connection) => {
+      connection.stopReading()
+      // What is not read keeps the end of the connection from being seen: only this timer ends the script.
+      await pause(2_000)
+    },
+  },
+  { name: 'endless', fate: 'too_large', script: poured(`/close/${1024 * MIB}`) },
+  { name: 'gibibyte', fate: 'too_large', script: poured(`/chunks/${1024 * MIB}`) },
+  { name: 'announces', fate: 'too_large', script: poured(`/length/${1024 * MIB}`) },
+  { name: 'absent', fate: 'failed', script: null },
+  {
+    name: 'resets',
+    fate: 'failed',
+    script: async (connection) => {
+      await connection.request()
+      connection.reset()
+    },
+  },
+  {
+    name: 'nonsense',
+    fate: 'failed',
+    script: async (connection) => {
+      await connection.request()
+      connection.send('nonsense\r\n\r\n'.repeat(1000))
+    },
+  },
+  {
+    name: 'drips',
+    fate: 'timeout',
+    script: async (connection) => {
+      await connection.request()
+      await connection.drip(WELL, 30)
+    },
+  },
+  {
+    name: 'late',
+    fate: 'answered',
+    script: async (connection) => {
+      for (;;) {
+        await connection.request()
+        await connection.pause(250)
+        connection.send(WELL)
+      }
+    },
+  },
+]
+
+t.test('shadows of every bad kind at once: callers, places and breakers know nothing of it', async (t) => {
+  const primary = await upstreamOf(t, answering(WELL))
+  const urls = await Promise.all(
+    BAD.map(async ({ script }) =>
+      script === null ? `http://127.0.0.1:${await unusedPort(t)}` : (await upstreamOf(t, script)).url,
+    ),
+  )
+  const gateway = await startTestGateway(t, {
+    toml: `
+[models.m]
+limits = { concurrent = 4, queue = 0 }
+[models.m.versions.live]
+endpoints = ["${primary.url}"]
+${BAD.map(({ name }, index) => `[models.m.versions.${name}]\nendpoints = ["${urls[index]}"]\n`).join('')}
+[models.m.route]
+primary = "live"
+shadows = [${BAD.map(({ name }) => `{ version = "${name}", timeout = "700ms", max_concurrent = 64 }`).join(', ')}]
+[models.m.compare]
+outputs = [{ path = "/outputs/0/data/0", as = "number", tolerance = { abs = 0.5 } }]
+`,
+  })
+  const ROUNDS = 12
+  const took: number[] = []
+  const ids: unknown[] = []
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const answers = await Promise.all(Array.from({ length: 3 }, () => gateway.infer('m', tensorOf('x', [1]))))
+    for (const { status, headers, tookMs } of answers) {
+      t.equal(status, 200)
+      t.match(headers, { 'modelgate-version': 'live', 'modelgate-error': undefined })
+      took.push(tookMs)
+      ids.push(headers[ID])
+    }
+  }
+  took.sort((a, b) => a - b)
+  t.ok(took[took.length >> 1]! < 300, `half of the callers waited less than ${took[took.length >> 1]} ms`)
+  for (const id of ids) {
+    const shadows = await shadowsOf(gateway.dataDir, id, BAD.length)
+    for (const { name, fate } of BAD) {
+      const told = shadows.find(({ version }) => version === name)
+      if (told?.fate !== fate) t.fail(`${name}: ${told?.fate} (${told?.attempt?.faultCode}), not ${fate}`)
+    }
+  }
+  const metrics = await metricsOf(gateway)
+  for (const { name, fate } of BAD) {
+    const labels = { model: 'm', version: name }
+    t.equal(metrics.value('modelgate_shadows_total', { ...labels, fate }), ids.length, `${name}: ${fate}`)
+    t.equal(metrics.value('modelgate_breaker_state', { ...labels, state: 'closed' }), 1, name)
+  }
+  t.equal(metrics.value('modelgate_requests_running', { model: 'm' }), 0)
+  t.same(await gateway.stop(), { abandoned: 0 })
+})
+
+const delta = (content: string) =>
+  `data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"chat","choices":[{"index":0,"delta":{"content":"${content}"}}]}\n\n`
+const streaming =
+  (words: readonly string[], end = 'data: [DONE]\n\n'): Script =>
+  async (connection) => {
+    for (;;) {
+      await connection.request()
+      connection.send(
+        'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n',
+      )
+      for (const event of [...words.map(delta), end]) {
+        if (event === '') continue
+        connection.send(`${Buffer.byteLength(event).toString(16)}\r\n${event}\r\n`)
+        await connection.pause(10)
+      }
+      connection.send('0\r\n\r\n')
+    }
+  }
+
+t.test('streams are shadowed and held against each other as wholes', async (t) => {
+  const primary = await upstreamOf(t, streaming(['yes', ' and', ' no']))
+  const kinds: readonly (readonly [string, Script, string])[] = [
+    ['same', streaming(['yes and', ' no']), 'agree'],
+    ['other', streaming(['never']), 'differ'],
+    [
+      'ill',
+      answering(plainAnswer(200, 'no events at all', ['content-type: text/event-stream'])),
+      'incomparable',
+    ],
+  ]
+  const urls = await Promise.all(kinds.map(async ([, script]) => (await upstreamOf(t, script)).url))
+  const gateway = await startTestGateway(t, {
+    toml: `
+[models.chat]
+protocol = "openai"
+[models.chat.versions.live]
+endpoints = ["${primary.url}"]
+${kinds.map(([name], index) => `[models.chat.versions.${name}]\nendpoints = ["${urls[index]}"]\n`).join('')}
+[models.chat.route]
+primary = "live"
+shadows = [${kinds.map(([name]) => `{ version = "${name}", timeout = "2s" }`).join(', ')}]
+[models.chat.compare]
+outputs = [{ path = "/choices/0/message/content", as = "label" }]
+`,
+  })
+  const body = JSON.stringify({ model: 'chat', stream: true, messages: [{ role: 'user', content: 'x' }] })
+  for (let round = 0; round < 3; round += 1) {
+    const told = await gateway.ask('/v1/chat/completions', { body, headers: JSON_TYPE })
+    t.equal(told.text, `${['yes', ' and', ' no'].map(delta).join('')}data: [DONE]\n\n`)
+    const id = told.headers[ID]
+    t.match(await streamOf(gateway.dataDir, id), { fate: 'complete', fault: null })
+    const shadows = await shadowsOf(gateway.dataDir, id, kinds.length)
+    for (const [name, , agreement] of kinds) {
+      const shadow = shadows.find(({ version }) => version === name)
+      t.match(shadow, { fate: 'answered', agreement }, name)
+    }
+  }
+})
+
+t.test('a caller that leaves its stream leaves its shadows to their own end', async (t) => {
+  const endless = await upstreamOf(t, streaming(Array.from({ length: 500 }, () => 'x')))
+  const shadow = await upstreamOf(t, streaming(['a', 'b', 'c']))
+  const gateway = await startTestGateway(t, {
+    toml: `
+[models.m]
+protocol = "raw"
+[models.m.versions.live]
+endpoints = ["${endless.url}"]
+[models.m.versions.trial]
+endpoints = ["${shadow.url}"]
+[models.m.route]
+primary = "live"
+shadows = [{ version = "trial", timeout = "2s" }]
+`,
+  })
+  const caller = await StreamCaller.ask(gateway.port, rawGet('m'))
+  const headers = await caller.opened
+  caller.leave()
+  t.match(await streamOf(gateway.dataDir, headers.get(ID)), { fate: 'client-gone' })
+  t.match(await shadowsOf(gateway.dataDir, headers.get(ID)), [
+    { fate: 'answered', agreement: 'not-compared' },
+  ])
+  await eventually(() => endless.openCount === 0)
+  t.same(await gateway.stop(), { abandoned: 0 })
+})
+
+t.test('eight shadows share one body of 16 MiB', async (t) => {
+  const SHADOWS = 8
+  const CALLERS = 4
+  const primary = createServer((request, response) => {
+    request.resume().on('end', () => response.end('{"outputs":[]}'))
+  }).listen(0, '127.0.0.1')
+  await once(primary, 'listening')
+  t.teardown(() => void primary.close().closeAllConnections())
+  const silent = await Promise.all(
+    Array.from({ length: SHADOWS }, () =>
+      upstreamOf(t, async (connection) => {
+        connection.stopReading()
+        await pause(2_500)
+      }),
+    ),
+  )
+  const names = silent.map((_, index) => `s${index}`)
+  const { configFile } = writeSetup(
+    t,
+    `
+[server]
+listen = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+lanes = 1
+limits = { body = "17MiB" }
+[models.m]
+timeouts = { first_byte = "20s", total = "20s" }
+[models.m.versions.live]
+endpoints = ["http://127.0.0.1:${(primary.address() as AddressInfo).port}"]
+${silent.map(({ url }, index) => `[models.m.versions.${names[index]}]\nendpoints = ["${url}"]\n`).join('')}
+[models.m.route]
+primary = "live"
+shadows = [${names.map((name) => `{ version = "${name}", timeout = "2s" }`).join(', ')}]
+`,
+  )
+  const gateway = serve(t, configFile)
+  const { port, adminPort } = await gateway.ports()
+  const metrics = async () => new Metrics((await ask(adminPort, '/metrics')).text)
+  const memory = async () => (await metrics()).value('modelgate_process_resident_memory_bytes')
+  const before = await memory()
+  const padding = ' '.repeat(16 * MIB)
+  const body = `{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1]}]${padding}}`
+  const answers = await Promise.all(
+    Array.from({ length: CALLERS }, () => ask(port, '/v2/models/m/infer', { body, headers: JSON_TYPE })),
+  )
+  t.same(
+    answers.map(({ status }) => status),
+    answers.map(() => 200),
+  )
+  await eventually(() => silent.every(({ connectionCount }) => connectionCount === CALLERS))
+  await pause(300)
+  const grown = (await memory()) - before
+  const shared = CALLERS * 16 * MIB
+  // Twice for bodies that were gathered in growing buffers; a copy for each shadow would be another 512 MiB.
+  t.ok(
+    grown < 3 * shared,
+    `${Math.round(grown / MIB)} MiB for ${CALLERS} bodies of 16 MiB and their ${SHADOWS} shadows`,
+  )
+  await eventually(async () => {
+    const now = await metrics()
+    return now.sum('modelgate_shadows_total', { model: 'm', fate: 'timeout' }) === CALLERS * SHADOWS
+  })
+})

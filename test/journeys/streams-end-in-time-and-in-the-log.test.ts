@@ -1,0 +1,215 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { eventually } from '../support/eventually.ts'
+import { metricsOf } from '../support/read-metrics.ts'
+import { decisionOf, decisionsIn, recordsIn, streamOf } from '../support/read-records.ts'
+import { type ReceivedRequest, type Script, ScriptedUpstream } from '../support/scripted-upstream.ts'
+import { serve, writeSetup } from '../support/serve-process.ts'
+import { startTestGateway } from '../support/start-gateway.ts'
+import { rawGet, StreamCaller } from '../support/stream-caller.ts'
+
+const ID = 'modelgate-request-id'
+const EVENTS = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n'
+const ONE = '9\r\ndata: 1\n\n\r\n'
+
+async function upstreamOf(t: Test, script: Script): Promise<ScriptedUpstream> {
+  const upstream = await ScriptedUpstream.start(script)
+  t.teardown(() => upstream.close())
+  return upstream
+}
+
+const PATIENT = 'timeouts = { first_byte = "30s", idle = "30s", total = "60s" }'
+const model = (url: string, more = PATIENT) =>
+  `[models.m]\nprotocol = "raw"\n${more}\n[models.m.versions.v1]\nendpoints = ["${url}"]\n`
+const server = (grace: string, lanes = 1) =>
+  `[server]\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\nlanes = ${lanes}\ngrace = "${grace}"\n`
+
+/** An event every so often, as many as asked for, then the end. */
+const ticking =
+  (everyMs: number, count = Infinity, requests: ReceivedRequest[] = []): Script =>
+  async (connection) => {
+    for (;;) {
+      requests.push(await connection.request())
+      connection.send(EVENTS)
+      for (let event = 0; event < count && !connection.isClosed; event += 1) {
+        connection.send(ONE)
+        await pause(everyMs)
+      }
+      connection.send('0\r\n\r\n')
+    }
+  }
+
+t.test(
+  'the caller’s deadline goes along, less what has passed, and ends a stream that outlasts it',
+  async (t) => {
+    const requests: ReceivedRequest[] = []
+    const upstream = await upstreamOf(t, ticking(20, Infinity, requests))
+    const gateway = await startTestGateway(t, { toml: model(upstream.url) })
+    const startedAt = performance.now()
+    const callers = await Promise.all(
+      [300, 600].map((ms) =>
+        StreamCaller.ask(gateway.port, rawGet('m', '', [`modelgate-deadline-ms: ${ms}`])),
+      ),
+    )
+    const ends = await Promise.all(
+      callers.map(async (caller) => ({ told: await caller.told, afterMs: performance.now() - startedAt })),
+    )
+    for (const [index, { told, afterMs }] of ends.entries()) {
+      const deadline = [300, 600][index]!
+      t.match(told, { end: 'cut', status: 200 }, `${deadline} ms`)
+      t.ok(told.bodyBytes > 0, 'what came in time was passed on')
+      t.ok(
+        afterMs >= deadline - 5 && afterMs < deadline + 250,
+        `ended after ${Math.round(afterMs)} of ${deadline} ms`,
+      )
+      const left = requests.map(({ headers }) => Number(headers.get('modelgate-deadline-ms')))
+      t.ok(
+        left.some((ms) => ms > deadline - 100 && ms <= deadline),
+        `${left} reached the endpoint`,
+      )
+      t.match(await streamOf(gateway.dataDir, told.headers.get(ID)), {
+        fate: 'broken',
+        fault: { code: 'deadline-exceeded' },
+        attempt: { verdict: 'neutral' },
+      })
+    }
+    await eventually(() => upstream.openCount === 0)
+    const metrics = await metricsOf(gateway)
+    t.equal(metrics.value('modelgate_breaker_state', { model: 'm', version: 'v1', state: 'closed' }), 1)
+  },
+)
+
+t.test('a deadline ends a stream that stands still because of its reader, too', async (t) => {
+  const upstream = await upstreamOf(t, async (connection) => {
+    await connection.request()
+    connection.send(`HTTP/1.1 200 OK\r\ncontent-length: ${64 * 1024 * 1024}\r\n\r\n`)
+    connection.send(Buffer.alloc(64 * 1024 * 1024))
+    await connection.closed
+  })
+  const gateway = await startTestGateway(t, {
+    toml: model(upstream.url, 'timeouts = { first_byte = "200ms", idle = "200ms", total = "200ms" }'),
+  })
+  const caller = await StreamCaller.ask(gateway.port, rawGet('m', '', ['modelgate-deadline-ms: 700']), false)
+  const startedAt = performance.now()
+  await eventually(() => upstream.openCount === 1)
+  await eventually(() => upstream.openCount === 0, { until: 'the endpoint is let go' })
+  const afterMs = performance.now() - startedAt
+  t.ok(afterMs > 500, `not by the version’s own 200 ms, which stand still: ${Math.round(afterMs)} ms`)
+  caller.socket.resume()
+  const told = await caller.told
+  t.equal(told.end, 'cut')
+  t.match(await streamOf(gateway.dataDir, told.headers.get(ID)), {
+    fate: 'broken',
+    fault: { code: 'deadline-exceeded' },
+    attempt: { verdict: 'neutral' },
+  })
+})
+
+t.test('a stop lets streams finish that can, and ends their connections in order', async (t) => {
+  const upstream = await upstreamOf(t, ticking(30, 20))
+  const gateway = await startTestGateway(t, { toml: server('5s') + model(upstream.url) })
+  const callers = await Promise.all(
+    Array.from({ length: 8 }, () => StreamCaller.ask(gateway.port, rawGet('m'))),
+  )
+  await Promise.all(callers.map(({ opened }) => opened))
+  const stopping = gateway.stop()
+  for (const caller of callers) {
+    const told = await caller.told
+    t.match(told, { end: 'complete', bodyBytes: 9 * 20 })
+    t.match(await streamOf(gateway.dataDir, told.headers.get(ID)), { fate: 'complete', fault: null })
+  }
+  t.same(await stopping, { abandoned: 0 })
+})
+
+t.test('what outlasts the grace is cut, seen as cut, and recorded', async (t) => {
+  const upstream = await upstreamOf(t, ticking(20))
+  const full = await upstreamOf(t, async (connection) => {
+    await connection.request()
+    connection.send(`HTTP/1.1 200 OK\r\ncontent-length: ${64 * 1024 * 1024}\r\n\r\n`)
+    connection.send(Buffer.alloc(64 * 1024 * 1024))
+    await connection.closed
+  })
+  const gateway = await startTestGateway(t, {
+    toml: server('300ms') + model(upstream.url) + model(full.url).replaceAll('models.m', 'models.full'),
+  })
+  const reading = await Promise.all(
+    Array.from({ length: 4 }, () => StreamCaller.ask(gateway.port, rawGet('m'))),
+  )
+  const still = await StreamCaller.ask(gateway.port, rawGet('full'), false)
+  await Promise.all(reading.map(({ opened }) => opened))
+  const open = async () => (await metricsOf(gateway)).sum('modelgate_streams_open')
+  await eventually(async () => (await open()) === 5, { until: 'all five are open' })
+  const startedAt = performance.now()
+  t.same(await gateway.stop(), { abandoned: 5 })
+  t.ok(performance.now() - startedAt < 4_000)
+  still.socket.resume()
+  for (const caller of [...reading, still]) {
+    const told = await caller.told
+    t.match(told, { end: 'cut', status: 200 })
+    const code = 'draining'
+    t.match(await streamOf(gateway.dataDir, told.headers.get(ID)), {
+      fate: 'broken',
+      fault: { code },
+      attempt: { verdict: 'neutral' },
+    })
+  }
+  t.equal((await decisionsIn(gateway.dataDir)).length, 5)
+})
+
+t.test(
+  'kill -9 under streams: whoever got a head is in the log, with an end where there was one',
+  async (t) => {
+    const upstream = await upstreamOf(t, ticking(1, 40))
+    const { configFile, dataDir } = writeSetup(t, server('2s', 2) + model(upstream.url))
+    const headed: string[] = []
+    const whole: string[] = []
+    for (let round = 0; round < 3; round += 1) {
+      const gateway = serve(t, configFile)
+      const { port } = await gateway.ports()
+      const before = whole.length
+      let isKilled = false
+      const callers = Array.from({ length: 8 }, async () => {
+        while (!isKilled) {
+          const caller = await StreamCaller.ask(port, rawGet('m')).catch(() => undefined)
+          if (caller === undefined) return
+          const told = await caller.told
+          caller.leave()
+          const id = told.headers.get(ID)
+          if (id !== undefined) headed.push(id)
+          if (told.end === 'complete') whole.push(id!)
+        }
+      })
+      await eventually(() => whole.length > before + 30, { withinMs: 15_000 })
+      await pause(Math.random() * 40)
+      isKilled = true
+      await gateway.kill()
+      await Promise.all(callers)
+    }
+    const last = serve(t, configFile)
+    await last.ports()
+    last.signal('SIGTERM')
+    t.same(await last.exited, { code: 0, signal: null }, last.stderr)
+    const records = await recordsIn(dataDir)
+    const decided = records.flatMap((one) => (one.type === 'decision' ? [one.decision.id] : []))
+    const ended = new Set(records.flatMap((one) => (one.type === 'stream' ? [one.stream.id] : [])))
+    t.equal(new Set(decided).size, decided.length, 'no decision is there twice')
+    t.ok(
+      headed.length > whole.length,
+      `${headed.length} heads, ${whole.length} whole: some were cut by the kill`,
+    )
+    t.same(
+      headed.filter((id) => !decided.includes(id)),
+      [],
+      'each head has its decision',
+    )
+    t.same(
+      [...ended].filter((id) => !decided.includes(id)),
+      [],
+      'and no end is without one',
+    )
+    // Its end is told when the last byte was handed on, in the turn after; a kill between the two loses it.
+    const open = whole.filter((id) => !ended.has(id))
+    t.ok(open.length <= 3 * 8, `${open.length} of ${whole.length} were whole and have no end in the log`)
+    t.match(await decisionOf(dataDir, headed[0]), { attempts: [{ verdict: 'streaming' }] })
+  },
+)
