@@ -70,7 +70,7 @@ export class BodySource implements Awaited {
       return done(tooLarge(contentLength, bytesMax))
     }
     const limit = isChunked ? bytesMax : Math.max(0, contentLength)
-    const gathered = new GatheredBytes(limit)
+    const gathered = new GatheredBytes(limit, { isRecycled: true })
     gathered.begin(contentLength)
     this.#gathered = gathered
     this.#done = done
@@ -84,6 +84,8 @@ export class BodySource implements Awaited {
     this.#budget.patience.stop(this)
     this.#budget.held -= this.#held
     this.#held = 0
+    this.#gathered?.begin(-1)
+    this.#gathered = null
   }
 
   putOff(): void {

@@ -10,6 +10,7 @@
 import type { HttpResponse } from 'uWebSockets.js'
 import { assert } from '../kernel/assert.ts'
 import { GatheredBytes } from '../kernel/gathered-bytes.ts'
+import { giveBlockBack, takeBlock } from '../kernel/recycled-memory.ts'
 import type { ServerTimer } from './server-timer.ts'
 
 /** One chunk towards the client; what the server may have to keep a copy of. */
@@ -42,10 +43,10 @@ export class ClientStream {
   readonly #timer: ServerTimer
   readonly #listener: ClientStreamListener
   #isHeadWritten = false
-  /** What the kernel did not take yet. */
+  /** What the kernel did not take yet, in memory of this object's own. */
   #pending: Uint8Array = NOTHING
   /** What was written on top of it. */
-  readonly #later = new GatheredBytes(PENDING_BYTES_MAX)
+  readonly #later = new GatheredBytes(PENDING_BYTES_MAX, { isRecycled: true })
   #isBlocked = false
   #isListening = false
   #isEnding = false
@@ -91,7 +92,7 @@ export class ClientStream {
       taken = this.#send(bytes, PIECE_BYTES_MAX)
     })
     // A copy: `slice` of a Buffer is a view, and what it shows is overwritten by the next read.
-    if (taken < bytes.length) this.#pending = new Uint8Array(bytes.subarray(taken))
+    if (taken < bytes.length) this.#pending = copyOf(bytes.subarray(taken))
     if (this.#isBlocked) this.#listen()
     return !this.#isBlocked
   }
@@ -115,6 +116,7 @@ export class ClientStream {
   leave(): void {
     this.#isOver = true
     this.#timer.leaveAlone()
+    giveBlockBack(this.#pending)
     this.#pending = NOTHING
     this.#later.begin(-1)
   }
@@ -176,7 +178,10 @@ export class ClientStream {
 
   #rest(waiting: Uint8Array, firstPieceMax: number): Uint8Array {
     if (waiting.length === 0) return NOTHING
-    return waiting.subarray(this.#send(waiting, firstPieceMax))
+    const rest = waiting.subarray(this.#send(waiting, firstPieceMax))
+    if (rest.length > 0) return rest
+    giveBlockBack(waiting)
+    return NOTHING
   }
 
   #end(): void {
@@ -191,4 +196,10 @@ export class ClientStream {
     }
     this.#listener.finished()
   }
+}
+
+function copyOf(bytes: Uint8Array): Uint8Array {
+  const copy = takeBlock(bytes.length).subarray(0, bytes.length)
+  copy.set(bytes)
+  return copy
 }

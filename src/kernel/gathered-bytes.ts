@@ -4,20 +4,26 @@
  * heads that announce 16 MiB each must not make anybody allocate.
  */
 import { Buffer } from 'node:buffer'
+import { giveBlockBack, takeBlock } from './recycled-memory.ts'
 
 /** Announced bodies up to here are allocated whole at once; larger ones grow towards what was announced. */
 const TRUSTED_BYTES_MAX = 256 * 1024
 const GROWN_BYTES_MIN = 4 * 1024
+/** Of a larger one, so much more than what came is taken to be on its way: most need one step, not three. */
+const TRUSTED_TIMES = 4
 const EMPTY = Buffer.alloc(0)
 
 export class GatheredBytes {
   readonly #bytesMax: number
+  readonly #isRecycled: boolean
   #bytes: Buffer = EMPTY
   #length = 0
   #announced = -1
 
-  constructor(bytesMax: number) {
+  /** `isRecycled`: whoever takes the body gives its memory back when it is of no use any more. */
+  constructor(bytesMax: number, { isRecycled = false } = {}) {
     this.#bytesMax = bytesMax
+    this.#isRecycled = isRecycled
   }
 
   get length(): number {
@@ -26,6 +32,7 @@ export class GatheredBytes {
 
   /** `announced`: Content-Length, or -1. False when that alone is over the limit. */
   begin(announced: number): boolean {
+    if (this.#isRecycled) giveBlockBack(this.#bytes)
     this.#bytes = EMPTY
     this.#length = 0
     this.#announced = announced
@@ -51,14 +58,17 @@ export class GatheredBytes {
   }
 
   #grow(needed: number): void {
-    const grown = Buffer.allocUnsafe(this.#capacityFor(needed))
+    const capacity = this.#capacityFor(needed)
+    const grown = this.#isRecycled ? takeBlock(capacity) : Buffer.allocUnsafe(capacity)
     this.#bytes.copy(grown, 0, 0, this.#length)
+    if (this.#isRecycled) giveBlockBack(this.#bytes)
     this.#bytes = grown
   }
 
   #capacityFor(needed: number): number {
     if (this.#announced >= 0 && this.#announced <= TRUSTED_BYTES_MAX) return this.#announced
-    const doubled = Math.max(needed, GROWN_BYTES_MIN, Math.min(2 * this.#bytes.length, this.#bytesMax))
-    return this.#announced >= 0 ? Math.min(doubled, this.#announced) : doubled
+    if (this.#announced >= 0)
+      return Math.min(this.#announced, Math.max(TRUSTED_TIMES * needed, GROWN_BYTES_MIN))
+    return Math.max(needed, GROWN_BYTES_MIN, Math.min(2 * this.#bytes.length, this.#bytesMax))
   }
 }

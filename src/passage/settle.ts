@@ -18,6 +18,7 @@ import { raw } from '../protocols/raw/index.ts'
 import { type Course, NO_COURSE } from './course.ts'
 import type { Lane } from './lane-parts.ts'
 import { AUDIT_UNAVAILABLE, CLIENT_GONE, INTERNAL } from './refusals.ts'
+import { giveBodyBack } from './spent-body.ts'
 
 /** What is known of a request from its first byte on. */
 export interface Opening {
@@ -122,6 +123,7 @@ function finish(opening: Opening, exchange: Exchange, protocol: Protocol | null,
   const answer = client.gone ? null : (exchange.answer ?? explained(exchange.fault!, protocol))
   const finished = () => {
     lane.work.count -= 1
+    giveBodyBack(exchange)
   }
   const close = () => (closing?.close ?? false) || lane.work.draining
   try {

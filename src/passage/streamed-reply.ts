@@ -9,6 +9,7 @@ import type { ClientStream } from '../accept/client-stream.ts'
 import type { Exchange, StreamOutcome } from '../domain/exchange.ts'
 import type { Version } from '../domain/routes.ts'
 import { GatheredBytes } from '../kernel/gathered-bytes.ts'
+import { giveBlockBack } from '../kernel/recycled-memory.ts'
 import type { Watched } from '../kernel/sweep.ts'
 import type { Course } from './course.ts'
 import { isEventStream } from './hold-or-pass.ts'
@@ -23,6 +24,7 @@ import {
   unrecorded,
   withMarks,
 } from './settle.ts'
+import { giveBodyBack } from './spent-body.ts'
 
 /** What comes in the turn that records the decision waits for its end; with more, the endpoint does too. */
 const EARLY_BYTES_MAX = 64 * 1024
@@ -45,7 +47,7 @@ export class StreamedReply implements Outlet, Watched {
   readonly #source: ReplySource
   readonly #opened: Exchange
   readonly #version: Version
-  readonly #early = new GatheredBytes(EARLY_BYTES_HELD_MAX)
+  readonly #early = new GatheredBytes(EARLY_BYTES_HELD_MAX, { isRecycled: true })
   #stream: ClientStream | undefined
   #course: Course | undefined
   #isWaiting = false
@@ -112,6 +114,8 @@ export class StreamedReply implements Outlet, Watched {
     const early = this.#early.take()
     if (early.length > 0 && !stream.write(early)) this.#wait()
     else if (this.#isWaiting) this.#drained()
+    // The stream has sent it or has a copy of its own.
+    giveBlockBack(early)
     if (this.#course !== undefined) this.#finish(this.#course)
   }
 
@@ -166,6 +170,7 @@ export class StreamedReply implements Outlet, Watched {
     }
     lane.recorder.stream(outcome)
     lane.observer.exchange(exchange)
+    if (fate === 'complete') giveBodyBack(exchange)
   }
 
   /** Null: the decision could not be recorded, and the caller got none of it. */

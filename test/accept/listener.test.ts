@@ -22,7 +22,6 @@ const listener = new Listener({
   headerBytesMax: 2048,
   chunkedAccepted: false,
   trust: [],
-  tls: null,
   sweep,
   onRequest: (incoming) => {
     seen.push(incoming)
@@ -164,7 +163,6 @@ t.test('a taken port is an error that says so', async (t) => {
     headerBytesMax: 1,
     chunkedAccepted: false,
     trust: [],
-    tls: null,
     sweep,
     onRequest: () => {},
   })
