@@ -11,6 +11,7 @@ import type { RecoveryReport } from './audit/records/notes.ts'
 import { AdminServer } from './control/admin/admin-server.ts'
 import type { Readiness } from './control/admin/resource.ts'
 import { decision } from './control/admin/resources/decision.ts'
+import { CertificateWatch } from './control/certificate-watch.ts'
 import { LaneThread } from './control/lane-thread.ts'
 import { logMetrics } from './control/log-metrics.ts'
 import { freePort, probePort } from './control/port-probe.ts'
@@ -38,6 +39,8 @@ export interface Gateway {
   readonly recovery: RecoveryReport
   /** Finishes what is under way within the grace, then ends every thread. The second call waits for the first. */
   stop(cause: string): Promise<{ readonly abandoned: number }>
+  /** Looks at the files of server.tls now and takes what changed; does nothing without TLS. */
+  renewCertificate(): Promise<void>
   /** Resolves when the gateway can no longer keep its promises and must be stopped; never otherwise. */
   readonly failed: Promise<Error>
 }
@@ -64,6 +67,8 @@ export async function startGateway(options: GatewayOptions): Promise<Start> {
 }
 
 interface Parts extends Running {
+  /** Null without server.tls. */
+  readonly certificates: CertificateWatch | null
   /** The log can take no more records; the process must end. */
   isLogLost: boolean
   /** Lanes whose records cannot be written at present; they answer 503 until they can. */
@@ -76,14 +81,18 @@ interface Parts extends Running {
 function makeParts({ snapshot, version, log }: GatewayOptions, audit: AuditWriter): Parts {
   const { promise: failed, resolve: fail } = withResolvers<Error>()
   const readiness = new VersionReadiness(snapshot)
+  const certificates = watchCertificates(snapshot, () => lanes, log)
   const observatory = new Observatory({
     snapshot: () => snapshot,
     clock: systemClock,
     version,
-    more: logMetrics(
-      () => audit.counts(),
-      () => running.lanesWithoutLog.size,
-    ),
+    more: [
+      ...logMetrics(
+        () => audit.counts(),
+        () => running.lanesWithoutLog.size,
+      ),
+      ...(certificates?.metrics ?? []),
+    ],
   })
   stateHeaderLimit(snapshot.server.headerBytesMax + HEADER_SLACK_BYTES)
   audit.onFatal((problem) => {
@@ -110,6 +119,7 @@ function makeParts({ snapshot, version, log }: GatewayOptions, audit: AuditWrite
     clock: systemClock,
     audit,
     lanes,
+    certificates,
     readiness,
     failed,
     isDraining: false,
@@ -127,6 +137,15 @@ function makeParts({ snapshot, version, log }: GatewayOptions, audit: AuditWrite
   })
   const running: Parts = { ...parts, admin }
   return running
+}
+
+/** Made before the lanes read the files, so that no change is missed. */
+function watchCertificates(
+  { server: { tls } }: Snapshot,
+  lanes: () => readonly LaneThread[],
+  log: GatewayOptions['log'],
+): CertificateWatch | null {
+  return tls === null ? null : new CertificateWatch({ tls, clock: systemClock, lanes, log })
 }
 
 async function open(options: GatewayOptions, parts: Parts, recovery: RecoveryReport): Promise<Gateway> {
@@ -149,11 +168,13 @@ async function open(options: GatewayOptions, parts: Parts, recovery: RecoveryRep
   audit.event('config', { at, generation, hash, file: options.configFile })
   for (const problem of parts.readiness.problems()) options.log(problem)
   let stopping: Promise<{ abandoned: number }> | undefined
+  parts.certificates?.start()
+  const renewCertificate = async () => parts.certificates?.renew()
   const stop = (cause: string) => {
     stopping ??= stopInOrder(parts, { cause, graceMs: snapshot.server.graceMs })
     return stopping
   }
-  return { inferencePort, adminPort, uws, recovery, failed, stop }
+  return { inferencePort, adminPort, uws, recovery, failed, renewCertificate, stop }
 }
 
 /** All lanes on one port. The server shares only a port it was told, so a free one is found before. */

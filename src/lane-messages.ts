@@ -18,6 +18,8 @@ export interface LaneStart {
 
 export type ToLane =
   | { readonly kind: 'listen'; readonly at: HostPort }
+  /** Connections from now on get what the files of server.tls hold now. */
+  | { readonly kind: 'renew-certificate' }
   /** Take no new connections, finish what is under way within the grace, then end the thread. */
   | { readonly kind: 'drain'; readonly graceMs: number }
 
@@ -25,6 +27,8 @@ export type FromLane =
   /** Everything is made and local models are loaded, or are known not to load. */
   | { readonly kind: 'prepared'; readonly uws: string }
   | { readonly kind: 'listening'; readonly port: number }
+  /** The answer to `renew-certificate`; null: done. */
+  | { readonly kind: 'certificate'; readonly problem: string | null }
   | { readonly kind: 'cannot-start'; readonly problem: string }
   | { readonly kind: 'versions'; readonly states: readonly VersionState[] }
   | { readonly kind: 'reading'; readonly announcement: LaneAnnouncement }

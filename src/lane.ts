@@ -66,12 +66,14 @@ async function run(uws: Uws, build: string): Promise<void> {
     headerBytesMax: snapshot.server.headerBytesMax,
     chunkedAccepted: snapshot.server.chunkedAccepted,
     trust: snapshot.server.trust,
+    tls: snapshot.server.tls,
     sweep: lane.sweep,
     onRequest: (incoming) => handle(incoming, lane),
     onConnection: (what) => lane.observer.connection(what),
   })
   port.on('message', (message: ToLane) => {
     if (message.kind === 'listen') void listen(listener, message)
+    else if (message.kind === 'renew-certificate') renewCertificate(listener)
     else void drain(listener, lane, message.graceMs)
   })
   watchLog(lane)
@@ -153,6 +155,16 @@ async function listen(listener: Listener, { at }: Extract<ToLane, { kind: 'liste
   } catch (error) {
     tell({ kind: 'cannot-start', problem: (error as Error).message })
   }
+}
+
+function renewCertificate(listener: Listener): void {
+  let problem: string | null = null
+  try {
+    listener.renewCertificate()
+  } catch (error) {
+    problem = (error as Error).message
+  }
+  tell({ kind: 'certificate', problem })
 }
 
 /**

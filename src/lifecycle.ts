@@ -12,6 +12,8 @@ export interface Running {
   readonly audit: AuditWriter
   readonly lanes: readonly LaneThread[]
   readonly admin: { close(): Promise<void> }
+  /** Tells lanes something now and then; null when there is nothing to tell. */
+  readonly certificates: { stop(): Promise<void> } | null
   /** Read by readiness; true from the first moment of a stop. */
   isDraining: boolean
 }
@@ -27,6 +29,7 @@ export async function stopInOrder(
   { cause, graceMs }: Stopping,
 ): Promise<{ readonly abandoned: number }> {
   running.isDraining = true
+  await running.certificates?.stop()
   const left = await Promise.all(running.lanes.map((lane) => lane.drain(graceMs)))
   const abandoned = left.reduce((sum, count) => sum + count, 0)
   running.audit.event('stop', { at: running.clock.wall(), cause, abandoned })

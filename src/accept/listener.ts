@@ -5,13 +5,15 @@
  *
  * Several lanes listen on one port; the kernel spreads connections over them (SO_REUSEPORT).
  */
-import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
-import type { Fault } from '../domain/fault.ts'
+import type { HttpRequest, HttpResponse, us_listen_socket } from 'uWebSockets.js'
+import { type Fault, fault } from '../domain/fault.ts'
 import type { Head } from '../domain/head.ts'
+import type { ServerTls } from '../domain/routes.ts'
 import type { Sweep } from '../kernel/sweep.ts'
 import { type BodyBudget, BodySource, UNFINISHED_BYTES_MAX } from './body.ts'
 import { BodyPatience } from './body-patience.ts'
 import { ClientResponse } from './client-response.ts'
+import { Door, hasCertificate } from './door.ts'
 import { type HeadRules, readHead } from './head.ts'
 import type { Uws } from './load-uws.ts'
 import { TrustPolicy } from './trust.ts'
@@ -34,6 +36,8 @@ export interface ListenerParts {
   readonly chunkedAccepted: boolean
   /** Ranges of server.trust. */
   readonly trust: readonly string[]
+  /** Null: plain HTTP. */
+  readonly tls: ServerTls | null
   readonly sweep: Sweep
   onRequest(incoming: Incoming): void
   /** One that is refused is closed, too. */
@@ -45,30 +49,31 @@ export type ConnectionEvent = 'opened' | 'closed' | 'refused' | 'unused'
 
 export class Listener {
   readonly #parts: ListenerParts
-  readonly #app: TemplatedApp
+  #door: Door | undefined
   #socket: us_listen_socket | undefined
   readonly #receiving: Receiving
   readonly #unused: () => void
   #open = 0
+  #isClosed = false
 
   constructor(parts: ListenerParts) {
     this.#parts = parts
     this.#unused = () => parts.onConnection?.('unused')
-    const { sweep, headerBytesMax, chunkedAccepted } = parts
+    const { sweep, headerBytesMax, chunkedAccepted, tls } = parts
+    const scheme = tls === null ? 'http' : 'https'
     this.#receiving = {
-      rules: { headerBytesMax, chunkedAccepted, trust: new TrustPolicy(parts.trust, 'http') },
+      rules: { headerBytesMax, chunkedAccepted, trust: new TrustPolicy(parts.trust, scheme) },
       sweep,
+      isCertificateNeeded: tls !== null && tls.clientCaFile !== null,
       budget: { held: 0, bytesMax: UNFINISHED_BYTES_MAX, patience: new BodyPatience(sweep) },
     }
-    this.#app = parts.uws.App()
-    this.#app.filter((http, change) => this.#count(http, Number(change)))
-    this.#app.any('/*', (http, request) => parts.onRequest(receive(http, request, this.#receiving)))
   }
 
   /** Resolves to the port that was bound (of use when 0 was asked for). */
   open(host: string, port: number): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#app.listen(host, port, (socket) => {
+      this.#door = this.#makeDoor()
+      this.#door.entrance.listen(host, port, (socket) => {
         if (socket === false) {
           reject(new Error(`cannot listen on ${host}:${port}: the address is in use or not of this machine`))
           return
@@ -76,6 +81,17 @@ export class Listener {
         this.#socket = socket
         resolve(this.#parts.uws.us_socket_local_port(socket))
       })
+    })
+  }
+
+  /** Throws, with words for people, when the files of `tls` cannot be used. */
+  #makeDoor(): Door {
+    const parts = this.#parts
+    return new Door({
+      uws: parts.uws,
+      tls: parts.tls,
+      onConnection: (http, change) => this.#count(http, change),
+      onRequest: (http, request) => parts.onRequest(receive(http, request, this.#receiving)),
     })
   }
 
@@ -91,10 +107,16 @@ export class Listener {
     this.#socket = undefined
   }
 
+  /** New connections get what the files of `tls` hold now. Throws when they cannot be used; then nothing changes. */
+  renewCertificate(): void {
+    if (this.#socket !== undefined) this.#door?.renew()
+  }
+
   /** Ends every connection. The thread's loop can empty afterwards. */
   close(): void {
     this.pause()
-    this.#app.close()
+    this.#isClosed = true
+    this.#door?.close()
   }
 
   /** `change`: 1 for a connection that opened, -1 for one that ended, whoever ended it. */
@@ -102,7 +124,8 @@ export class Listener {
     this.#open += change
     const { connectionsMax, onConnection } = this.#parts
     if (change < 0) return onConnection?.('closed')
-    const isRefused = this.#open > connectionsMax
+    // One that was accepted just before the end may come after it.
+    const isRefused = this.#open > connectionsMax || this.#isClosed
     onConnection?.(isRefused ? 'refused' : 'opened')
     if (isRefused) return void http.close()
     // The first request puts its own handler in place of this one.
@@ -114,10 +137,13 @@ export class Listener {
 interface Receiving {
   readonly rules: HeadRules
   readonly sweep: Sweep
+  /** Only clients that showed a certificate are served. */
+  readonly isCertificateNeeded: boolean
   readonly budget: BodyBudget
 }
 
-function receive(http: HttpResponse, request: HttpRequest, { rules, sweep, budget }: Receiving): Incoming {
+function receive(http: HttpResponse, request: HttpRequest, receiving: Receiving): Incoming {
+  const { rules, sweep, budget, isCertificateNeeded } = receiving
   const client = new ClientResponse(http, request.getCaseSensitiveMethod() === 'HEAD', sweep)
   let body: BodySource | undefined
   http.onAborted(() => {
@@ -128,8 +154,14 @@ function receive(http: HttpResponse, request: HttpRequest, { rules, sweep, budge
   // The server's reader of chunks is lenient: what follows such a body is not taken for a request.
   if (framing.isChunked) client.closeAfter()
   body = new BodySource(http, framing, budget)
-  return { head, body, client, refusal }
+  const isStranger = isCertificateNeeded && !hasCertificate(http)
+  return { head, body, client, refusal: isStranger ? NO_CERTIFICATE : refusal }
 }
+
+const NO_CERTIFICATE = fault(
+  'client-certificate-required',
+  'this gateway serves only clients that show a certificate it knows (server.tls.client_ca)',
+)
 
 /** IPv4 clients of a dual-stack socket appear as ::ffff:a.b.c.d; people expect a.b.c.d. */
 function addressOf(http: HttpResponse): string {

@@ -16,7 +16,7 @@ import { recoveryLines } from './recovery-lines.ts'
 
 const USAGE = `Usage: modelgate serve [--config FILE]
 
-Runs the gateway until SIGTERM or SIGINT.
+Runs the gateway until SIGTERM or SIGINT. SIGHUP: looks at the files of server.tls now.
 
   --config FILE   configuration (default: gateway.toml in this directory)
   --help          this text
@@ -45,8 +45,9 @@ export async function serve(args: readonly string[], io: Io): Promise<number> {
     io.stderr(`modelgate: cannot start: ${start.problem}\n`)
     return 3
   }
-  const { host } = loaded.snapshot.server.listen
-  announce(start.gateway, host, io)
+  const { listen, tls } = loaded.snapshot.server
+  announce(start.gateway, `${tls === null ? 'http' : 'https'}://${listen.host}`, io)
+  if (tls !== null) process.on('SIGHUP', () => void start.gateway.renewCertificate())
   return untilStopped(start.gateway, log)
 }
 
@@ -62,10 +63,10 @@ function parse(args: readonly string[]): { config: string; help: boolean } | str
   }
 }
 
-function announce(gateway: Gateway, host: string, io: Io): void {
+function announce(gateway: Gateway, origin: string, io: Io): void {
   for (const line of recoveryLines(gateway.recovery)) io.stderr(`modelgate: ${line}\n`)
   io.stdout(
-    `modelgate ${packageVersion()} is serving on http://${host}:${gateway.inferencePort}, admin on port ${gateway.adminPort} (uWebSockets.js ${gateway.uws})\n`,
+    `modelgate ${packageVersion()} is serving on ${origin}:${gateway.inferencePort}, admin on port ${gateway.adminPort} (uWebSockets.js ${gateway.uws})\n`,
   )
 }
 

@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import type { HostPort } from '../domain/routes.ts'
+import { assert } from '../kernel/assert.ts'
 import { entryBeside } from '../kernel/entry.ts'
 import type { FromLane, LaneStart, ToLane, VersionState } from '../lane-messages.ts'
 import type { LaneAnnouncement } from '../observe/announcements.ts'
@@ -31,6 +32,7 @@ export class LaneThread {
     | { kind: FromLane['kind']; resolve(message: FromLane): void; reject(error: Error): void }
     | undefined
   #draining = false
+  #onCertificate: ((problem: string | null) => void) | undefined
 
   constructor(parts: LaneThreadParts) {
     this.#parts = parts
@@ -39,6 +41,7 @@ export class LaneThread {
     this.#worker.on('error', (error) => this.#fail(error as Error))
     this.#ended = new Promise((resolve) => {
       this.#worker.on('exit', (code) => {
+        this.#certificateAnswered(`lane ${parts.start.lane} has ended`)
         if (!this.#draining) this.#fail(new Error(`lane ${parts.start.lane} ended with code ${code}`))
         resolve(undefined)
       })
@@ -56,6 +59,20 @@ export class LaneThread {
     this.#send({ kind: 'listen', at })
     const message = await this.#next('listening')
     return message.kind === 'listening' ? message.port : 0
+  }
+
+  /** Resolves when connections get what the files hold now, to null; or to why they do not. One at a time. */
+  renewCertificate(): Promise<string | null> {
+    assert(this.#onCertificate === undefined, 'the last renewal has been answered')
+    return new Promise((resolve) => {
+      this.#onCertificate = resolve
+      this.#send({ kind: 'renew-certificate' })
+    })
+  }
+
+  #certificateAnswered(problem: string | null): void {
+    this.#onCertificate?.(problem)
+    this.#onCertificate = undefined
   }
 
   /** Resolves when the thread has ended; to the number of requests that did not fit in the grace. */
@@ -83,6 +100,7 @@ export class LaneThread {
     else if (message.kind === 'versions') this.#parts.onVersions(message.states)
     else if (message.kind === 'log') this.#parts.onLog(message.isWritten)
     else if (message.kind === 'name') this.#parts.onName(nameWords(message))
+    else if (message.kind === 'certificate') this.#certificateAnswered(message.problem)
     else if (message.kind === 'bug') this.#parts.onBug(message.report)
     else if (message.kind === 'cannot-start') this.#fail(new Error(message.problem))
     else if (this.#waiting?.kind === message.kind) {

@@ -69,6 +69,10 @@ export const FAULTS = {
   'malformed-request': client(400, 'the request breaks HTTP or the dialect’s rules'),
   'malformed-json': client(400, 'the body is not valid JSON'),
   'bad-tensor': client(400, 'a tensor’s name, shape, type or data does not fit the model'),
+  'client-certificate-required': client(
+    403,
+    'server.tls.client_ca is set, and the client showed no certificate',
+  ),
   'pin-not-allowed': client(403, 'this model does not let callers choose a version'),
   'unknown-path': client(404, 'no dialect answers at this path'),
   'unknown-model': client(404, 'no model of that name is configured'),

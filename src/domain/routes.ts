@@ -38,6 +38,18 @@ export interface ServerSettings {
   readonly trust: readonly string[]
   /** How long a stop waits for requests in flight. */
   readonly graceMs: number
+  /** Null: plain HTTP. */
+  readonly tls: ServerTls | null
+}
+
+/** Names of files and never their contents: those change while the gateway runs, and one of them is secret. */
+export interface ServerTls {
+  /** Absolute paths. */
+  readonly certFile: string
+  readonly keyFile: string
+  /** Null: clients need no certificate. */
+  readonly clientCaFile: string | null
+  readonly minVersion: '1.2' | '1.3'
 }
 
 export interface HostPort {

@@ -22,6 +22,7 @@ const listener = new Listener({
   headerBytesMax: 2048,
   chunkedAccepted: false,
   trust: [],
+  tls: null,
   sweep,
   onRequest: (incoming) => {
     seen.push(incoming)
@@ -163,6 +164,7 @@ t.test('a taken port is an error that says so', async (t) => {
     headerBytesMax: 1,
     chunkedAccepted: false,
     trust: [],
+    tls: null,
     sweep,
     onRequest: () => {},
   })

@@ -42,6 +42,7 @@ export function makeSnapshot(breaker: Partial<BreakerSettings> = {}): Snapshot {
       chunkedAccepted: false,
       trust: [],
       graceMs: 1000,
+      tls: null,
     },
     audit: { mode: 'batched' },
     scoring: { threads: 1, queueMax: 16 },

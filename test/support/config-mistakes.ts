@@ -18,6 +18,7 @@ export const context: CheckContext = {
   directory: '/etc/gate',
   cores: 4,
   generation: 7,
+  now: Date.parse('2026-07-01T12:00:00Z'),
   readFile: (path, bytesMax) => {
     const text = files.get(path)
     if (text === undefined) return { ok: false, reason: 'no such file' }

@@ -46,7 +46,7 @@ export class ServeProcess {
     const said = await eventually(
       () => {
         if (this.#exit !== undefined) throw new Error(`ended with ${this.#exit.code}: ${this.stderr}`)
-        return /serving on http:\/\/\S+:(\d+), admin on port (\d+)/.exec(this.stdout) ?? undefined
+        return /serving on https?:\/\/\S+:(\d+), admin on port (\d+)/.exec(this.stdout) ?? undefined
       },
       { withinMs: 20_000, until: 'the gateway serves' },
     )

@@ -22,7 +22,7 @@ import { checkVersions } from './rules/versions.ts'
 import { type Salvaged, salvage } from './salvage.ts'
 import type { Checked } from './schema.ts'
 import { settle } from './settle.ts'
-import { checkTlsFiles } from './tls-files.ts'
+import { checkServerTls, checkTlsFiles } from './tls-files.ts'
 import { parseToml, type TomlDocument } from './toml.ts'
 import type { Unreadable } from './unreadable.ts'
 
@@ -33,6 +33,8 @@ export interface CheckContext extends FileAccess {
   readonly directory: string
   readonly cores: number
   readonly generation: number
+  /** Unix milliseconds: certificates have their time. */
+  readonly now: number
 }
 
 export type CheckResult =
@@ -54,6 +56,7 @@ export function checkConfig(text: string, context: CheckContext): CheckResult {
   const to = { report: (draft: Draft) => void drafts.push(draft), original: salvaged.original }
   const replies = checkFiles(checked, context, to)
   const pems = checkTlsFiles(checked, context, to)
+  checkServerTls(checked, context, to, context.now)
   const failed = document.problems.length > 0 || drafts.some((draft) => draft.severity === 'error')
   if (failed) return refused(document, drafts, context.file)
   const snapshot = compile(settle(checked), { ...context, replies, pems })

@@ -10,6 +10,7 @@ import type {
   Route,
   Rule,
   RuleTest,
+  ServerTls,
   Snapshot,
   Version,
 } from '../../domain/routes.ts'
@@ -61,6 +62,7 @@ export function compile(settled: Settled, context: CompileContext): Snapshot {
       chunkedAccepted: server.limits.chunked_requests === 'accept',
       trust: server.trust,
       graceMs: server.grace,
+      tls: compileServerTls(server.tls, context.directory),
     },
     audit: { mode: 'batched' },
     scoring: {
@@ -71,6 +73,16 @@ export function compile(settled: Settled, context: CompileContext): Snapshot {
     models,
     versions,
   })
+}
+
+function compileServerTls(tls: Settled['server']['tls'], directory: string): ServerTls | null {
+  if (tls === undefined) return null
+  return {
+    certFile: resolve(directory, tls.cert),
+    keyFile: resolve(directory, tls.key),
+    clientCaFile: tls.client_ca === undefined ? null : resolve(directory, tls.client_ca),
+    minVersion: tls.min_version,
+  }
 }
 
 interface Numbering {

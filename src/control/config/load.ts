@@ -5,6 +5,7 @@
 import { closeSync, constants, existsSync, fstatSync, openSync, readSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Snapshot } from '../../domain/routes.ts'
+import { systemClock } from '../../kernel/clock.ts'
 import { checkConfig } from './check-config.ts'
 import type { FileContents } from './files.ts'
 import type { Problem } from './problem.ts'
@@ -44,7 +45,8 @@ export function loadConfig(file: string, options: LoadOptions): LoadResult {
     return { ok: false, text, problems: [{ ...problem, line: damaged.line, column: damaged.column }] }
   }
   const directory = dirname(absolute)
-  const result = checkConfig(text, { ...options, file, directory, readFile, fileExists: existsSync })
+  const now = systemClock.wall()
+  const result = checkConfig(text, { ...options, file, directory, now, readFile, fileExists: existsSync })
   return { ...result, text }
 }
 
@@ -59,7 +61,8 @@ function firstInvalidLine(bytes: Uint8Array, text: string): { line: number; colu
   return { line: before.length, column: before[before.length - 1]!.length + 1 }
 }
 
-function readFile(path: string, bytesMax: number): FileContents {
+/** Regular files only, and never more than `bytesMax`. */
+export function readFile(path: string, bytesMax: number): FileContents {
   let descriptor: number | undefined
   try {
     // Without O_NONBLOCK a named pipe would hold the process until somebody writes to it.

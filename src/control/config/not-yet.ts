@@ -27,12 +27,6 @@ const VERSION = [...MODEL, 'versions', '*']
 const REMOVE = 'nothing: remove the key'
 
 export const NOT_YET: readonly NotYet[] = [
-  {
-    path: ['server', 'tls'],
-    what: 'TLS on the listener',
-    off: never,
-    instead: `${REMOVE} and end TLS in front of the gateway`,
-  },
   { path: ['audit', 'mode'], what: 'any mode but batched', off: is('batched'), instead: '"batched"' },
   {
     path: ['audit', 'retention'],

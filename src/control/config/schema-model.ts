@@ -7,7 +7,7 @@ import { canonicalHost, parseEndpoint } from './address.ts'
 import * as leaf from './leaf.ts'
 import { PROTOCOL_NAMES, RUNTIME_NAMES } from './registries.ts'
 import { route } from './schema-route.ts'
-import { name, pointer, versionName } from './schema-words.ts'
+import { name, pemFile, pointer, versionName } from './schema-words.ts'
 import { parseFilePath, parseKeySource, parseStep, REMOTE_MODEL, REMOTE_NAME } from './words.ts'
 
 const keySource = leaf.parsed(parseKeySource, {
@@ -130,13 +130,6 @@ const outputCheck = leaf.table(
   },
   'One check of every answer. A violation is a failure of the version (`invalid_output`).',
 )
-
-const pemFile = (description: string) =>
-  leaf.parsed(parseFilePath, {
-    what: 'a path',
-    expected: 'the path of a PEM file, relative to this configuration',
-    description,
-  })
 
 const version = leaf.table(
   {

@@ -1,8 +1,8 @@
 /**
- * Values that more than one table of the grammar has: names, JSON pointers, header names.
+ * Values that more than one table of the grammar has: names, JSON pointers, header names, PEM files.
  */
 import * as leaf from './leaf.ts'
-import { NAME, parseHeaderName, parsePointer } from './words.ts'
+import { NAME, parseFilePath, parseHeaderName, parsePointer } from './words.ts'
 
 const NAME_EXPECTED = 'letters, digits, . _ and -, beginning with a letter or digit, at most 64 characters'
 
@@ -22,4 +22,10 @@ export const header = (description: string) =>
     expected: 'the name of a request header, such as "x-tenant"',
     description,
     standIn: 'x',
+  })
+export const pemFile = (description: string) =>
+  leaf.parsed(parseFilePath, {
+    what: 'a path',
+    expected: 'the path of a PEM file, relative to this configuration',
+    description,
   })

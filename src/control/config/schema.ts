@@ -7,7 +7,7 @@ import type { z } from 'zod'
 import { parseListen, parseTrusted } from './address.ts'
 import * as leaf from './leaf.ts'
 import { modelSchema } from './schema-model.ts'
-import { name } from './schema-words.ts'
+import { name, pemFile } from './schema-words.ts'
 import { parseFilePath, parsePointer } from './words.ts'
 
 const listenAddress = (description: string) =>
@@ -50,11 +50,16 @@ const server = leaf.table(
     tls: leaf
       .table(
         {
-          cert: leaf.text(4096, 'a file', 'Certificate chain.'),
-          key: leaf.text(4096, 'a file', 'Private key.'),
-          client_ca: leaf.text(4096, 'a file', 'Authorities for client certificates.').optional(),
+          cert: pemFile(
+            'PEM of the certificate, then of those between it and its root. Changed files are taken while running.',
+          ),
+          key: pemFile('PEM of its private key, without a passphrase.'),
+          client_ca: pemFile(
+            'PEM of authorities: only clients with a certificate of theirs are served.',
+          ).optional(),
+          min_version: leaf.choice(['1.2', '1.3'], 'Oldest version of TLS that is spoken.').prefault('1.2'),
         },
-        'TLS for the inference listener.',
+        'TLS on the inference port: it then speaks nothing else.',
       )
       .optional(),
     trust: leaf

@@ -1,18 +1,18 @@
 /**
- * The PEM files that `versions.NAME.tls` names, read and proven at load: a certificate that cannot be used
- * is found by `check` and not by the first request. Their contents travel in the Snapshot, so that no lane
- * touches a disk. A certificate that runs out stays an endpoint's business: it is a warning.
+ * The PEM files that the configuration names, read and proven at load: a certificate that cannot be used is
+ * found by `check` and not by the first request. What `versions.NAME.tls` names travels in the Snapshot, so
+ * that no lane touches a disk for it; what `server.tls` names does not: it may change while the gateway runs
+ * (control/certificate-watch.ts). A certificate that ran out is a warning: the rest still works.
  */
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import type { KeyObject, X509Certificate } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { FileAccess, FileReport } from './files.ts'
+import { certificatesIn, privateKeyIn, SERVER_KEYS, serverKeyProblem, validityProblem } from './pem.ts'
 import type { Path } from './problem.ts'
 import type { Checked } from './schema.ts'
 import { sizeText } from './units.ts'
 
 export const PEM_BYTES_MAX = 1024 * 1024
-
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g
 
 interface Reading {
   readonly access: FileAccess
@@ -35,32 +35,59 @@ export function checkTlsFiles(checked: Checked, access: FileAccess, to: FileRepo
   return reading.pems
 }
 
-function readCertificates(file: string, at: Path, reading: Reading): X509Certificate | undefined {
-  const text = read(file, at, reading)
-  if (text === undefined) return undefined
-  try {
-    const certificates = (text.match(CERTIFICATE) ?? []).map((pem) => new X509Certificate(pem))
-    if (certificates.length === 0) throw new Error('it holds no certificate')
-    reading.pems.set(file, text)
-    return certificates[0]
-  } catch (error) {
-    refuse(at, `${file} is not a PEM certificate: ${(error as Error).message}`, reading)
-    return undefined
+/** `now` in Unix milliseconds: a certificate has its time. */
+export function checkServerTls({ server }: Checked, access: FileAccess, to: FileReport, now: number): void {
+  const { tls } = server
+  if (tls === undefined) return
+  const reading: Reading = { access, to, pems: new Map() }
+  const at = ['server', 'tls']
+  const own = readCertificates(tls.cert, [...at, 'cert'], reading)
+  const key = readKey(tls.key, own, [...at, 'key'], reading)
+  if (tls.client_ca !== undefined) readCertificates(tls.client_ca, [...at, 'client_ca'], reading)
+  const unusable = key === undefined ? null : serverKeyProblem(key)
+  if (unusable !== null) refuse([...at, 'key'], `${tls.key} ${unusable}`, reading, SERVER_KEYS)
+  if (own === undefined) return
+  const timing = validityProblem(own, now)
+  if (timing !== null)
+    warn(`${tls.cert} ${timing}: clients that verify it turn away`, [...at, 'cert'], reading)
+  if (own.subjectAltName === undefined) {
+    warn(
+      `${tls.cert} names no host (subjectAltName): clients that verify it turn away`,
+      [...at, 'cert'],
+      reading,
+    )
   }
 }
 
-function readKey(file: string, own: X509Certificate | undefined, at: Path, reading: Reading): void {
+function readCertificates(file: string, at: Path, reading: Reading): X509Certificate | undefined {
   const text = read(file, at, reading)
-  if (text === undefined) return
-  try {
-    const key = createPrivateKey(text)
-    reading.pems.set(file, text)
-    if (own !== undefined && !own.checkPrivateKey(key)) {
-      refuse(at, `${file} is not the key of the certificate`, reading)
-    }
-  } catch (error) {
-    refuse(at, `${file} is not a PEM private key without a passphrase: ${(error as Error).message}`, reading)
+  if (text === undefined) return undefined
+  const found = certificatesIn(text)
+  if (!found.ok) return refuse(at, `${file} ${found.problem}`, reading)
+  reading.pems.set(file, text)
+  return found.value[0]
+}
+
+function readKey(
+  file: string,
+  own: X509Certificate | undefined,
+  at: Path,
+  reading: Reading,
+): KeyObject | undefined {
+  const text = read(file, at, reading)
+  if (text === undefined) return undefined
+  const found = privateKeyIn(text)
+  if (!found.ok) return refuse(at, `${file} ${found.problem}`, reading)
+  reading.pems.set(file, text)
+  if (own !== undefined && !own.checkPrivateKey(found.value)) {
+    refuse(
+      at,
+      `${file} is not the key of the certificate`,
+      reading,
+      'the key of the first certificate in `cert`',
+    )
   }
+  return found.value
 }
 
 function read(file: string, at: Path, { access, to }: Reading): string | undefined {
@@ -72,6 +99,11 @@ function read(file: string, at: Path, { access, to }: Reading): string | undefin
   return undefined
 }
 
-function refuse(at: Path, message: string, { to }: Reading): void {
-  to.report({ severity: 'error', at: to.original(at), on: 'value', message, expected: 'a usable PEM file' })
+function refuse(at: Path, message: string, { to }: Reading, expected = 'a usable PEM file'): undefined {
+  to.report({ severity: 'error', at: to.original(at), on: 'value', message, expected })
+}
+
+function warn(message: string, at: Path, { to }: Reading): void {
+  const expected = 'a certificate for the names that clients use; a new one is taken without a restart'
+  to.report({ severity: 'warning', at: to.original(at), on: 'value', message, expected })
 }
