@@ -47,7 +47,7 @@ const BAD: readonly Bad[] = [
     script: async (connection) => {
       connection.stopReading()
       // What is not read keeps the end of the connection from being seen: only this timer ends the script.
-      await pause(2_000)
+      await pause(3_000)
     },
   },
   { name: 'endless', fate: 'too_large', script: poured(`/close/${1024 * MIB}`) },
@@ -75,7 +75,7 @@ const BAD: readonly Bad[] = [
     fate: 'timeout',
     script: async (connection) => {
       await connection.request()
-      await connection.drip(WELL, 30)
+      await connection.drip(WELL, 60)
     },
   },
   {
@@ -102,12 +102,13 @@ t.test('shadows of every bad kind at once: callers, places and breakers know not
     toml: `
 [models.m]
 limits = { concurrent = 4, queue = 0 }
+timeouts = { connect = "5s", first_byte = "5s", total = "5s" }
 [models.m.versions.live]
 endpoints = ["${primary.url}"]
 ${BAD.map(({ name }, index) => `[models.m.versions.${name}]\nendpoints = ["${urls[index]}"]\n`).join('')}
 [models.m.route]
 primary = "live"
-shadows = [${BAD.map(({ name }) => `{ version = "${name}", timeout = "700ms", max_concurrent = 64 }`).join(', ')}]
+shadows = [${BAD.map(({ name }) => `{ version = "${name}", timeout = "2s", max_concurrent = 64 }`).join(', ')}]
 [models.m.compare]
 outputs = [{ path = "/outputs/0/data/0", as = "number", tolerance = { abs = 0.5 } }]
 `,
@@ -255,7 +256,7 @@ admin = "127.0.0.1:0"
 lanes = 1
 limits = { body = "17MiB" }
 [models.m]
-timeouts = { first_byte = "20s", total = "20s" }
+timeouts = { connect = "20s", first_byte = "20s", total = "20s" }
 [models.m.versions.live]
 endpoints = ["http://127.0.0.1:${(primary.address() as AddressInfo).port}"]
 ${silent.map(({ url }, index) => `[models.m.versions.${names[index]}]\nendpoints = ["${url}"]\n`).join('')}
@@ -275,8 +276,8 @@ shadows = [${names.map((name) => `{ version = "${name}", timeout = "2s" }`).join
     Array.from({ length: CALLERS }, () => ask(port, '/v2/models/m/infer', { body, headers: JSON_TYPE })),
   )
   t.same(
-    answers.map(({ status }) => status),
-    answers.map(() => 200),
+    answers.map(({ status, headers }) => [status, headers['modelgate-error']]),
+    answers.map(() => [200, undefined]),
   )
   await eventually(() => silent.every(({ connectionCount }) => connectionCount === CALLERS))
   await pause(300)
