@@ -56,6 +56,7 @@ export function judgePassed(
   if (reason !== null) return { verdict: traitsOf(reason.code).blame, fault: reason }
   if (passed!.status >= 400) return { verdict: 'neutral', fault: null }
   if (summary === null || summary.problem === '') return SUCCESS
+  if (summary.isCallersDoing === true) return { verdict: 'neutral', fault: null }
   const words = `version '${version.name}' of model '${version.model}' ended its stream: ${summary.problem}`
   return { verdict: 'failure', fault: fault('incomplete-stream', words) }
 }

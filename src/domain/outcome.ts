@@ -40,6 +40,8 @@ export interface AnswerSummary {
   readonly events: number
   /** Empty when it is whole by the dialect's own rules; else what it lacks, though HTTP may call it complete. */
   readonly problem: string
+  /** The problem is the request's, as a 4xx status would say: it must not count against the version. */
+  readonly isCallersDoing?: boolean
 }
 
 export const FINISH_REASON_LENGTH_MAX = 32

@@ -66,13 +66,26 @@ class Copy {
 
   send(): void {
     const plan = this.#plan
-    const errand = this.#errand
     const lane = this.#lane
     this.#isSent = true
     if (!lane.shadowPlaces.enter(plan.version.index, plan.settings.concurrentMax)) {
       this.#fate = 'cap'
       return
     }
+    // It runs on the way of the request it copies, which a bug here must not disturb.
+    try {
+      this.#start()
+    } catch (bug) {
+      lane.onBug(bug)
+      lane.shadowPlaces.leave(plan.version.index)
+      this.#fate = 'failed'
+    }
+  }
+
+  #start(): void {
+    const plan = this.#plan
+    const errand = this.#errand
+    const lane = this.#lane
     const startedAt = lane.clock.now()
     const limits = { timeouts: timeoutsOf(plan.settings, errand.intent.model.timeouts), deadlineAt: Infinity }
     const held = new HeldAnswer((result) => this.#answered(result, startedAt), KEPT_BYTES_MAX)

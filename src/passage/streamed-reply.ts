@@ -8,6 +8,7 @@
 import type { ClientStream } from '../accept/client-stream.ts'
 import type { Exchange, StreamOutcome } from '../domain/exchange.ts'
 import type { Version } from '../domain/routes.ts'
+import { assert } from '../kernel/assert.ts'
 import { GatheredBytes } from '../kernel/gathered-bytes.ts'
 import { giveBlockBack } from '../kernel/recycled-memory.ts'
 import type { Watched } from '../kernel/sweep.ts'
@@ -68,7 +69,7 @@ export class StreamedReply implements Outlet, Watched {
   write(bytes: Uint8Array): boolean {
     if (this.#isOver) return true
     if (this.#stream === undefined) {
-      this.#early.append(bytes, 0, bytes.length)
+      assert(this.#early.append(bytes, 0, bytes.length), 'whoever writes heeds when to wait')
       this.#isWaiting = this.#early.length > EARLY_BYTES_MAX
     } else if (!this.#stream.write(bytes)) this.#wait()
     return !this.#isWaiting
@@ -140,6 +141,8 @@ export class StreamedReply implements Outlet, Watched {
 
   #wait(): void {
     this.#isWaiting = true
+    // What is written on top of what waits does not put off the end of the wait.
+    if (this.slot !== -1) return
     const { clock, sweep } = this.#opening.lane
     this.dueAt = clock.now() + CLIENT_STALL_MS_MAX
     sweep.watch(this)

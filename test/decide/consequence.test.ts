@@ -1,6 +1,6 @@
 import t from 'tap'
 import { chainFor, nameOf, nextStep } from '../../src/decide/consequence.ts'
-import { judge } from '../../src/decide/judge.ts'
+import { judge, judgePassed } from '../../src/decide/judge.ts'
 import { checksInForce } from '../../src/decide/output-checks.ts'
 import { FAULTS, type FaultCode, fault } from '../../src/domain/fault.ts'
 import type { AttemptResult } from '../../src/domain/outcome.ts'
@@ -109,4 +109,19 @@ t.test('paths of a model’s checks are split once', async (t) => {
   const intent = makeIntent(makeModel({ output: [{ ...score, pointer: '/outputs/0/data/0' }] }))
   t.same(checksInForce(intent, 'POST', 200).paths, [['outputs', '0', 'data', '0']])
   t.equal(checksInForce(intent, 'POST', 200), checksInForce(intent, 'POST', 200))
+})
+
+t.test('a stream is judged at its end, and what the caller did wrong counts against nobody', async (t) => {
+  const passed = { status: 200, headers: [], bodyBytes: 9, isOpen: false }
+  const summary = { finishReason: '', usage: null, events: 1, problem: '' }
+  const of = (more: object, status = 200) =>
+    judgePassed(
+      { ...result(200), answer: null, passed: { ...passed, status } },
+      { ...summary, ...more },
+      version,
+    )
+  t.match(of({}), { verdict: 'success', fault: null })
+  t.match(of({ problem: 'without [DONE]' }), { verdict: 'failure', fault: { code: 'incomplete-stream' } })
+  t.match(of({ problem: 'with an error event', isCallersDoing: true }), { verdict: 'neutral', fault: null })
+  t.match(of({ problem: 'without [DONE]' }, 400), { verdict: 'neutral', fault: null })
 })

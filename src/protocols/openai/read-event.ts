@@ -5,7 +5,7 @@
  */
 import { Buffer } from 'node:buffer'
 import { FINISH_REASON_LENGTH_MAX, type Usage } from '../../domain/outcome.ts'
-import { isText, type JsonPath, type JsonSpan, scanJson, textOf } from '../../kernel/json-scan.ts'
+import { isText, type JsonPath, type JsonSpan, rawOf, scanJson, textOf } from '../../kernel/json-scan.ts'
 import { eachField, eachItem, isBare } from '../walk-json.ts'
 
 export interface Chunk {
@@ -14,9 +14,11 @@ export interface Chunk {
   readonly finishReason: string
   readonly usage: Usage | null
   readonly isError: boolean
+  /** The error says that the request was at fault, as a 4xx status would. */
+  readonly isCallersError: boolean
 }
 
-const TOP: readonly JsonPath[] = [['choices'], ['usage'], ['error']]
+const TOP: readonly JsonPath[] = [['choices'], ['usage'], ['error'], ['error', 'type'], ['error', 'code']]
 const DONE = Buffer.from('[DONE]')
 
 export function isDone(data: Uint8Array): boolean {
@@ -27,13 +29,25 @@ export function isDone(data: Uint8Array): boolean {
 export function readChunk(json: Uint8Array): Chunk | null {
   const scan = scanJson(json, TOP)
   if (!scan.ok) return null
-  const [choices, usage, error] = scan.found
+  const [choices, usage, error, type, code] = scan.found
   const read = choices?.kind === 'array' ? readChoices(json, choices) : NO_CHOICES
   return {
     ...read,
     usage: usage?.kind === 'object' ? readUsage(json, usage) : null,
     isError: error !== null && error?.kind !== 'null' && error?.kind !== 'false',
+    isCallersError: isCallers(json, type) || isClientStatus(json, code),
   }
+}
+
+function isCallers(json: Uint8Array, type: JsonSpan | null | undefined): boolean {
+  return type?.kind === 'string' && CALLERS.has(textOf(json, type))
+}
+
+/** Types of error that OpenAI-like servers give with a 4xx status. */
+const CALLERS: ReadonlySet<string> = new Set(['invalid_request_error', 'BadRequestError', 'rate_limit_error'])
+
+function isClientStatus(json: Uint8Array, code: JsonSpan | null | undefined): boolean {
+  return code?.kind === 'number' && /^4\d\d$/.test(rawOf(json, code))
 }
 
 /** False: nothing in it but content, if that. A word between quotes stands in no text: there quotes are escaped. */

@@ -37,6 +37,7 @@ export class StreamTap implements AnswerTap, EventSink {
   #usage: Usage | null = null
   #isDone = false
   #isError = false
+  #isCallersError = false
 
   constructor(ourName: string | null) {
     this.#ourName = ourName === null ? null : nameBytes(ourName)
@@ -60,6 +61,7 @@ export class StreamTap implements AnswerTap, EventSink {
       usage: this.#usage,
       events: this.#events,
       problem: this.#isError ? 'with an error event' : ending,
+      ...(this.#isCallersError ? { isCallersDoing: true } : {}),
     }
   }
 
@@ -91,11 +93,12 @@ export class StreamTap implements AnswerTap, EventSink {
     if (this.#ourName !== null) this.#leaving.push(renameEvent(event, data, this.#ourName))
   }
 
-  #note({ hasContent, finishReason, usage, isError }: Chunk): void {
+  #note({ hasContent, finishReason, usage, isError, isCallersError }: Chunk): void {
     if (hasContent || finishReason !== '') this.awaitsContent = false
     if (this.#finishReason === '') this.#finishReason = finishReason
     if (usage !== null) this.#usage = usage
     if (isError) this.#fail()
+    if (isError && isCallersError) this.#isCallersError = true
   }
 
   /** No content will come: the caller has its answer. */

@@ -51,6 +51,14 @@ t.test('why it stopped, how many tokens, how many events, and whether it was who
   )
 })
 
+t.test('an error that is the request’s own is told as such', async (t) => {
+  const of = (error: object) => told(`data: ${JSON.stringify({ error })}\n\n`).isCallersDoing ?? false
+  t.equal(of({ type: 'invalid_request_error', code: null }), true)
+  t.equal(of({ type: 'x', code: 429 }), true)
+  t.equal(of({ type: 'server_error', code: 500 }), false)
+  t.equal(of({ message: 'type invalid_request_error' }), false)
+})
+
 t.test('an error event is a problem, whatever comes after it', async (t) => {
   for (const text of [
     event({ error: { message: 'out of memory', code: 500 } }),
