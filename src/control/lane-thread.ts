@@ -110,6 +110,8 @@ export class LaneThread {
   }
 
   #fail(error: Error): void {
+    // A lane that is being stopped because another one could not start says so, too: its end is what is waited for.
+    if (this.#draining) return
     if (this.#waiting === undefined) this.#parts.onFailure(error)
     else this.#waiting.reject(error)
     this.#waiting = undefined

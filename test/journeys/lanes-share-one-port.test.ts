@@ -1,5 +1,10 @@
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
+import { startGateway } from '../../src/compose.ts'
+import { loadConfig } from '../../src/control/config/load.ts'
 import { ask, JSON_TYPE, tensorOf } from '../support/ask.ts'
+import { makeAuthority, writeIssued } from '../support/certificates.ts'
 import { eventually } from '../support/eventually.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { metricsOf } from '../support/read-metrics.ts'
@@ -93,4 +98,24 @@ file = "plus.js"
   for (const client of clients) client.close()
   await eventually(async () => (await metricsOf(gateway)).value('modelgate_open_connections') === 0)
   t.equal((await gateway.infer('m', tensorOf('x', [1]))).status, 200)
+})
+
+t.test('lanes that cannot start say why, and leave nothing behind', async (t) => {
+  const directory = t.testdir({})
+  const { key } = writeIssued(directory, 'edge', makeAuthority().issue())
+  const configFile = join(directory, 'gateway.toml')
+  writeFileSync(
+    configFile,
+    `[server]
+listen = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+lanes = 3
+tls = { cert = "edge.crt", key = "edge.key" }
+`,
+  )
+  const loaded = loadConfig(configFile, { generation: 1, cores: 2 })
+  if (!loaded.ok) throw new Error(loaded.problems[0]?.message)
+  rmSync(key)
+  const start = await startGateway({ snapshot: loaded.snapshot, version: '0', configFile, log: () => {} })
+  t.match(start, { ok: false, problem: /edge\.key/ }, 'three lanes failed and the reason of one is told')
 })
