@@ -46,9 +46,11 @@ export async function serve(args: readonly string[], io: Io): Promise<number> {
     return 3
   }
   const { listen, tls } = loaded.snapshot.server
+  // Before it is announced: whoever reads that it serves may tell it to stop in the same moment.
+  const stopped = untilStopped(start.gateway, log)
   announce(start.gateway, `${tls === null ? 'http' : 'https'}://${listen.host}`, io)
   if (tls !== null) process.on('SIGHUP', () => void start.gateway.renewCertificate())
-  return untilStopped(start.gateway, log)
+  return stopped
 }
 
 function parse(args: readonly string[]): { config: string; help: boolean } | string {
