@@ -15,7 +15,7 @@ import { type Reading, read } from '../../test/forward/http1/corpus.ts'
 import { startTestGateway, type TestGateway } from '../../test/support/start-gateway.ts'
 import { type AnswerCase, answerCases, piecesOf } from './answer-cases.ts'
 import { escaped } from './answers.ts'
-import type { Campaign } from './main.ts'
+import type { Campaign } from './campaign.ts'
 import { nodeReads } from './node-reader.ts'
 
 const CLIENTS = 16

@@ -8,8 +8,8 @@
 import type { Buffer } from 'node:buffer'
 import fc from 'fast-check'
 import { type AnswerCase, answerCases } from './answer-cases.ts'
+import type { Campaign } from './campaign.ts'
 import { judgeAnswer } from './judge-answer.ts'
-import type { Campaign } from './main.ts'
 
 /** One run of fast-check: it stops at its first finding, so findings are at most one for each batch. */
 const BATCH_CASES = 10_000

@@ -6,26 +6,13 @@
 import { parseArgs } from 'node:util'
 import { answers } from './answers.ts'
 import { gatewayAnswers } from './answers-through-gateway.ts'
-
-export interface CampaignOptions {
-  readonly cases: number
-  readonly seed: number
-  print(line: string): void
-}
-
-export interface CampaignReport {
-  readonly done: number
-  /** Each in a form that can be kept as corpus. */
-  readonly findings: readonly string[]
-  /** By title: how often what. */
-  readonly tables: Readonly<Record<string, ReadonlyMap<string, number>>>
-}
-
-export type Campaign = (options: CampaignOptions) => Promise<CampaignReport>
+import type { Campaign } from './campaign.ts'
+import { requests } from './requests.ts'
 
 const CAMPAIGNS: ReadonlyMap<string, Campaign> = new Map([
   ['answers', answers],
   ['gateway-answers', gatewayAnswers],
+  ['requests', requests],
 ])
 
 const { values, positionals } = parseArgs({

@@ -69,6 +69,8 @@ export class BodySource implements Awaited {
       this.#http.onData(() => {})
       return done(tooLarge(contentLength, bytesMax))
     }
+    // Of an empty body whose head came in pieces the server never tells the end.
+    if (contentLength === 0) return done(new Uint8Array(0))
     const limit = isChunked ? bytesMax : Math.max(0, contentLength)
     const gathered = new GatheredBytes(limit, { isRecycled: true })
     gathered.begin(contentLength)

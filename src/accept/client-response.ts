@@ -56,6 +56,8 @@ export class ClientResponse {
   #onSent: () => void = NOTHING
   #stream: ClientStream | undefined
   #isLast = false
+  /** The answer is written as far as it goes, and the server does not know that it is complete. */
+  #isCut = false
 
   constructor(http: HttpResponse, isHead: boolean, sweep: Sweep) {
     this.#http = http
@@ -115,8 +117,19 @@ export class ClientResponse {
     if (this.#gone || this.#answered) return false
     this.#answered = true
     this.#onSent = sent
-    this.#http.cork(() => this.#write(reply))
+    if (reply.close || this.#isLast) setImmediate(() => this.#close(reply))
+    else this.#http.cork(() => this.#write(reply))
     return true
+  }
+
+  /**
+   * In a turn of its own, never within a callback of the server: it would go on reading a connection that is to end,
+   * and one that is closed there takes what was written along.
+   */
+  #close(reply: Reply): void {
+    if (this.#gone) return
+    this.#http.cork(() => this.#write(reply))
+    if (this.#isCut) this.#http.close()
   }
 
   #sent(): void {
@@ -169,17 +182,16 @@ export class ClientResponse {
   }
 
   /**
-   * `endWithoutBody` takes a length as one of a body yet to come: after it the server ends the connection
-   * at the next byte it receives, and `undefined` is sent as 2^63. So the length is a header like any
-   * other, except where the connection is to end: there that is just what is wanted.
+   * `endWithoutBody` takes a length as one of a body yet to come, sends `undefined` as 2^63, and never closes unless
+   * the length is 0: a connection would stay open for ever, or until its next byte. So lengths are headers like any
+   * other, and where the connection is to end, the head is written and then the socket closed, which sends it.
    */
   #endWithoutBody(bodyBytes: number, close: boolean): void {
     const http = this.#http
-    if (this.#isHead && bodyBytes > 0) {
-      if (close) return void http.endWithoutBody(bodyBytes, true)
-      http.writeHeader('content-length', String(bodyBytes))
-    }
-    if (close) http.writeHeader('connection', 'close')
-    http.endWithoutBody()
+    if (this.#isHead && bodyBytes > 0) http.writeHeader('content-length', String(bodyBytes))
+    if (!close) return void http.endWithoutBody()
+    // Its own end of the header list: whatever way the server ends one, it writes a length where none may be.
+    http.writeHeader('connection', 'close\r\n')
+    this.#isCut = true
   }
 }

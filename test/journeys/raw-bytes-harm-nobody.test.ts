@@ -7,6 +7,7 @@ import { inferBytes } from '../support/infer-bytes.ts'
 import { RawClient, rawRequest } from '../support/raw-client.ts'
 import { metricsOf } from '../support/read-metrics.ts'
 import { decisionsIn } from '../support/read-records.ts'
+import { answering, ScriptedUpstream } from '../support/scripted-upstream.ts'
 import { javascriptModel, startTestGateway, type TestGateway } from '../support/start-gateway.ts'
 
 const start = (t: Test) =>
@@ -84,6 +85,58 @@ t.test('a request may arrive in any pieces', async (t) => {
   const single = await rawRequest(gateway.port, [...bytes], { pauseMs: 0 })
   t.equal(single.status, 200, 'one byte at a time')
   await isWell(t, gateway)
+})
+
+t.test('a head in pieces needs no body behind it, even where it announces one of no length', async (t) => {
+  const gateway = await start(t)
+  const client = await RawClient.open(gateway.port)
+  t.teardown(() => client.close())
+  const bytes = 'GET /v2/health/live HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n'
+  for (let at = 1; at < bytes.length; at += 1) {
+    client.send(bytes.slice(0, at))
+    await new Promise((resolve) => setImmediate(resolve))
+    client.send(bytes.slice(at))
+    const { status } = await client.answer(3_000)
+    if (status !== 200) t.fail(`cut at ${at}: ${status}`)
+  }
+  t.pass(`cut in two at each of its ${bytes.length} bytes`)
+})
+
+t.test('a connection that is to end does so behind an answer without a body, too', async (t) => {
+  const api = await ScriptedUpstream.start(answering('HTTP/1.1 204 No Content\r\n\r\n'))
+  t.teardown(() => api.close())
+  const gateway = await startTestGateway(t, {
+    toml: `
+[server]
+listen = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+lanes = 1
+limits = { chunked_requests = "accept" }
+[models.api]
+protocol = "raw"
+[models.api.versions.v1]
+endpoints = ["${api.url}"]
+`,
+  })
+  const cases: readonly (readonly [string, number, RegExp])[] = [
+    ['HEAD /models/api HTTP/1.1\r\nhost: a b\r\n\r\n', 400, /\r\ncontent-length: \d+\r\n/i],
+    [
+      'POST /models/api HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
+      204,
+      /^(?!.*content-length)/is,
+    ],
+  ]
+  for (const [bytes, status, head] of cases) {
+    const client = await RawClient.open(gateway.port)
+    client.send(bytes)
+    const answer = await client.answer(3_000)
+    t.equal(answer.status, status)
+    t.equal(answer.headers.get('connection'), 'close')
+    t.match(answer.raw.toString(), head)
+    t.ok(answer.raw.toString().endsWith('\r\n\r\n'), 'nothing behind the head')
+    t.ok(await client.closed(3_000), `${status}: the gateway ends the connection`)
+    client.close()
+  }
 })
 
 t.test('a body that is too large is refused at once, however much of it is sent', async (t) => {

@@ -34,7 +34,7 @@ export function recognize(head: Head): Match | Fault | undefined {
 
 const MODELS: Match = { scope: 'server', ask: 'models' }
 
-function modelMatch({ path, query }: Head): Match | undefined {
+function modelMatch({ path, target }: Head): Match | undefined {
   const parts = MODEL_PATH.exec(path)
   if (parts === null) return undefined
   const verb = parts[2]!
@@ -43,6 +43,6 @@ function modelMatch({ path, query }: Head): Match | undefined {
     model: parts[1]!,
     version: null,
     operation: verb === '' ? 'ready' : 'infer',
-    rest: query === '' ? verb : `${verb}?${query}`,
+    rest: `${verb}${target.slice(path.length)}`,
   }
 }

@@ -49,7 +49,7 @@ function serverMatch(path: string): Match | undefined {
   return undefined
 }
 
-function modelMatch({ path, query }: Head): Match | undefined {
+function modelMatch({ path, target }: Head): Match | undefined {
   const parts = MODEL_PATH.exec(path)
   if (parts === null) return undefined
   return {
@@ -57,6 +57,6 @@ function modelMatch({ path, query }: Head): Match | undefined {
     model: parts[1]!,
     version: parts[2] ?? null,
     operation: ENDINGS.get(parts[3]!)!,
-    rest: query === '' ? '' : `?${query}`,
+    rest: target.slice(path.length),
   }
 }
