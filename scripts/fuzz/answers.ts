@@ -8,14 +8,14 @@
 import type { Buffer } from 'node:buffer'
 import fc from 'fast-check'
 import { type AnswerCase, answerCases } from './answer-cases.ts'
-import type { Campaign } from './campaign.ts'
+import { type Campaign, during } from './campaign.ts'
 import { judgeAnswer } from './judge-answer.ts'
 
 /** One run of fast-check: it stops at its first finding, so findings are at most one for each batch. */
 const BATCH_CASES = 10_000
 const FINDINGS_MAX = 20
 
-export const answers: Campaign = async ({ cases, seed, print }) => {
+export const answers: Campaign = async ({ cases, seed, underWay, print, isOver }) => {
   const tally = new Map<string, number>()
   const stricter = new Map<string, number>()
   const findings = new Map<string, string>()
@@ -26,9 +26,11 @@ export const answers: Campaign = async ({ cases, seed, print }) => {
     if (isStricter) stricter.set(outcome, (stricter.get(outcome) ?? 0) + 1)
     return broken === ''
   })
-  for (let batch = 0; done < cases && findings.size < FINDINGS_MAX; batch += 1) {
+  for (let batch = 0; done < cases && findings.size < FINDINGS_MAX && !isOver(); batch += 1) {
     const numRuns = Math.min(BATCH_CASES, cases - done)
-    const result = await fc.check(law, { numRuns, seed: seed + batch })
+    const result = await during(underWay, `${numRuns} cases from seed ${seed + batch}`, async () =>
+      fc.check(law, { numRuns, seed: seed + batch }),
+    )
     done += numRuns
     if (result.failed && result.counterexample !== null) {
       const [one] = result.counterexample

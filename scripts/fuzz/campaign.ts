@@ -3,7 +3,13 @@
 export interface CampaignOptions {
   readonly cases: number
   readonly seed: number
+  /** What is being done, each in words that find it again; what stays here too long is told as hanging. */
+  readonly underWay: Set<string>
   print(line: string): void
+  /** No further case is begun. */
+  isOver(): boolean
+  /** For a short run: without the cases that wait for the server's own timers. */
+  readonly isWithoutStays?: boolean
 }
 
 export interface CampaignReport {
@@ -15,3 +21,13 @@ export interface CampaignReport {
 }
 
 export type Campaign = (options: CampaignOptions) => Promise<CampaignReport>
+
+/** Does `task` and says so meanwhile. */
+export async function during<T>(underWay: Set<string>, words: string, task: () => Promise<T>): Promise<T> {
+  underWay.add(words)
+  try {
+    return await task()
+  } finally {
+    underWay.delete(words)
+  }
+}

@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
+import { resetSocket } from '../../test/support/reset-socket.ts'
 import { type AnswersReading, readAnswers } from './read-answers.ts'
 import { type RequestReading, readRequests } from './read-requests.ts'
 import type { RequestCase } from './request-cases.ts'
@@ -125,7 +126,7 @@ class Line {
   }
 
   reset(): void {
-    if (!this.hasEnded) this.#socket.resetAndDestroy()
+    if (!this.hasEnded) resetSocket(this.#socket)
   }
 
   drop(): void {

@@ -8,7 +8,7 @@
  * Case n of a run is `--cases 1 --seed (seed + n)`.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import type { CampaignOptions, CampaignReport } from './campaign.ts'
+import { type CampaignOptions, type CampaignReport, during } from './campaign.ts'
 import { judgeRequest, type Told } from './judge-requests.ts'
 import type { Received } from './recording-endpoint.ts'
 import { play } from './request-caller.ts'
@@ -24,9 +24,10 @@ const FINDINGS_MAX = 20
 /** An endpoint may get what a caller sent a little after that caller broke off. */
 const REMEMBERED_CASES = 3
 
-export async function requests({ cases, seed, print }: CampaignOptions): Promise<CampaignReport> {
-  const run = new Run(seed)
-  while (run.done < cases && run.findings.size < FINDINGS_MAX) {
+export async function requests(options: CampaignOptions): Promise<CampaignReport> {
+  const { cases, print, isOver } = options
+  const run = new Run(options)
+  while (run.done < cases && run.findings.size < FINDINGS_MAX && !isOver()) {
     await run.batch(Math.min(BATCH_CASES, cases - run.done))
     print(`${run.done} cases, ${run.findings.size} findings`)
   }
@@ -43,31 +44,34 @@ class Run {
   readonly findings = new Map<string, string>()
   readonly outcomes = new Map<string, number>()
   readonly refused = new Map<string, number>()
-  readonly #seed: number
+  readonly #options: CampaignOptions
   #next = 0
   #stays = 0
   #staying = new Set<Promise<void>>()
   #told: Told[] = []
 
-  constructor(seed: number) {
-    this.#seed = seed
+  constructor(options: CampaignOptions) {
+    this.#options = options
   }
 
   async batch(cases: number): Promise<void> {
-    const stage = await RequestStage.open()
-    const end = this.#next + cases
+    const stage = await during(this.#options.underWay, 'the gateways start', () => RequestStage.open())
+    const first = this.#next
+    const end = first + cases
     this.#told = []
     await Promise.all(Array.from({ length: CALLERS }, (_, index) => this.#caller(stage, index, end)))
     await Promise.all(this.#staying)
-    this.done += cases
-    for (const law of await stage.close(this.#told)) this.#find(law, `cases ${end - cases} to ${end}`)
+    this.done += this.#next - first
+    const laws = await during(this.#options.underWay, 'the gateways stop', () => stage.close(this.#told))
+    for (const law of laws) this.#find(law, `cases ${first} to ${this.#next}`)
   }
 
   /** Plays case after case from one address. */
   async #caller(stage: RequestStage, index: number, end: number): Promise<void> {
     const before: string[][] = []
-    while (this.#next < end && stage.death === '') {
-      const one = requestCase(this.#seed + this.#next++)
+    while (this.#next < end && stage.death === '' && !this.#options.isOver()) {
+      const one = requestCase(this.#options.seed + this.#next++)
+      if (one.leaving === 'stay' && this.#options.isWithoutStays) continue
       if (one.leaving === 'stay' && this.#staying.size < STAYING_MAX) this.#stay(stage, one)
       else await this.#play(stage, one, `127.0.1.${index + 1}`, before)
     }
@@ -83,7 +87,9 @@ class Run {
 
   async #play(stage: RequestStage, one: RequestCase, address: string, before: string[][]): Promise<void> {
     try {
-      const played = await play(one, stage.portFor(one.number), address)
+      const played = await during(this.#options.underWay, `--cases 1 --seed ${one.number}`, () =>
+        play(one, stage.portFor(one.number), address),
+      )
       const received = stage.take(address).filter((each) => !wasOpen(before, each))
       const verdict = judgeRequest(one, played, received)
       count(this.outcomes, verdict.outcome)

@@ -134,7 +134,13 @@ endpoints = ["${upstream.url}"]
 }
 
 t.test('a sample of the campaign', async (t) => {
-  const { done, findings, tables } = await gatewayAnswers({ cases: 600, seed: 4_242, print: () => {} })
+  const { done, findings, tables } = await gatewayAnswers({
+    cases: 600,
+    seed: 4_242,
+    underWay: new Set(),
+    print: () => {},
+    isOver: () => false,
+  })
   t.equal(done, 600)
   t.strictSame(findings, [])
   const got = tables['what the client got']!

@@ -1,0 +1,65 @@
+/**
+ * The campaigns of `npm run fuzz`: a sample of the request side, with new cases in each run, and that no run goes on
+ * for ever. The samples of the answer side are in test/forward/http1/oracle.test.ts and
+ * test/journeys/no-endpoint-fools-a-client.test.ts.
+ */
+import { spawnSync } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import t from 'tap'
+import { requests } from '../../scripts/fuzz/requests.ts'
+import { supervise } from '../../scripts/fuzz/supervise.ts'
+
+const MAIN = resolve(import.meta.dirname, '../../scripts/fuzz/main.js')
+
+t.test('any bytes of callers keep the laws, in another sample each time', async (t) => {
+  const seed = randomInt(1_000_000_000)
+  const startedAt = performance.now()
+  const { done, findings, tables } = await requests({
+    cases: 1_500,
+    seed,
+    underWay: new Set(),
+    print: () => {},
+    isOver: () => performance.now() - startedAt > 6_000,
+    isWithoutStays: true,
+  })
+  t.strictSame(findings, [], `npm run fuzz -- requests --cases ${done} --seed ${seed}`)
+  t.ok(done > 0)
+  t.ok(tables.outcomes!.size > 10, `${tables.outcomes!.size} kinds of outcomes`)
+})
+
+t.test('a campaign that spins, hangs or does not end is ended, and has not passed', async (t) => {
+  const beat = (words: string, isOver: boolean) => `process.send({ underWay: ${words}, isOver: ${isOver} })`
+  const programs = {
+    passes: [`${beat('[]', true)}; process.disconnect()`, true],
+    'finds something': ['process.exitCode = 1; process.disconnect()', false],
+    dies: ['throw new Error("on purpose")', false],
+    spins: ['while (true);', false],
+    hangs: [`setInterval(() => ${beat('["case 7"]', false)}, 50)`, false],
+    'does not end': [`${beat('[]', true)}; setInterval(() => {}, 50)`, false],
+  } as const
+  const directory = t.testdir({})
+  const run = { name: 'answers', cases: 1, seed: 1, minutes: 1 }
+  await Promise.all(
+    Object.entries(programs).map(async ([what, [text, held]]) => {
+      const file = join(directory, `${what.replaceAll(' ', '-')}.mjs`)
+      writeFileSync(file, text)
+      t.equal(await supervise(run, 1_200, file), held, what)
+    }),
+  )
+})
+
+t.test('the command line helps, and tells right from wrong', (t) => {
+  const run = (...words: string[]) => spawnSync(process.execPath, [MAIN, ...words], { encoding: 'utf8' })
+  const help = run('--help')
+  t.equal(help.status, 0)
+  for (const name of ['answers', 'gateway-answers', 'requests']) t.match(help.stdout, `  ${name} `)
+  for (const wrong of [['nonsense'], ['answers', '--cases', 'x'], ['answers', '--cases', '0'], ['--wrong']]) {
+    t.equal(run(...wrong).status, 2, wrong.join(' '))
+  }
+  const short = run('answers', '--cases', '300', '--seed', '5')
+  t.equal(short.status, 0, 'a short run passes')
+  t.match(short.stdout, /300 cases from seed 5 in .* s/)
+  t.end()
+})
