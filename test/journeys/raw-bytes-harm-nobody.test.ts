@@ -69,6 +69,78 @@ t.test(
   },
 )
 
+/** Bytes that say which answer they are, so that no part of one can be taken for another's. */
+const sized = (index: number) =>
+  Buffer.from(`${index};`.repeat(1 + ((index * 7919) % 40_000)).slice(0, (index * 104_729) % 200_000))
+
+t.test('however slowly and however much a version answers, no answer is another request’s', async (t) => {
+  const asked: string[] = []
+  const api = await ScriptedUpstream.start(async (connection) => {
+    for (;;) {
+      const { target } = await connection.request()
+      asked.push(target)
+      const index = Number(target.slice(1))
+      const body = sized(index)
+      // The earlier of two is the slower: whoever mixes them up is found out.
+      await connection.pause(5 + ((index * 31) % 40))
+      const framing = index % 2 === 0 ? `content-length: ${body.length}` : 'transfer-encoding: chunked'
+      connection.send(`HTTP/1.1 200 OK\r\n${framing}\r\nx-index: ${index}\r\n\r\n`)
+      await connection.pause(index % 3)
+      if (index % 2 === 0) connection.send(body)
+      else
+        connection.send(
+          Buffer.concat([
+            Buffer.from(body.length === 0 ? '' : `${body.length.toString(16)}\r\n`),
+            body,
+            Buffer.from(body.length === 0 ? '0\r\n\r\n' : '\r\n0\r\n\r\n'),
+          ]),
+        )
+    }
+  })
+  t.teardown(() => api.close())
+  for (const pipeline of [1, 8]) {
+    const gateway = await startTestGateway(t, {
+      toml: `[models.api]\nprotocol = "raw"\ntimeouts = { first_byte = "9s", idle = "9s", total = "9s" }\n[models.api.versions.v1]\nendpoints = ["${api.url}"]\npipeline = ${pipeline}\n`,
+    })
+    const get = (index: number) => `GET /models/api/${index} HTTP/1.1\r\nhost: a\r\n\r\n`
+    asked.length = 0
+    const first = await RawClient.open(gateway.port)
+    first.send(Array.from({ length: 100 }, (_, index) => get(index + 2)).join(''))
+    let answered = 0
+    for (; answered < 100; answered += 1) {
+      const answer = await first.answer(3_000)
+      if (!answer.complete) break
+      t.ok(
+        answer.body.equals(sized(answered + 2)),
+        `answer ${answered} of 100 belongs to request ${answered}`,
+      )
+    }
+    t.ok(answered === 100 || first.isClosed, `${answered} of 100 were answered, then the connection ended`)
+    t.ok(
+      asked.length <= answered + 1,
+      `${asked.length} of 100 reached the version: none whose caller was lost`,
+    )
+    first.close()
+    // In turn over connections that are kept, many at once: what the gateway itself may mix up.
+    await Promise.all(
+      Array.from({ length: 10 }, async (_, lane) => {
+        const client = await RawClient.open(gateway.port)
+        for (let turn = 0; turn < 10; turn += 1) {
+          const index = 200 + lane * 10 + turn
+          client.send(get(index))
+          const answer = await client.answer()
+          const isIts = answer.headers.get('x-index') === String(index) && answer.body.equals(sized(index))
+          if (!answer.complete || !isIts)
+            t.fail(`pipeline ${pipeline}: ${index} got ${answer.headers.get('x-index')}`)
+        }
+        client.close()
+      }),
+    )
+    t.ok(asked.length >= 100, `pipeline ${pipeline}: a hundred answers over ten connections`)
+    t.same(gateway.log, [])
+  }
+})
+
 t.test('a request may arrive in any pieces', async (t) => {
   const gateway = await start(t)
   const bytes = asking(5)

@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { RawClient } from '../support/raw-client.ts'
 import { decisionOf } from '../support/read-records.ts'
 import {
   answering,
@@ -35,7 +36,8 @@ endpoints = ["${shadow.url}"]
 primary = "v1"
 shadows = [{ version = "trial", percent = 100, max_concurrent = 8, timeout = "1s" }]
 `
-  return { gateway: await startTestGateway(t, { toml }), requests }
+  const received = () => endpoint.connections.map((one) => one.received.toString('latin1')).join('')
+  return { gateway: await startTestGateway(t, { toml }), requests, received }
 }
 
 const SPOOFED = {
@@ -106,4 +108,86 @@ t.test('a trusted proxy says who asks: to the endpoint, in the record, and for t
     { client: { address: '127.0.0.1' }, isShadow: false },
     'a proxy that asks for itself is the caller',
   )
+})
+
+/** One request in the bytes of a caller that lies, in every spelling a reader might fall for. */
+const LYING = [
+  'POST /models/m/a?b HTTP/1.1',
+  'Host: models.example',
+  'X-FORWARDED-FOR: 6.6.6.6',
+  'x-forwarded-for:7.7.7.7 , 2001:db8::9',
+  'X-Forwarded-Host: shop.example',
+  'X-Forwarded-Proto: https',
+  'X_Forwarded_For: 8.8.8.8',
+  'X-Forwarded-Server: evil',
+  'X-Forwarded-Port: 1',
+  'X-Real-IP: 6.6.6.6',
+  'X-Client-IP: 6.6.6.6',
+  'True-Client-IP: 6.6.6.6',
+  'Forwarded: for=6.6.6.6;proto=https',
+  'Via: 1.0 evil',
+  'Modelgate-Shadow: 1',
+  'MODELGATE-Request-ID: 01900000-0000-7000-8000-000000000000',
+  'modelgate-version: v9',
+  'X-Own: kept  as is',
+  'Content-Length: 4',
+  '',
+  'body',
+].join('\r\n')
+
+async function recorded(t: Test, trust: string) {
+  const { gateway, received } = await start(t, trust)
+  const client = await RawClient.open(gateway.port)
+  t.teardown(() => client.close())
+  client.send(LYING)
+  const answer = await client.answer()
+  t.equal(answer.status, 200)
+  const id = String(answer.headers.get('modelgate-request-id'))
+  const [head = '', body] = received().split('\r\n\r\n')
+  const [line, ...fields] = head
+    .replaceAll(id, 'ID')
+    .replace(/127\.0\.0\.1:\d+/, 'ENDPOINT')
+    .split('\r\n')
+  return { line, fields: fields.sort(), body, decision: await decisionOf(gateway.dataDir, id) }
+}
+
+const OF_US = ['content-length: 4', 'host: ENDPOINT', 'modelgate-request-id: ID', 'via: 1.1 modelgate']
+
+t.test('byte for byte, a liar’s endpoint reads nothing that it said of itself', async (t) => {
+  const { line, fields, body, decision } = await recorded(t, '"10.0.0.0/8"')
+  t.equal(line, 'POST /a?b HTTP/1.1')
+  t.same(
+    fields,
+    [
+      ...OF_US,
+      'x-forwarded-for: 127.0.0.1',
+      'x-forwarded-host: models.example',
+      'x-forwarded-proto: http',
+      'x-own: kept  as is',
+    ].sort(),
+  )
+  t.equal(body, 'body')
+  t.match(decision, { client: { address: '127.0.0.1' }, isShadow: false })
+})
+
+t.test('byte for byte, a trusted proxy’s chain is one header, extended by the proxy', async (t) => {
+  const { line, fields, body, decision } = await recorded(t, '"127.0.0.1"')
+  t.equal(line, 'POST /a?b HTTP/1.1')
+  t.same(
+    fields,
+    [
+      ...OF_US,
+      'modelgate-shadow: 1',
+      'true-client-ip: 6.6.6.6',
+      'x-client-ip: 6.6.6.6',
+      'x-forwarded-for: 6.6.6.6, 7.7.7.7, 2001:db8::9, 127.0.0.1',
+      'x-forwarded-host: shop.example',
+      'x-forwarded-port: 1',
+      'x-forwarded-proto: https',
+      'x-forwarded-server: evil',
+      'x-own: kept  as is',
+    ].sort(),
+  )
+  t.equal(body, 'body')
+  t.match(decision, { client: { address: '2001:db8::9' }, isShadow: true })
 })
