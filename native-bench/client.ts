@@ -6,6 +6,8 @@
  * not for latency under overload. With a rate, latencies count from the intended start.
  */
 import {
+  type ArrivalJob,
+  type ArrivalTimes,
   type FromClient,
   nowNs,
   patternBytes,
@@ -16,6 +18,7 @@ import {
   type Target,
   type ToClient,
 } from './rig/messages.ts'
+import { PacedRun } from './rig/paced-run.ts'
 import { RequestVisit } from './rig/request-visit.ts'
 import { quantile, rounded, sortedCopy } from './rig/statistics.ts'
 import { emptyTally, StreamVisit, timesOf } from './rig/stream-visit.ts'
@@ -146,11 +149,25 @@ function runRequests(job: RequestJob): Promise<RequestTimes> {
   })
 }
 
+function runArrivals(job: ArrivalJob): Promise<ArrivalTimes> {
+  const body = typeof job.target.body === 'string' ? job.target.body : ''
+  const request = Buffer.from(headOf(job.target, false) + body, 'latin1')
+  return new Promise((resolve, reject) => {
+    new PacedRun(job, request, (result) =>
+      result instanceof Error ? reject(result) : resolve(result),
+    ).start()
+  })
+}
+
+function work(job: ToClient): Promise<FromClient> {
+  if (job.kind === 'streams') return readStreams(job)
+  return job.kind === 'requests' ? runRequests(job) : runArrivals(job)
+}
+
 const tell = (message: FromClient): void => void process.send?.(message)
 
 process.on('message', (job: ToClient) => {
-  const work: Promise<FromClient> = job.kind === 'streams' ? readStreams(job) : runRequests(job)
-  work.then(tell, (error: Error) => tell({ kind: 'failed', problem: error.message }))
+  work(job).then(tell, (error: Error) => tell({ kind: 'failed', problem: error.message }))
 })
 process.on('disconnect', () => process.exit(0))
 tell({ kind: 'ready' })

@@ -1,7 +1,8 @@
 /**
  * The endpoint of every measurement, a process of its own. Answers by path: `…/bytes/N` with N bytes of a fixed
- * pattern, anything else with a stream of server-sent events in the form of chat completion chunks, each
- * carrying the time at which it was written. Reads just enough HTTP to be asked; must never be what is slow.
+ * pattern, `…/infer` with 1 KiB of it, anything else with a stream of server-sent events in the form of chat
+ * completion chunks, each carrying the time at which it was written. Reads just enough HTTP to be asked; must never
+ * be what is slow.
  *
  * Events are sent on an absolute schedule of sub-millisecond precision, so that streams do not bunch up on the
  * ticks of an event loop's timers: between events the thread sleeps on a word that nobody ever wakes.
@@ -130,7 +131,7 @@ class Visitor {
   }
 
   #answer(): void {
-    const length = /\/bytes\/(\d+)$/.exec(this.#path)?.[1]
+    const length = this.#path.endsWith('/infer') ? '1024' : /\/bytes\/(\d+)$/.exec(this.#path)?.[1]
     const digest = this.#hash?.digest('hex')
     this.#path = ''
     this.#hash = undefined

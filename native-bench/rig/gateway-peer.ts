@@ -17,9 +17,11 @@ export interface GatewayOptions {
   readonly endpointPort: number
   /** With the dialect `openai` beside `raw`; trees from before it cannot. */
   readonly speaksOpenai: boolean
+  /** Further models, in the configuration's own words. */
+  readonly models?: string
 }
 
-function configuration({ endpointPort, speaksOpenai }: GatewayOptions): string {
+function configuration({ endpointPort, speaksOpenai, models = '' }: GatewayOptions): string {
   const model = (name: string, protocol: string): string => `
 [models.${name}]
 protocol = "${protocol}"
@@ -29,7 +31,7 @@ timeouts = { queue = "5s", connect = "5s", first_byte = "30s", total = "60s" }
 endpoints = ["http://127.0.0.1:${endpointPort}"]
 `
   const server = '[server]\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\nlanes = 1\ndata_dir = "data"\n'
-  return server + model('bench', 'raw') + (speaksOpenai ? model('chat', 'openai') : '')
+  return server + model('bench', 'raw') + (speaksOpenai ? model('chat', 'openai') : '') + models
 }
 
 export async function startGatewayPeer(options: GatewayOptions): Promise<Contender> {

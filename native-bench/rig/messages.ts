@@ -45,7 +45,18 @@ export interface RequestJob {
   readonly isVerified: boolean
 }
 
-export type ToClient = StreamJob | RequestJob
+/** Requests at random moments of a mean rate. */
+export interface ArrivalJob {
+  readonly kind: 'arrivals'
+  readonly target: Target
+  readonly connections: number
+  readonly requests: number
+  readonly ratePerSecond: number
+  /** The same one gives the same moments. */
+  readonly seed: number
+}
+
+export type ToClient = StreamJob | RequestJob | ArrivalJob
 
 /** All times in µs; one entry for each stream or event. */
 export interface StreamTimes {
@@ -71,10 +82,37 @@ export interface RequestTimes {
   readonly digest: string
 }
 
+/** In µs, from the intended start; one entry for each request. */
+export interface ArrivalTimes {
+  readonly kind: 'arrivals'
+  readonly latencies: readonly number[]
+  /** How much later than intended the client itself sent, where a connection was free. Part of the latency. */
+  readonly lateness: readonly number[]
+}
+
+export const SHADOW_MANNERS = [
+  'well',
+  'hangs',
+  'floods',
+  'announces 1 GiB',
+  '1 GiB in chunks',
+  '1 GiB in chunks of 16 B',
+  '1 GiB until close',
+  'resets',
+  'refuses',
+] as const
+export type ShadowManner = (typeof SHADOW_MANNERS)[number]
+
+export interface FromShadows {
+  readonly kind: 'shadows'
+  readonly ports: readonly (readonly [ShadowManner, number])[]
+}
+
 export type FromClient =
   | { readonly kind: 'ready' }
   | StreamTimes
   | RequestTimes
+  | ArrivalTimes
   | { readonly kind: 'failed'; readonly problem: string }
 
 /** Bytes of a body of the fixed pattern: not all alike, and cheap to make. */

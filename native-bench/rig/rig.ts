@@ -9,7 +9,7 @@ import type { FromClient, FromEndpoint, StreamSettings, ToClient, ToEndpoint } f
 
 /** Of the sources; this file runs from the build below it. */
 export const ROOT = resolve(import.meta.dirname, '../../..')
-const ENTRIES = resolve(import.meta.dirname, '..')
+export const ENTRIES = resolve(import.meta.dirname, '..')
 
 export interface Rig {
   readonly endpoint: BenchProcess<ToEndpoint, FromEndpoint>
