@@ -26,6 +26,8 @@ import { Observer } from './observe/observer.ts'
 import { Vitals } from './observe/vitals.ts'
 import type { Lane } from './passage/lane-parts.ts'
 import { Places } from './passage/places.ts'
+import { ShadowLosses } from './passage/shadow-losses.ts'
+import { READ_COST, ShadowPace } from './passage/shadow-pace.ts'
 import { handle } from './pipeline.ts'
 import { PROTOCOLS } from './protocols/index.ts'
 import { Recorder } from './record/recorder.ts'
@@ -125,11 +127,13 @@ function makeLane(): Lane {
     limiter: new Limiter({ lanes, slab: vitals.slab }),
     observer: new Observer(vitals),
     forwarder: new Forwarder({ clock, sweep, resolver }),
-    shadowForwarder: new Forwarder({ clock, sweep, resolver }),
+    shadowForwarder: new Forwarder({ clock, sweep, resolver, readBufferBytes: READ_COST }),
     scorer,
     comparer: new Comparer({ pool: scorer.pool, clock }),
     recorder,
     shadowPlaces: new Places(lanes),
+    shadowPace: new ShadowPace(clock, sweep),
+    shadowLosses: new ShadowLosses(clock),
     sparePlaces: new Places(lanes),
     work: { draining: false, refusing: false, count: 0 },
     onBug: tellBug,

@@ -150,7 +150,7 @@ function answeredLines(decision: DecisionRecord): string[] {
 const SHADOW_WORDS = {
   answered: 'answered',
   failed: 'failed',
-  cap: 'was not sent: too many copies were under way',
+  cap: 'was not sent: too many copies were under way, or had lost their connections lately',
   overload: 'was not sent: the scoring pool was full',
   timeout: 'did not answer in time',
   too_large: 'gave an answer larger than what is kept of a shadow’s',

@@ -28,6 +28,8 @@ export interface ForwarderParts {
   readonly poolLimits?: Partial<PoolLimits>
   /** Default: one of its own, over the system's resolver. */
   readonly resolver?: Resolver
+  /** Default READ_BUFFER_BYTES. A smaller one lets others have their turn sooner. */
+  readonly readBufferBytes?: number
 }
 
 export interface ConnectionCounts {
@@ -45,8 +47,9 @@ export class Forwarder {
   readonly #cursors: number[] = []
   #isClosed = false
 
-  constructor({ clock, sweep, poolLimits = {}, resolver = new Resolver({ clock }) }: ForwarderParts) {
-    const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES)
+  constructor(parts: ForwarderParts) {
+    const { clock, sweep, poolLimits = {}, resolver = new Resolver({ clock }) } = parts
+    const readBuffer = Buffer.allocUnsafeSlow(parts.readBufferBytes ?? READ_BUFFER_BYTES)
     this.#parts = { clock, sweep, resolver, readBuffer, limits: { ...POOL_LIMITS, ...poolLimits } }
   }
 

@@ -16,6 +16,8 @@ import type { Recorder } from '../record/recorder.ts'
 import type { Comparer } from '../score/comparer.ts'
 import type { Scorer } from '../score/scorer.ts'
 import type { Places } from './places.ts'
+import type { ShadowLosses } from './shadow-losses.ts'
+import type { ShadowPace } from './shadow-pace.ts'
 
 export interface Lane {
   /** Version of this program, as it tells callers. */
@@ -38,6 +40,8 @@ export interface Lane {
   readonly recorder: Recorder
   /** Of shadow copies, by version. */
   readonly shadowPlaces: Places
+  readonly shadowPace: ShadowPace
+  readonly shadowLosses: ShadowLosses
   /** Of fallbacks that overload sends on, by model: they hold none of the limiter's places. */
   readonly sparePlaces: Places
   readonly work: WorkInProgress

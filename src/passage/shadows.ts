@@ -4,16 +4,18 @@
  *
  * A shadow never delays, fails or starves the request it copies: it has its own cap and timer, takes no
  * place of the model's limits, asks no breaker and counts in none, is marked by header, is never
- * retried and never shadowed. The caller's answer does not wait for any of this.
+ * retried and never shadowed. The caller's answer does not wait for any of this. What shadows' answers take of
+ * the thread is bounded too: all are read at one pace, and who keeps losing connections is asked less.
  */
 import type { ShadowOutcome } from '../domain/exchange.ts'
 import type { Answer, Attempt, AttemptResult } from '../domain/outcome.ts'
 import type { ShadowPlan } from '../domain/plan.ts'
 import type { Shadow, Timeouts } from '../domain/routes.ts'
 import { COMPARE_PAIR_BYTES_MAX, type PairVerdict } from '../score/comparer.ts'
-import { HeldAnswer } from './held-answer.ts'
 import type { Lane } from './lane-parts.ts'
 import { withOurNames } from './our-names.ts'
+import { PacedAnswer } from './paced-answer.ts'
+import { OPENED_LOSS } from './shadow-losses.ts'
 import { type Errand, startAttempt } from './start-attempt.ts'
 
 /** Answers larger than this are never compared: of the request's own no copy is kept, a shadow's is not read on. */
@@ -68,6 +70,10 @@ class Copy {
     const plan = this.#plan
     const lane = this.#lane
     this.#isSent = true
+    if (!lane.shadowLosses.mayLose(plan.version.index)) {
+      this.#fate = 'cap'
+      return
+    }
     if (!lane.shadowPlaces.enter(plan.version.index, plan.settings.concurrentMax)) {
       this.#fate = 'cap'
       return
@@ -88,8 +94,9 @@ class Copy {
     const lane = this.#lane
     const startedAt = lane.clock.now()
     const limits = { timeouts: timeoutsOf(plan.settings, errand.intent.model.timeouts), deadlineAt: Infinity }
-    const held = new HeldAnswer((result) => this.#answered(result, startedAt), KEPT_BYTES_MAX)
-    startAttempt(plan.version, errand, { lane, limits, isShadow: true }, held)
+    const answered = (result: AttemptResult): void => this.#answered(result, startedAt)
+    const receiver = new PacedAnswer(answered, KEPT_BYTES_MAX, lane.shadowPace)
+    receiver.progress = startAttempt(plan.version, errand, { lane, limits, isShadow: true }, receiver)
   }
 
   settlePrimary(answer: Answer | null): void {
@@ -103,6 +110,7 @@ class Copy {
     const ours = answer === null ? null : withOurNames(answer, this.#plan.version, protocol)
     const result = { ...rest, answer: ours }
     this.#lane.shadowPlaces.leave(this.#plan.version.index)
+    this.#countLoss(result)
     this.#fate = fateOf(result)
     this.#attempt = {
       version: this.#plan.version.name,
@@ -112,6 +120,12 @@ class Copy {
       verdict: this.#fate === 'answered' ? 'success' : 'failure',
     }
     this.#finish()
+  }
+
+  #countLoss({ fault, reused }: AttemptResult): void {
+    const { version } = this.#plan
+    if (version.kind === 'local' || (fault === null && reused)) return
+    this.#lane.shadowLosses.lost(version.index, fault === null ? OPENED_LOSS : 1)
   }
 
   /** Runs when both stories are over: compares, then tells. */
