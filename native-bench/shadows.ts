@@ -18,6 +18,7 @@ const { values } = parseArgs({
     blocks: { type: 'string', default: '30' },
     rate: { type: 'string', default: '1000' },
     requests: { type: 'string', default: '1500' },
+    lead: { type: 'string', default: '300' },
     connections: { type: 'string', default: '64' },
     manners: { type: 'string', default: SHADOW_MANNERS.join(',') },
     'others-max': { type: 'string', default: '2' },
@@ -29,13 +30,15 @@ const { values } = parseArgs({
 const blocks = Number(values.blocks)
 const ratePerSecond = Number(values.rate)
 const requests = Number(values.requests)
+/** Requests at the beginning of a block that are not counted: how a shadow is found to be bad is not the question. */
+const lead = Number(values.lead)
 const connections = Number(values.connections)
 const othersShareMax = Number(values['others-max'])
 const manners = SHADOW_MANNERS.filter((manner) => values.manners.split(',').includes(manner))
 
-const SHADOW_TIMEOUT_MS = 500
+const SHADOW_TIMEOUT_MS = 250
 /** Between blocks, so that what is left of one shadow ends before the next model is asked. */
-const SETTLE_MS = SHADOW_TIMEOUT_MS + 250
+const SETTLE_MS = SHADOW_TIMEOUT_MS + 100
 /** A process that serves is long compiled. */
 const WARM_ROUNDS = 3
 const NONE = 'no shadow'
@@ -71,11 +74,13 @@ ${port === undefined ? '' : shadow}`
 type Collected = Map<string, ArrivalTimes[]>
 const othersShares: number[] = []
 
-function ask(rig: Rig, contender: string, seed: number): Promise<ArrivalTimes> {
+async function ask(rig: Rig, contender: string, seed: number): Promise<ArrivalTimes> {
   const path = `/v2/models/${modelOf(contender)}/infer`
   const headers = ['content-type: application/json']
   const target = { port: rig.contenders[0]!.port, method: 'POST' as const, path, headers, body: BODY }
-  return rig.client.ask('arrivals', { kind: 'arrivals', target, connections, requests, ratePerSecond, seed })
+  const job = { kind: 'arrivals', target, connections, requests, ratePerSecond, seed } as const
+  const times = await rig.client.ask('arrivals', job)
+  return { ...times, latencies: times.latencies.slice(lead) }
 }
 
 async function measure(rig: Rig): Promise<Collected> {
@@ -163,6 +168,7 @@ report(
       blocks,
       ratePerSecond,
       requests,
+      lead,
       connections,
       requestBytes: BODY.length,
       answerBytes: 1024,

@@ -82,11 +82,11 @@ export interface RequestTimes {
   readonly digest: string
 }
 
-/** In µs, from the intended start; one entry for each request. */
+/** In µs; one entry for each request. */
 export interface ArrivalTimes {
   readonly kind: 'arrivals'
   readonly latencies: readonly number[]
-  /** How much later than intended the client itself sent, where a connection was free. Part of the latency. */
+  /** How much later than intended the client itself sent, where a connection was free. Not part of the latency. */
   readonly lateness: readonly number[]
 }
 

@@ -1,7 +1,8 @@
 /**
  * Asks at random moments of a given mean rate, whatever becomes of what was asked before: an open loop of Poisson
- * arrivals. Latencies count from the intended start. The same seed gives the same moments, so that everybody in
- * a block is asked in the same rhythm.
+ * arrivals. Latencies count from the intended start where a request waits for a connection; where only this
+ * process itself was late, from the sending, and its lateness is told. The same seed gives the same moments, so
+ * that everybody in a block is asked in the same rhythm.
  *
  * Between arrivals the thread sleeps on a word that nobody wakes, in slices too short to matter: timers of an event
  * loop come a millisecond late, which would hide everything that is smaller.
@@ -18,6 +19,7 @@ export class PacedRun {
   readonly #job: ArrivalJob
   readonly #head: Buffer
   readonly #settle: (result: ArrivalTimes | Error) => void
+  /** In the order of the answers. */
   readonly #latencies: number[] = []
   readonly #lateness: number[] = []
   readonly #free: RequestVisit[] = []
@@ -25,6 +27,8 @@ export class PacedRun {
   readonly #due: readonly number[]
   #beganAt = 0
   #next = 0
+  /** What was due by then found no connection free. */
+  #starvedUntil = 0
   #isOver = false
 
   constructor(job: ArrivalJob, request: Buffer, settle: (result: ArrivalTimes | Error) => void) {
@@ -59,16 +63,17 @@ export class PacedRun {
   readonly #turn = (): void => {
     if (this.#isOver) return
     const now = nowNs()
-    const hasFree = this.#free.length > 0
     while (this.#free.length > 0 && this.#next < this.#due.length) {
       const dueAt = this.#beganAt + this.#due[this.#next]!
       if (dueAt > now) break
       this.#next += 1
       const visit = this.#free.pop()!
-      visit.startedAt = dueAt
-      if (hasFree) this.#lateness.push((now - dueAt) / 1000)
+      const hasWaited = dueAt <= this.#starvedUntil
+      visit.startedAt = hasWaited ? dueAt : nowNs()
+      this.#lateness.push(hasWaited ? 0 : (now - dueAt) / 1000)
       visit.ask(this.#head, undefined)
     }
+    if (this.#free.length === 0) this.#starvedUntil = now
     const isAsked = this.#next === this.#due.length
     if (now > this.#beganAt + this.#due.at(-1)! + DRAIN_NS)
       return this.#end(new Error('not all were answered'))

@@ -10,7 +10,7 @@ import type { Clock } from '../kernel/clock.ts'
 export const LOSSES_BURST = 64
 export const LOSSES_PER_SECOND = 4
 /** A connection that was only opened, because the one before did not stay. */
-export const OPENED_LOSS = 1 / 8
+export const OPENED_LOSS = 1 / 4
 
 interface Account {
   left: number
