@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { LOSSES_BURST, LOSSES_PER_SECOND } from '../../src/passage/shadow-losses.ts'
 import { ask, JSON_TYPE, tensorOf } from '../support/ask.ts'
 import { eventually } from '../support/eventually.ts'
 import { pour } from '../support/large-answers.ts'
@@ -143,6 +144,45 @@ outputs = [{ path = "/outputs/0/data/0", as = "number", tolerance = { abs = 0.5 
   t.equal(metrics.value('modelgate_requests_running', { model: 'm' }), 0)
   t.same(await gateway.stop(), { abandoned: 0 })
 })
+
+t.test(
+  'a shadow that always breaks off is soon asked now and then, and the rest is told as dropped',
+  async (t) => {
+    const primary = await upstreamOf(t, answering(WELL))
+    const shadow = await upstreamOf(t, async (connection) => {
+      await connection.request()
+      connection.reset()
+    })
+    const gateway = await startTestGateway(t, {
+      toml: `
+[models.m.versions.live]
+endpoints = ["${primary.url}"]
+[models.m.versions.trial]
+endpoints = ["${shadow.url}"]
+[models.m.route]
+primary = "live"
+shadows = [{ version = "trial", timeout = "2s" }]
+`,
+    })
+    const ASKED = LOSSES_BURST + 100
+    const startedAt = performance.now()
+    for (let round = 0; round < ASKED; round += 1) {
+      const { status } = await gateway.infer('m', tensorOf('x', [1]))
+      if (status !== 200) t.fail(`the caller got ${status}`)
+    }
+    const earned = Math.ceil(((performance.now() - startedAt) / 1000) * LOSSES_PER_SECOND)
+    const fates = async (fate: string): Promise<number> =>
+      (await metricsOf(gateway)).value('modelgate_shadows_total', { model: 'm', version: 'trial', fate })
+    await eventually(async () => (await fates('failed')) + (await fates('cap')) === ASKED)
+    const failed = await fates('failed')
+    t.ok(failed >= LOSSES_BURST, `${failed} were sent`)
+    // One more may be under way when the last of the others is lost.
+    t.ok(failed <= LOSSES_BURST + earned + 1, `${failed} were sent`)
+    await pause(1_000 / LOSSES_PER_SECOND + 50)
+    await gateway.infer('m', tensorOf('x', [1]))
+    await eventually(async () => (await fates('failed')) === failed + 1)
+  },
+)
 
 const delta = (content: string) =>
   `data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"chat","choices":[{"index":0,"delta":{"content":"${content}"}}]}\n\n`
