@@ -1,44 +1,10 @@
 /** Reads the answers of test/corpus/http1 and feeds them to the reader in any pieces. */
 import { Buffer } from 'node:buffer'
-import { existsSync, readFileSync } from 'node:fs'
 import { AnswerReader } from '../../../src/forward/http1/answer-reader.ts'
+import { bytesOf, type CorpusEntry, readCorpus } from '../../support/read-corpus.ts'
 
-export interface CorpusEntry {
-  readonly name: string
-  readonly keys: ReadonlyMap<string, string>
-  readonly bytes: Buffer
-}
-
-/** Compiled tests run from another folder; the corpus stays with the sources. */
-function corpusUrl(file: string): URL {
-  for (let up = '../../'; up.length < 60; up += '../') {
-    const url = new URL(`${up}test/corpus/http1/${file}`, import.meta.url)
-    if (existsSync(url)) return url
-  }
-  throw new Error(`no test/corpus/http1/${file} above ${import.meta.url}`)
-}
-
-export function corpus(file: 'good.txt' | 'evil.txt'): CorpusEntry[] {
-  const text = readFileSync(corpusUrl(file), 'utf8')
-  return text
-    .split(/^=== /m)
-    .slice(1)
-    .map((entry) => {
-      const separator = entry.indexOf('\n---\n')
-      const [name = '', ...lines] = entry.slice(0, separator).split('\n')
-      const keys = new Map(lines.map((line) => [line.split(': ')[0]!, line.slice(line.indexOf(': ') + 2)]))
-      return { name, keys, bytes: bytesOf(entry.slice(separator + 5).replaceAll('\n', '')) }
-    })
-}
-
-const PLAIN: Record<string, string> = { r: '\r', n: '\n', t: '\t', 0: '\0', '\\': '\\' }
-
-export function bytesOf(text: string): Buffer {
-  const decoded = text.replace(/\\(?:x([0-9a-f]{2})|([rnt0\\]))/g, (_, hex?: string, plain?: string) =>
-    hex === undefined ? PLAIN[plain!]! : String.fromCharCode(Number.parseInt(hex, 16)),
-  )
-  return Buffer.from(decoded, 'latin1')
-}
+export const corpus = (file: 'good.txt' | 'evil.txt'): CorpusEntry[] => readCorpus(`http1/${file}`)
+export { bytesOf }
 
 export interface Reading {
   readonly outcome: 'end' | 'malformed' | 'nothing' | 'truncated'
