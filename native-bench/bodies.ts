@@ -20,6 +20,7 @@ const { values } = parseArgs({
     requests: { type: 'string', default: '150' },
     connections: { type: 'string', default: '8' },
     peers: { type: 'string', default: 'buffered,passing' },
+    shapes: { type: 'string', default: 'request,answer,both' },
     against: { type: 'string' },
     tree: { type: 'string', default: ROOT },
     out: { type: 'string' },
@@ -46,7 +47,7 @@ const SHAPES: readonly Shape[] = [
   { name: 'request 1 MiB', sent: MIB, received: SMALL },
   { name: 'answer 1 MiB', sent: SMALL, received: MIB },
   { name: 'both 1 MiB', sent: MIB, received: MIB },
-]
+].filter(({ name }) => values.shapes.split(',').some((word) => name.startsWith(word)))
 
 /** µs of CPU per MiB moved, block by block. */
 interface Cost {

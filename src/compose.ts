@@ -55,7 +55,12 @@ export async function startGateway(options: GatewayOptions): Promise<Start> {
   const taken =
     (await probePort(server.listen, 'server.listen')) ?? (await probePort(server.admin, 'server.admin'))
   if (taken !== null) return { ok: false, problem: taken }
-  const opened = await openAudit({ dataDir: server.dataDir, lanes: server.lanes, clock: systemClock })
+  const opened = await openAudit({
+    dataDir: server.dataDir,
+    lanes: server.lanes,
+    clock: systemClock,
+    digestBytesMax: snapshot.audit.digestBytesMax,
+  })
   if ('kind' in opened) return { ok: false, problem: opened.message }
   const running = makeParts(options, opened.audit)
   try {

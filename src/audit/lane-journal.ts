@@ -45,6 +45,8 @@ export interface JournalParts {
   readonly signal: SharedArrayBuffer
   /** Frame bytes of this lane that may wait for the writer thread; beyond it the lane is unavailable. */
   readonly backlogBytesMax: number
+  /** A larger body gets no digest. */
+  readonly digestBytesMax: number
 }
 
 /**
@@ -82,6 +84,7 @@ export class LaneJournal {
   readonly #state: LaneState
   readonly #ring: RingProducer
   readonly #signal: WriterSignal
+  readonly #digestBytesMax: number
   readonly #batch = Buffer.allocUnsafeSlow(BATCH_BYTES_MAX)
   readonly #row = new RowWriter(this.#batch)
   #used = 0
@@ -109,6 +112,7 @@ export class LaneJournal {
     this.#state = new LaneState(parts.state)
     this.#ring = new RingProducer(parts.ring)
     this.#signal = new WriterSignal(parts.signal)
+    this.#digestBytesMax = Math.min(parts.digestBytesMax, this.#ring.entryBytesMax)
     // A lane that is started again in the same run goes on where its predecessor stopped.
     const before = this.#state.position()
     const bytesMax = more.fileBytesMax ?? JOURNAL_BYTES_MAX
@@ -341,9 +345,10 @@ export class LaneJournal {
   }
 
   #offer(sequence: number, kind: number, bytes: Uint8Array): number {
+    if (bytes.length > this.#digestBytesMax) return TOO_LARGE
     if (this.#ring.offer(sequence, kind, bytes)) return HANDED_OVER
     this.#digestsLost += 1
-    return bytes.length > this.#ring.entryBytesMax ? TOO_LARGE : RING_FULL
+    return RING_FULL
   }
 }
 

@@ -33,6 +33,8 @@ export interface AuditOptions {
   /** Per lane; a power of two. */
   readonly ringBytes?: number
   readonly backlogBytesMax?: number
+  /** A larger body gets no digest; what the hand-over can take when not given. */
+  readonly digestBytesMax?: number
 }
 
 export interface AuditProblem {
@@ -106,6 +108,7 @@ function makeLanes(options: AuditOptions): Omit<JournalParts, 'start'>[] {
     ring: ringMemory(ringBytes),
     signal,
     backlogBytesMax,
+    digestBytesMax: options.digestBytesMax ?? Number.POSITIVE_INFINITY,
   })
   const numbers = Array.from({ length: lanes }, (_, lane) => lane)
   return [

@@ -175,7 +175,7 @@ function shadowLines({ shadow }: ShadowFound): string[] {
 const NO_DIGEST_WORDS = new Map([
   ['absent', 'there was nothing to digest'],
   ['ring-full', 'lost: the writer was too far behind'],
-  ['too-large', 'lost: too large to hand over'],
+  ['too-large', 'none: larger than audit.digest_limit'],
   ['crash', 'lost: the process died before it was computed'],
   ['streamed', 'none: it was passed on as it came, and held nowhere'],
   ['pending', 'not computed yet'],

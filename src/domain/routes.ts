@@ -60,6 +60,8 @@ export interface HostPort {
 
 export interface AuditSettings {
   readonly mode: 'batched'
+  /** A larger body gets no digest. */
+  readonly digestBytesMax: number
 }
 
 export interface ScoringSettings {

@@ -18,8 +18,8 @@ import { InFlight } from './in-flight.ts'
 import { POOL_LIMITS, Pool, type PoolLimits, type PoolParts } from './pool.ts'
 import { Resolver } from './resolver.ts'
 
-/** 128 KiB, so that what one stream holds stays within 256 KiB: one read, and what its intake held. */
-const READ_BUFFER_BYTES = 128 * 1024
+/** So that what one stream holds stays within 256 KiB: one read, and 64 KiB that its intake or its reply held. */
+const READ_BUFFER_BYTES = 192 * 1024
 
 export interface ForwarderParts {
   readonly clock: Clock

@@ -2,7 +2,7 @@
  * Whether an answer is held until it is whole, or passed on as it comes; told by its head alone.
  *
  *   hold   it must be looked into first (checks, names of ours), it may yet be replaced (5xx), or it is small
- *   flow   a document of unknown length: held as far as HELD_BYTES_MAX, then passed on
+ *   flow   a document of unknown length: held as far as FLOW_BYTES_MAX, then passed on
  *   pass   everything else
  *
  * What is held can still give way to the declared consequence when it breaks off; what was passed on cannot.
@@ -11,8 +11,11 @@
 import { mediaTypeOf } from '../domain/head.ts'
 import type { AnswerHead } from '../domain/outcome.ts'
 
-/** Of an answer that nobody has to look into. */
+/** Of an answer that nobody has to look into and that says how long it is. */
 export const HELD_BYTES_MAX = 128 * 1024
+
+/** Of one that does not; what is held goes to the caller together with a whole read. */
+export const FLOW_BYTES_MAX = 64 * 1024
 
 export type Manner = 'hold' | 'flow' | 'pass'
 

@@ -3,7 +3,7 @@
  * comes. Passing on begins with the first bytes that are for the caller; until then the attempt can fail
  * like any other and the declared consequence applies.
  *
- * Holds at most ANSWER_BYTES_MAX of an answer that must be looked into, HELD_BYTES_MAX of any other.
+ * Holds at most ANSWER_BYTES_MAX of an answer that must be looked into, HELD_BYTES_MAX or FLOW_BYTES_MAX of any other.
  */
 import { headerOf } from '../domain/head.ts'
 import type { Answer, AnswerHead, AnswerSummary, AttemptResult, Passed } from '../domain/outcome.ts'
@@ -14,7 +14,7 @@ import { GatheredBytes } from '../kernel/gathered-bytes.ts'
 import type { Sweep } from '../kernel/sweep.ts'
 import type { AnswerTap, Protocol } from '../protocols/protocol.ts'
 import { ANSWER_BYTES_MAX } from './held-answer.ts'
-import { HELD_BYTES_MAX, holdOrPass, isEventStream, type Manner } from './hold-or-pass.ts'
+import { FLOW_BYTES_MAX, holdOrPass, isEventStream, type Manner } from './hold-or-pass.ts'
 import { COMMENT, EventEdge, KeepAlive } from './keep-alive.ts'
 import { isRenamed, withOurNames } from './our-names.ts'
 
@@ -121,7 +121,7 @@ export class Intake implements Receiver {
   }
 
   #hold(bytes: Uint8Array): boolean {
-    if (this.#manner === 'flow' && this.#held.length + bytes.length > HELD_BYTES_MAX) {
+    if (this.#manner === 'flow' && this.#held.length + bytes.length > FLOW_BYTES_MAX) {
       this.#manner = 'pass'
       this.bodyBytesMax = Number.POSITIVE_INFINITY
       const goesOn = this.#held.length === 0 || this.#pass(this.#held.take())

@@ -25,6 +25,7 @@ export interface LogOptions {
   readonly lanes?: number
   readonly ringBytes?: number
   readonly backlogBytesMax?: number
+  readonly digestBytesMax?: number
   readonly segmentBytesMax?: number
   readonly fileBytesMax?: number
   readonly clock?: ManualClock
@@ -62,6 +63,7 @@ export function openBenchLog(options: LogOptions = {}): BenchLog {
     ring: ringMemory(options.ringBytes ?? 64 * 1024),
     signal,
     backlogBytesMax: options.backlogBytesMax ?? 64 * 1024 * 1024,
+    digestBytesMax: options.digestBytesMax ?? Number.POSITIVE_INFINITY,
   }))
   const bytesMax = options.segmentBytesMax
   const segment = new SegmentWriter({

@@ -44,7 +44,7 @@ export function makeSnapshot(breaker: Partial<BreakerSettings> = {}): Snapshot {
       graceMs: 1000,
       tls: null,
     },
-    audit: { mode: 'batched' },
+    audit: { mode: 'batched', digestBytesMax: 1024 * 1024 },
     scoring: { threads: 1, queueMax: 16 },
     reasons: ['rule', 'pin', 'experiment', 'canary', 'primary', 'fallback'],
     models: new Map([

@@ -2,7 +2,7 @@ import t from 'tap'
 import type { AnswerHead } from '../../src/domain/outcome.ts'
 import { GatheredBytes } from '../../src/kernel/gathered-bytes.ts'
 import { Sweep } from '../../src/kernel/sweep.ts'
-import { HELD_BYTES_MAX, holdOrPass } from '../../src/passage/hold-or-pass.ts'
+import { FLOW_BYTES_MAX, HELD_BYTES_MAX, holdOrPass } from '../../src/passage/hold-or-pass.ts'
 import { Intake, type IntakeEnd, type IntakeParts } from '../../src/passage/intake.ts'
 import { EventEdge } from '../../src/passage/keep-alive.ts'
 import { openInference } from '../../src/protocols/open-inference/index.ts'
@@ -91,15 +91,15 @@ t.test(
 
     const flowing = stage({ protocol: openInference })
     flowing.intake.head(headOf(JSON_TYPE))
-    flowing.intake.body(Buffer.alloc(HELD_BYTES_MAX, 'a'))
+    flowing.intake.body(Buffer.alloc(FLOW_BYTES_MAX, 'a'))
     t.equal(flowing.opened.length, 0, 'held to the last byte of the limit')
     flowing.intake.body(Buffer.from('bc'))
     t.equal(flowing.opened.length, 1)
     flowing.intake.body(Buffer.from('d'))
     flowing.intake.done(RESULT)
-    t.equal(flowing.text(), `${'a'.repeat(HELD_BYTES_MAX)}bcd`)
+    t.equal(flowing.text(), `${'a'.repeat(FLOW_BYTES_MAX)}bcd`)
     t.match(flowing.ends[0], {
-      result: { answer: null, passed: { bodyBytes: HELD_BYTES_MAX + 3, isOpen: false } },
+      result: { answer: null, passed: { bodyBytes: FLOW_BYTES_MAX + 3, isOpen: false } },
     })
   },
 )

@@ -34,7 +34,7 @@ export interface CompileContext {
 }
 
 export function compile(settled: Settled, context: CompileContext): Snapshot {
-  const { server, scoring } = settled
+  const { audit, server, scoring } = settled
   const versions: Version[] = []
   const models = new Map<string, Model>()
   for (const [name, model] of Object.entries(settled.models)) {
@@ -64,7 +64,7 @@ export function compile(settled: Settled, context: CompileContext): Snapshot {
       graceMs: server.grace,
       tls: compileServerTls(server.tls, context.directory),
     },
-    audit: { mode: 'batched' },
+    audit: { mode: 'batched', digestBytesMax: audit.digest_limit },
     scoring: {
       threads: scoring.threads === 'auto' ? Math.max(1, context.cores) : scoring.threads,
       queueMax: scoring.queue,

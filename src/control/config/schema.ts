@@ -85,6 +85,13 @@ const audit = leaf.table(
         '`batched`: written before the reply leaves, synced within 50 ms.',
       )
       .prefault('batched'),
+    digest_limit: leaf
+      .size(
+        '1KiB',
+        '4MiB',
+        'A larger body is recorded without a digest: hashing 1 MiB costs as much CPU as forwarding it.',
+      )
+      .prefault('512KiB'),
     retention: leaf
       .duration('1d', '3650d', 'How long records are kept.')
       .meta({ defaultText: 'for ever' })
