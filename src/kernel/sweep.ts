@@ -2,8 +2,9 @@
  * Deadlines without a timer per request. One interval visits everything that waits and expires what
  * is due, so a deadline costs two array writes (about 4 ns) where setTimeout costs 500.
  *
- * A deadline fires up to one tick (`tickMs`) late and never early. The interval runs only while
- * something is watched, so an idle lane sleeps and a stopped one can end.
+ * A deadline fires up to one tick (`tickMs`) late and never early; after the loop was held up, only once what
+ * arrived meanwhile was read: nobody is blamed for a pause of ours. The interval runs only while something
+ * is watched, so an idle lane sleeps and a stopped one can end.
  */
 import type { Clock } from './clock.ts'
 
@@ -18,12 +19,16 @@ export interface Watched {
 }
 
 export const SWEEP_TICK_MS = 10
+/** A tick so many ms late means that the loop was held up, and what arrived meanwhile has not been read yet. */
+export const LATE_MS = 20
 
 export class Sweep {
   readonly #clock: Clock
   readonly #tickMs: number
   readonly #watched: Watched[] = []
   #timer: NodeJS.Timeout | undefined
+  #lastTickAt = 0
+  #afterReading: NodeJS.Immediate | undefined
 
   constructor(clock: Clock, tickMs: number = SWEEP_TICK_MS) {
     this.#clock = clock
@@ -38,7 +43,9 @@ export class Sweep {
     if (entry.slot !== -1) return
     entry.slot = this.#watched.length
     this.#watched.push(entry)
-    this.#timer ??= setInterval(() => this.run(), this.#tickMs)
+    if (this.#timer !== undefined) return
+    this.#lastTickAt = this.#clock.now()
+    this.#timer = setInterval(() => this.#tick(), this.#tickMs)
   }
 
   unwatch(entry: Watched): void {
@@ -66,6 +73,24 @@ export class Sweep {
 
   stop(): void {
     clearInterval(this.#timer)
+    clearImmediate(this.#afterReading)
     this.#timer = undefined
+    this.#afterReading = undefined
+  }
+
+  /** Timers come before sockets in a turn of the loop, what waits for the next turn after them. */
+  #tick(): void {
+    const now = this.#clock.now()
+    const isLate = now - this.#lastTickAt > this.#tickMs + LATE_MS
+    this.#lastTickAt = now
+    if (this.#afterReading !== undefined) return
+    if (!isLate) return this.run()
+    // A connection is made in one reading and answers in the next: two turns.
+    this.#afterReading = setImmediate(() => {
+      this.#afterReading = setImmediate(() => {
+        this.#afterReading = undefined
+        this.run()
+      })
+    })
   }
 }

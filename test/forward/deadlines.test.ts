@@ -296,3 +296,11 @@ t.test('cancel at once, and cancel after the answer', async (t) => {
   t.strictSame([unsent.calls(), refused.calls(), answered.calls()], [0, 0, 1])
   t.equal(upstream.openCount, 1)
 })
+
+t.test('nobody is blamed for what it did while the loop here was held up', async (t) => {
+  const { carry, version } = await stage(t, [answering(OK)])
+  const first = carry.send(version, {}, { connectMs: 60 })
+  const until = performance.now() + 250
+  while (performance.now() < until) {}
+  t.equal(textOf(await first.result), 'ok', 'its kernel took the connection long before')
+})
