@@ -7,6 +7,7 @@
  */
 import type { ClientStream } from '../accept/client-stream.ts'
 import type { Exchange, StreamOutcome } from '../domain/exchange.ts'
+import { headerOf } from '../domain/head.ts'
 import type { Version } from '../domain/routes.ts'
 import { assert } from '../kernel/assert.ts'
 import { GatheredBytes } from '../kernel/gathered-bytes.ts'
@@ -134,8 +135,11 @@ export class StreamedReply implements Outlet, Watched {
     const stream = this.#stream!
     if (course.cut === null) return stream.finish()
     const { protocol } = this.#known
-    const isEvents = isEventStream({ headers: this.#opened.passed!.headers })
-    stream.breakOff(isEvents && protocol !== null ? protocol.breakOff(course.cut) : NO_WORDS)
+    const { headers } = this.#opened.passed!
+    // Among packed bytes ours would be no words.
+    const takesWords =
+      isEventStream({ headers }) && (headerOf(headers, 'content-encoding') ?? 'identity') === 'identity'
+    stream.breakOff(takesWords && protocol !== null ? protocol.breakOff(course.cut) : NO_WORDS)
     this.#tell('broken', course)
   }
 

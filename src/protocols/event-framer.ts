@@ -34,6 +34,11 @@ export class EventFramer {
     this.#held.begin(-1)
   }
 
+  /** Nothing of an event is under way. */
+  get isBetween(): boolean {
+    return this.#length === 0
+  }
+
   push(bytes: Uint8Array): void {
     let start = this.#afterCr(bytes)
     let isLineEmpty = this.#isLineEmpty

@@ -13,6 +13,9 @@ t.test('its four paths are recognized, and what is near them is told apart', asy
   t.same(at('GET', '/v1/models/m'), { ...model, operation: 'ready', rest: '' })
   t.same(at('HEAD', '/v1/models/m'), { ...model, operation: 'ready', rest: '' })
   t.same(at('POST', '/v1/models/m:predict', 'a=b'), { ...model, operation: 'infer', rest: ':predict?a=b' })
+  const path = '/v1/models/m:predict'
+  const empty = kserveV1.recognize(makeHead({ method: 'POST', path, query: '', target: `${path}?` }))
+  t.match(empty, { rest: ':predict?' }, 'an empty query is one, too')
   t.same(at('POST', '/v1/models/m:explain'), { ...model, operation: 'infer', rest: ':explain' })
   t.match(at('GET', '/v1/models/m:predict'), { code: 'method-not-allowed', headers: ['allow', 'POST'] })
   t.match(at('POST', '/v1/models/m'), { code: 'method-not-allowed', headers: ['allow', 'GET, HEAD'] })

@@ -174,6 +174,15 @@ t.test('what an endpoint says of its tensors is believed only as far as it can b
   t.ok(performance.now() - startedAt < 1_000, 'a long list of outputs is read in one pass')
 })
 
+t.test('V2 passes a query on as it came, an empty one too', async (t) => {
+  const path = '/v2/models/m/versions/7/infer'
+  for (const query of ['', '?', '??', '?a=%2F']) {
+    const target = `${path}${query}`
+    const match = openInference.recognize(makeHead({ method: 'POST', target, path, query: query.slice(1) }))
+    t.match(match, { model: 'm', version: '7', operation: 'infer', rest: query }, target)
+  }
+})
+
 t.test('raw passes the rest of the path and the query as they came', async (t) => {
   const rest = (target: string) => {
     const path = target.split('?')[0]!

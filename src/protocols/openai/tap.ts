@@ -1,7 +1,7 @@
 /**
- * Follows a streamed answer. What needs no renaming is passed on in the push it came in, the very bytes, and only
- * watched; where the endpoint calls the model something else, each event leaves in the push that finished it, with
- * our name in place of its, and every other byte as it was.
+ * Follows a streamed answer. Each event leaves in the push that finished it, every byte as it was, but for our name
+ * where the endpoint calls the model something else. Half an event is of use to nobody and waits here for its other
+ * half: if that never comes, a reader would take the half for an event, fail on it, and miss the one that tells why.
  *
  * An event of 271 bytes costs 1.4 µs watched and 1.9 µs renamed; one that tells usage, or while content is awaited, 4 µs
  * (user CPU, 3 × 300,000 events in one process, Node 20, a shared core).
@@ -44,14 +44,20 @@ export class StreamTap implements AnswerTap, EventSink {
   }
 
   push(bytes: Uint8Array): Uint8Array {
+    const wasWhole = this.#framer.isBetween
     this.#framer.push(bytes)
-    return this.#ourName === null ? bytes : this.#leave()
+    // Whole events, as they nearly always come: the very bytes.
+    if (this.#ourName === null && wasWhole && this.#framer.isBetween) {
+      this.#leaving = []
+      return bytes
+    }
+    return this.#leave()
   }
 
   rest(): Uint8Array {
     const held = this.#framer.rest()
     if (held.length > 0) this.#read(held, true)
-    return this.#ourName === null ? NOTHING : this.#leave()
+    return this.#leave()
   }
 
   summary(): AnswerSummary {
@@ -72,25 +78,25 @@ export class StreamTap implements AnswerTap, EventSink {
   unseen(bytes: Uint8Array): void {
     // More than one byte is an event too long to be a ping.
     if (bytes.length > 1) this.awaitsContent = false
-    if (this.#ourName !== null) this.#leaving.push(bytes)
+    this.#leaving.push(bytes)
   }
 
   /** `isCut`: without the empty line at its end. Clients drop such an event; a last [DONE] is understood all the same. */
   #read(event: Uint8Array, isCut: boolean): void {
     const data = dataOf(event, this.#isFirst)
     this.#isFirst = false
-    if (data === null) return this.#pass(event)
+    if (data === null) return void this.#leaving.push(event)
     if (!isCut) this.#events += 1
     if (this.#isDone || isDone(data.bytes)) {
       this.#isDone = true
       this.awaitsContent = false
-      return this.#pass(event)
+      return void this.#leaving.push(event)
     }
-    if (isCut) return this.#pass(event)
+    if (isCut) return void this.#leaving.push(event)
     if (data.isError) this.#fail()
     const chunk = this.awaitsContent || mayMatter(data.bytes) ? readChunk(data.bytes) : null
     if (chunk !== null) this.#note(chunk)
-    if (this.#ourName !== null) this.#leaving.push(renameEvent(event, data, this.#ourName))
+    this.#leaving.push(this.#ourName === null ? event : renameEvent(event, data, this.#ourName))
   }
 
   #note({ hasContent, finishReason, usage, isError, isCallersError }: Chunk): void {
@@ -105,10 +111,6 @@ export class StreamTap implements AnswerTap, EventSink {
   #fail(): void {
     this.#isError = true
     this.awaitsContent = false
-  }
-
-  #pass(event: Uint8Array): void {
-    if (this.#ourName !== null) this.#leaving.push(event)
   }
 
   #leave(): Uint8Array {

@@ -111,11 +111,18 @@ t.test('content is what the model says; pings, roles and empty deltas are not', 
 })
 
 t.test(
-  'what needs no renaming leaves in its push, as the very bytes; what does leaves event by event',
+  'whole events leave in their push, as the very bytes; half of one waits for its other half',
   async (t) => {
     const watched = open()
-    const half = Buffer.from('data: {"mo')
-    t.equal(watched.push(half), half, 'not even copied')
+    const whole = Buffer.from('data: {"a":1}\n\n: ping\r\n\r\n')
+    t.equal(watched.push(whole), whole, 'not even copied')
+    const passed = (text: string) => Buffer.from(watched.push(Buffer.from(text))).toString()
+    t.equal(passed('data: 1\n\ndata: {"mo'), 'data: 1\n\n')
+    t.equal(passed('del"'), '')
+    t.equal(passed(':2}\n\ndata'), 'data: {"model":2}\n\n')
+    t.equal(passed(': 3\r\n\r'), 'data: 3\r\n\r')
+    t.equal(passed('\ndata: 4'), '\n')
+    t.equal(Buffer.from(watched.rest()).toString(), 'data: 4', 'for an end in good order')
     t.equal(watched.rest().length, 0)
 
     const renaming = open(RENAMED)
