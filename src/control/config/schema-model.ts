@@ -53,7 +53,7 @@ const stream = leaf.table(
       .duration(
         '100ms',
         '1h',
-        'Send a comment this often to a caller that waits for the first content of a stream of events.',
+        'Send a comment this often to a caller that waits for the first content of a stream of events, once the endpoint has sent its head. After the first comment no other version can take over.',
       )
       .meta({ defaultText: 'no comments' })
       .optional(),
@@ -206,7 +206,7 @@ const version = leaf.table(
       .whole(
         1,
         64,
-        'Requests written to one connection before the first is answered; only those safe to repeat. For endpoints that answer in order.',
+        'Requests written to one connection before the first is answered; only those safe to repeat. For endpoints that answer in order; `first_byte` of a request runs from its own write, so it includes the answers before it.',
       )
       .meta({ defaultText: '1' })
       .optional(),
