@@ -36,7 +36,7 @@ interface Played {
 const CONFIG = (port: number) => `
 [models.api]
 protocol = "raw"
-timeouts = { total = "400ms", first_byte = "150ms", idle = "150ms" }
+timeouts = { total = "1200ms", first_byte = "600ms", idle = "300ms" }
 breaker = { enforce = false }
 [models.api.versions.v1]
 endpoints = ["http://127.0.0.1:${port}"]

@@ -133,6 +133,45 @@ endpoints = ["${upstream.url}"]
   })
 }
 
+t.test('what follows an answer without a body, however late, is nobody’s answer', async (t) => {
+  const stray = 'HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nstray!'
+  for (const [method, status] of [
+    ['HEAD', '200 OK'],
+    ['GET', '304 Not Modified'],
+  ]) {
+    const endpoint = await ScriptedUpstream.start(async (connection) => {
+      await connection.request()
+      connection.send(`HTTP/1.1 ${status}\r\ncontent-length: ${stray.length}\r\n\r\n`)
+      const next = connection.request()
+      next.catch(() => {})
+      await connection.pause(2)
+      connection.send(stray)
+      await next
+      connection.send(plainAnswer(200, 'its own'))
+    })
+    t.teardown(() => endpoint.close())
+    const gateway = await startTestGateway(t, {
+      toml: `
+[models.m]
+protocol = "raw"
+breaker = { enforce = false }
+[models.m.versions.v1]
+endpoints = ["${endpoint.url}"]
+`,
+    })
+    const texts = new Set<string>()
+    for (let round = 0; round < 20; round += 1) {
+      const client = await RawClient.open(gateway.port)
+      client.send(`${method} /models/m/first HTTP/1.1\r\nhost: a\r\n\r\n`)
+      await client.answer()
+      client.send('GET /models/m/second HTTP/1.1\r\nhost: a\r\n\r\n')
+      texts.add((await client.answer()).body.toString())
+      client.close()
+    }
+    t.notOk(texts.has('stray!'), `${method}, ${status}`)
+  }
+})
+
 t.test('a sample of the campaign', async (t) => {
   const { done, findings, tables } = await gatewayAnswers({
     cases: 600,

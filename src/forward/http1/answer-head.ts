@@ -72,14 +72,17 @@ export function parseHead(text: string, method: string): AnswerHead | string {
   // RFC 9112 §9.6 lets the final answer follow; readers differ on whether it still counts.
   if (gathered.closes && status < 200) return 'an interim answer that ends the connection'
   const framing = framingOf({ method, status, contentLength, isChunked })
-  // A HEAD that announces nothing of the body may well be followed by one.
-  const isVague = method === 'HEAD' && !isChunked && contentLength === -1 && status !== 204 && status !== 304
+  // Endpoints that forget HEAD or 304 send the body they announce, perhaps only when the next request is on its way:
+  // it would be taken for the answer to that one, and to HEAD also where nothing is announced.
+  const isBodiless = method === 'HEAD' || status === 204 || status === 304
+  const isVague = method === 'HEAD' && contentLength === -1 && status !== 204 && status !== 304
+  const mayFollow = (isBodiless && announcesBody) || isVague
   const wantsMore = isHttp10 ? gathered.keepsAlive && !gathered.closes : !gathered.closes
   return {
     status,
     headers: endToEnd(gathered, method),
     framing,
-    keepsAlive: wantsMore && framing.is !== 'until-close' && !isVague && !(announcesBody && status === 204),
+    keepsAlive: wantsMore && framing.is !== 'until-close' && !mayFollow,
     keepAliveMs: gathered.keepAliveMs,
   }
 }
