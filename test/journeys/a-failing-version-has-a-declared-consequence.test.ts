@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
-import { tensorOf } from '../support/ask.ts'
+import { JSON_TYPE, tensorOf } from '../support/ask.ts'
+import { eventually } from '../support/eventually.ts'
 import { decisionOf } from '../support/read-records.ts'
 import { answering, plainAnswer, ScriptedUpstream } from '../support/scripted-upstream.ts'
 import { javascriptModel, startTestGateway, type TestGateway } from '../support/start-gateway.ts'
@@ -26,6 +27,7 @@ runtime = "javascript"
 file = "half.js"
 [models.${name}.route]
 primary = "bad"
+pin = true
 `
 
 const FILES = {
@@ -56,61 +58,61 @@ const ask = (gateway: TestGateway, model: string) => gateway.infer(model, tensor
 t.test('whatever way a version fails, the declared consequence answers and the record tells', async (t) => {
   const gateway = await startFailing(t)
   const asked = FAILURES.flatMap((failure) => CONSEQUENCES.map((consequence) => ({ failure, consequence })))
-  await Promise.all(
-    asked.map(async ({ failure, consequence }) => {
-      const { name, code, status, words } = failure
-      const model = `${name}-${consequence}`
-      const told = await ask(gateway, model)
-      const { headers } = told
-      t.equal(headers['modelgate-error'], code, model)
-      const decision = await decisionOf(gateway.dataDir, headers['modelgate-request-id'])
-      t.equal(decision.fault?.code, code, model)
-      t.match(decision.fault?.message, words, model)
+  // Loading a model takes a busy machine longer than the timers that are to run out.
+  for (const { failure, consequence } of asked) {
+    const model = `${failure.name}-${consequence}`
+    const path = `/v2/models/${model}/versions/good/infer`
+    const load = () => gateway.ask(path, { body: tensorOf('x', [1]), headers: JSON_TYPE })
+    await eventually(async () => (await load()).status === 200, { until: `${model} is loaded` })
+  }
+  const oneOf = async ({ failure, consequence }: (typeof asked)[number]) => {
+    const { name, code, status, words } = failure
+    const model = `${name}-${consequence}`
+    const told = await ask(gateway, model)
+    const { headers } = told
+    t.equal(headers['modelgate-error'], code, model)
+    const decision = await decisionOf(gateway.dataDir, headers['modelgate-request-id'])
+    t.equal(decision.fault?.code, code, model)
+    t.match(decision.fault?.message, words, model)
+    t.match(
+      decision.attempts[0],
+      { version: 'bad', role: 'primary', verdict: 'failure', faultCode: code },
+      model,
+    )
+    t.match(decision.plan, { version: 'bad', reason: 'primary' }, model)
+    if (consequence === 'fail') {
+      t.equal(told.status, status, model)
+      t.match((told.json() as { error: string }).error, words, model)
+      t.equal(headers['modelgate-degraded'], undefined, model)
+      t.equal(headers['modelgate-version'], undefined, `${model}: nobody served`)
+      t.match(decision, { status, served: '', reason: '', degraded: '' }, model)
+      t.equal(decision.attempts.length, 1, model)
+    } else if (consequence === 'version') {
+      t.equal(told.status, 200, model)
+      t.match(told.json(), { outputs: [{ data: [0.5] }] }, model)
+      t.equal(headers['modelgate-reason'], 'fallback', model)
+      t.equal(headers['modelgate-version'], 'good', model)
+      t.equal(headers['modelgate-degraded'], 'version:good', model)
+      t.match(decision, { status: 200, served: 'good', reason: 'fallback', degraded: 'version:good' }, model)
       t.match(
-        decision.attempts[0],
-        { version: 'bad', role: 'primary', verdict: 'failure', faultCode: code },
+        decision.attempts[1],
+        { version: 'good', role: 'fallback', verdict: 'success', faultCode: '' },
         model,
       )
-      t.match(decision.plan, { version: 'bad', reason: 'primary' }, model)
-      if (consequence === 'fail') {
-        t.equal(told.status, status, model)
-        t.match((told.json() as { error: string }).error, words, model)
-        t.equal(headers['modelgate-degraded'], undefined, model)
-        t.equal(headers['modelgate-version'], undefined, `${model}: nobody served`)
-        t.match(decision, { status, served: '', reason: '', degraded: '' }, model)
-        t.equal(decision.attempts.length, 1, model)
-      } else if (consequence === 'version') {
-        t.equal(told.status, 200, model)
-        t.match(told.json(), { outputs: [{ data: [0.5] }] }, model)
-        t.equal(headers['modelgate-reason'], 'fallback', model)
-        t.equal(headers['modelgate-version'], 'good', model)
-        t.equal(headers['modelgate-degraded'], 'version:good', model)
-        t.match(
-          decision,
-          { status: 200, served: 'good', reason: 'fallback', degraded: 'version:good' },
-          model,
-        )
-        t.match(
-          decision.attempts[1],
-          { version: 'good', role: 'fallback', verdict: 'success', faultCode: '' },
-          model,
-        )
-        t.equal(decision.attempts.length, 2, model)
-      } else {
-        t.equal(told.status, 200, model)
-        t.equal(told.text, FILES['sorry.json'], model)
-        t.equal(headers['content-type'], 'application/json', model)
-        t.equal(headers['modelgate-reason'], 'fallback', model)
-        t.equal(headers['modelgate-version'], undefined, `${model}: no version served`)
-        t.equal(headers['modelgate-degraded'], 'reply:sorry.json', model)
-        t.match(
-          decision,
-          { status: 200, served: '', reason: 'fallback', degraded: 'reply:sorry.json' },
-          model,
-        )
-      }
-    }),
-  )
+      t.equal(decision.attempts.length, 2, model)
+    } else {
+      t.equal(told.status, 200, model)
+      t.equal(told.text, FILES['sorry.json'], model)
+      t.equal(headers['content-type'], 'application/json', model)
+      t.equal(headers['modelgate-reason'], 'fallback', model)
+      t.equal(headers['modelgate-version'], undefined, `${model}: no version served`)
+      t.equal(headers['modelgate-degraded'], 'reply:sorry.json', model)
+      t.match(decision, { status: 200, served: '', reason: 'fallback', degraded: 'reply:sorry.json' }, model)
+    }
+  }
+  // Those that wait for short timers one by one: the fallback has the same ones, and is not to be kept waiting.
+  await Promise.all(asked.filter(({ failure }) => failure.of !== 'timeout').map(oneOf))
+  for (const one of asked.filter(({ failure }) => failure.of === 'timeout')) await oneOf(one)
 })
 
 t.test(
