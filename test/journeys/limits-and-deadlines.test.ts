@@ -165,6 +165,37 @@ t.test('the caller’s deadline caps every wait, and what is left of it is passe
   await loadIs(gateway, 0, 0)
 })
 
+t.test('a fallback is told what is left of the deadline; a shadow’s time is its own', async (t) => {
+  const told: Record<string, number> = {}
+  const after = async (name: string, ms: number, answer: string) => {
+    const upstream = await ScriptedUpstream.start(async (connection) => {
+      for (;;) {
+        const { headers } = await connection.request()
+        told[name] = Number(headers.get('modelgate-deadline-ms'))
+        await connection.pause(ms)
+        connection.send(answer)
+      }
+    })
+    t.teardown(() => upstream.close())
+    return upstream.url
+  }
+  const failing = await after('primary', 300, plainAnswer(503, 'ill'))
+  const gateway = await startTestGateway(t, {
+    toml: `${model(
+      failing,
+      'timeouts = { first_byte = "9s", total = "9s" }\non_failure = { error = ["version:v2"] }\nroute = { primary = "v1", shadows = [{ version = "v3", timeout = "9s" }] }',
+    )}[models.m.versions.v2]\nendpoints = ["${await after('fallback', 0, WELL)}"]\n[models.m.versions.v3]\nendpoints = ["${await after('shadow', 0, WELL)}"]\n`,
+  })
+  const answer = await ask(gateway, { 'modelgate-deadline-ms': '5000', 'grpc-timeout': '9S' })
+  t.equal(answer.status, 200, answer.text)
+  t.equal(answer.headers['modelgate-degraded'], 'version:v2')
+  const { primary = 0, fallback = 0 } = told
+  t.ok(primary > 4_000 && primary <= 5_000, `the primary is told ${primary} ms`)
+  t.ok(fallback <= primary - 299 && fallback > 2_000, `the fallback ${fallback} ms, 300 later`)
+  const shadow = await eventually(() => told.shadow, { until: 'the copy is out' })
+  t.ok(Number.isNaN(shadow), `no deadline is told to a shadow: ${shadow}`)
+})
+
 t.test('a deadline nobody can meet is a timeout with its own consequence', async (t) => {
   const { upstream } = await holding(t)
   const gateway = await startTestGateway(t, {
