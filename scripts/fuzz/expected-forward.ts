@@ -13,7 +13,8 @@ export type Dialect = 'raw' | 'open-inference' | 'openai'
 const NOT_FORWARDED: ReadonlySet<string> = new Set(
   `connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding
   upgrade expect host content-length grpc-timeout forwarded x-forwarded-for x-forwarded-host x-forwarded-proto
-  x-real-ip via`.split(/\s+/),
+  x-real-ip via x-client-ip x-cluster-client-ip x-original-forwarded-for x-original-host x-envoy-external-address
+  true-client-ip cf-connecting-ip fastly-client-ip`.split(/\s+/),
 )
 
 export interface Forwardable {
@@ -36,7 +37,7 @@ export function fingerprint(dialect: Dialect, { method, target, headers, body }:
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index]!
     const read = name.replaceAll('_', '-')
-    if (NOT_FORWARDED.has(read) || read.startsWith('modelgate-') || named.has(name)) continue
+    if (NOT_FORWARDED.has(read) || /^(?:modelgate|x-forwarded)-/.test(read) || named.has(name)) continue
     if (dialect !== 'raw' && name === 'accept-encoding') continue
     hash.update(`${name}: ${headers[index + 1]}\n`, 'latin1')
   }

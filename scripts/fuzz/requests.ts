@@ -97,10 +97,10 @@ class Run {
       this.#told.push(...verdict.told)
       before.push([...verdict.open])
       if (before.length > REMEMBERED_CASES) before.shift()
-      if (verdict.broken !== '') this.#find(verdict.broken, entryOf(one, played.sent))
+      if (verdict.broken !== '') this.#find(verdict.broken, entryOf(one, played.sent, received))
     } catch (problem) {
       if (stage.death === '')
-        this.#find(`cannot be played: ${String(problem)}`, entryOf(one, one.messages[0]!))
+        this.#find(`cannot be played: ${String(problem)}`, entryOf(one, one.messages[0]!, []))
       await pause(10)
     }
   }
@@ -125,6 +125,11 @@ function count(table: Map<string, number>, what: string): void {
   table.set(what, (table.get(what) ?? 0) + 1)
 }
 
-function entryOf({ number, leaving, messages }: RequestCase, sent: Buffer): string {
-  return `case: ${number}, ${messages.length} messages, ${leaving}\n---\n${escaped(sent)}`
+function entryOf(
+  { number, leaving, messages }: RequestCase,
+  sent: Buffer,
+  received: readonly Received[],
+): string {
+  const got = received.map(({ line }) => `endpoint: ${line}\n`).join('')
+  return `case: ${number}, ${messages.length} messages, ${leaving}\n${got}---\n${escaped(sent)}`
 }
