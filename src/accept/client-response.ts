@@ -10,6 +10,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Sweep } from '../kernel/sweep.ts'
 import { ClientStream, type ClientStreamListener } from './client-stream.ts'
 import { headerValue } from './header-value.ts'
+import { tryLast, tryPart } from './last-answer.ts'
 import { PUT_OFF_MS, ServerTimer } from './server-timer.ts'
 
 /** Statuses whose answers have no body (RFC 9110 §6.4.1); HEAD is the other case. */
@@ -105,7 +106,7 @@ export class ClientResponse {
       if (close) this.#http.writeHeader('connection', 'close')
     }
     const timer = new ServerTimer(this.#http, this.#sweep)
-    this.#stream = new ClientStream(this.#http, { bodyBytes, writeHead, timer }, listener)
+    this.#stream = new ClientStream(this.#http, { bodyBytes, writeHead, timer, isLast: close }, listener)
     return this.#stream
   }
 
@@ -159,19 +160,20 @@ export class ClientResponse {
 
   /**
    * What a client does not take at once stays here, not in a copy of the server's, and it is known when
-   * all of it is gone: a stop would otherwise cut it short. The client ends the connection if asked to.
+   * all of it is gone: a stop would otherwise cut it short.
    */
   #sendAsTaken(body: Uint8Array, close: boolean): void {
     const http = this.#http
     if (close) http.writeHeader('connection', 'close')
-    const [, isDone] = http.tryEnd(body, body.length)
+    const send = close ? tryLast : tryPart
+    const [, isDone] = send(http, body, body.length)
     if (isDone) return this.#sent()
     const timer = new ServerTimer(http, this.#sweep)
     this.#timer = timer
     const wait = (): void => timer.putOff(REPLY_STALL_MS_MAX / PUT_OFF_MS, () => http.close())
     wait()
     http.onWritable((offset) => {
-      const [isTaken, isAll] = http.tryEnd(body.subarray(offset), body.length)
+      const [isTaken, isAll] = send(http, body.subarray(offset), body.length)
       if (!isAll) wait()
       else {
         timer.leaveAlone()

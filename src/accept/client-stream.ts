@@ -11,6 +11,7 @@ import type { HttpResponse } from 'uWebSockets.js'
 import { assert } from '../kernel/assert.ts'
 import { GatheredBytes } from '../kernel/gathered-bytes.ts'
 import { giveBlockBack, takeBlock } from '../kernel/recycled-memory.ts'
+import { tryLast, tryPart } from './last-answer.ts'
 import type { ServerTimer } from './server-timer.ts'
 
 /** One chunk towards the client; what the server may have to keep a copy of. */
@@ -27,6 +28,8 @@ export interface ClientStreamParts {
   /** Writes status and headers, without framing. */
   readonly writeHead: () => void
   readonly timer: ServerTimer
+  /** Its connection ends with it. */
+  readonly isLast: boolean
 }
 
 export interface ClientStreamListener {
@@ -41,6 +44,7 @@ export class ClientStream {
   readonly #bodyBytes: number
   readonly #writeHead: () => void
   readonly #timer: ServerTimer
+  readonly #isLast: boolean
   readonly #listener: ClientStreamListener
   #isHeadWritten = false
   /** What the kernel did not take yet, in memory of this object's own. */
@@ -55,13 +59,14 @@ export class ClientStream {
 
   constructor(
     http: HttpResponse,
-    { bodyBytes, writeHead, timer }: ClientStreamParts,
+    { bodyBytes, writeHead, timer, isLast }: ClientStreamParts,
     listener: ClientStreamListener,
   ) {
     this.#http = http
     this.#bodyBytes = bodyBytes
     this.#writeHead = writeHead
     this.#timer = timer
+    this.#isLast = isLast
     this.#listener = listener
   }
 
@@ -132,7 +137,8 @@ export class ClientStream {
 
   #sendOfLength(bytes: Uint8Array): number {
     const before = this.#offset
-    const [isTaken, isDone] = this.#http.tryEnd(bytes, this.#bodyBytes)
+    const send = this.#isLast ? tryLast : tryPart
+    const [isTaken, isDone] = send(this.#http, bytes, this.#bodyBytes)
     if (isDone) {
       this.#offset = this.#bodyBytes
       return bytes.length
@@ -191,6 +197,7 @@ export class ClientStream {
     if (this.#bodyBytes < 0) {
       this.#http.cork(() => {
         if (!this.#isHeadWritten) this.#writeHead()
+        if (this.#isLast) this.#http.pause()
         this.#http.end()
       })
     }

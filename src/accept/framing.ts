@@ -11,6 +11,8 @@ export interface Framing {
   /** -1 when none is declared. */
   readonly contentLength: number
   readonly isChunked: boolean
+  /** Its connection ends with the answer: the client says so, or what follows its body is in doubt. */
+  readonly isLast: boolean
   /** Value of Host; empty when the request is refused for it. */
   readonly host: string
   /** x-forwarded- headers are there. */
@@ -42,6 +44,8 @@ const BITS: ReadonlyMap<string, number> = new Map([
   ['x-forwarded-proto', CLAIM],
 ])
 
+/** An option among others, in any case: the server in front knows only the one word. */
+const CLOSE = /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i
 const DIGITS = /^\d{1,15}$/
 /** The server lets pass what is no token; defence against another build of it. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
@@ -74,6 +78,7 @@ export function readFraming(method: string, headers: readonly string[], rules: F
   let host = ''
   let contentLength = -1
   let coding = ''
+  let isLast = false
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index]!
     const value = headers[index + 1]!
@@ -93,6 +98,7 @@ export function readFraming(method: string, headers: readonly string[], rules: F
     else if (bit === CODING) coding = value
     else if (bit === EXPECT && value.toLowerCase() !== '100-continue') return refuse(EXPECTATION)
     else if (bit === CONNECTION && !isHarmless(value)) return refuse(STRIPPING)
+    else if (bit === CONNECTION && value !== 'keep-alive') isLast ||= CLOSE.test(value)
   }
   if ((seen & HOST) === 0) return refuse(NO_HOST)
   if (!isHost(host)) return refuse(BAD_HOST)
@@ -103,7 +109,14 @@ export function readFraming(method: string, headers: readonly string[], rules: F
     : contentLength === -1 && WITH_BODY.has(method)
       ? NO_LENGTH
       : null
-  return { contentLength, isChunked, host, claimsForwarding: (seen & CLAIM) !== 0, refusal }
+  return {
+    contentLength,
+    isChunked,
+    isLast: isLast || isChunked,
+    host,
+    claimsForwarding: (seen & CLAIM) !== 0,
+    refusal,
+  }
 }
 
 function checkValue(name: string, value: string): Fault | null {
@@ -144,7 +157,7 @@ function checkCoding(coding: string, contentLength: number, rules: FramingRules)
 const WITH_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
 
 function refuse(refusal: Fault): Framing {
-  return { contentLength: -1, isChunked: false, host: '', claimsForwarding: false, refusal }
+  return { contentLength: -1, isChunked: false, isLast: false, host: '', claimsForwarding: false, refusal }
 }
 
 export function malformed(message: string): Fault {

@@ -151,8 +151,8 @@ function receive(http: HttpResponse, request: HttpRequest, receiving: Receiving)
     client.leave()
   })
   const { head, framing, refusal } = readHead(request, addressOf(http), rules)
-  // The server's reader of chunks is lenient: what follows such a body is not taken for a request.
-  if (framing.isChunked) client.closeAfter()
+  // What follows is not taken for a request; the server's reader of chunks is lenient.
+  if (framing.isLast) client.closeAfter()
   body = new BodySource(http, framing, budget)
   const isStranger = isCertificateNeeded && !hasCertificate(http)
   return { head, body, client, refusal: isStranger ? NO_CERTIFICATE : refusal }

@@ -96,7 +96,7 @@ function begin(room: number, bodyBytes: number) {
   const response = http as unknown as HttpResponse
   const stream = new ClientStream(
     response,
-    { bodyBytes, writeHead: () => told.push('head'), timer: new ServerTimer(response, sweep) },
+    { bodyBytes, writeHead: () => told.push('head'), timer: new ServerTimer(response, sweep), isLast: false },
     { drained: () => told.push('drained'), finished: () => told.push('finished') },
   )
   return { http, told, stream }
