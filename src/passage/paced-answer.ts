@@ -2,9 +2,9 @@
  * Receives a shadow's answer whole, at the pace that all shadows of the lane share. Holds no more than its limit,
  * and gives up an answer whose pieces have cost too much, however small its body is.
  */
+import { Buffer } from 'node:buffer'
 import type { AnswerHead, AttemptResult } from '../domain/outcome.ts'
 import type { Done, InProgress, Receiver } from '../domain/wire.ts'
-import { HeldAnswer } from './held-answer.ts'
 import { ANSWER_COST_MAX, FREE_BYTES, PIECE_COST, type ShadowPace } from './shadow-pace.ts'
 
 export class PacedAnswer implements Receiver {
@@ -13,7 +13,10 @@ export class PacedAnswer implements Receiver {
   /** Set as soon as the attempt has started, before anything is told. */
   progress: InProgress | undefined
   readonly #pace: ShadowPace
-  readonly #held: HeldAnswer
+  readonly #done: Done
+  #head: AnswerHead | undefined
+  /** Joined at the end, which most of the large ones never see: growing one Buffer costs twice its bytes in new pages. */
+  #pieces: Uint8Array[] = []
   #bodyBytes = 0
   #cost = 0
   #isWaiting = false
@@ -21,16 +24,16 @@ export class PacedAnswer implements Receiver {
   constructor(done: Done, bodyBytesMax: number, pace: ShadowPace) {
     this.bodyBytesMax = bodyBytesMax
     this.#pace = pace
-    this.#held = new HeldAnswer(done, bodyBytesMax)
+    this.#done = done
   }
 
   head(head: AnswerHead): void {
-    this.#held.head(head)
+    this.#head = head
   }
 
   body(bytes: Uint8Array): boolean {
-    this.#held.body(bytes)
     this.#bodyBytes += bytes.length
+    if (this.#bodyBytes <= this.bodyBytesMax) this.#pieces.push(Buffer.from(bytes))
     const cost = bytes.length + PIECE_COST
     this.#cost += cost
     // Longer than this it may not be: the attempt fails, as it does for one that is too large.
@@ -43,7 +46,14 @@ export class PacedAnswer implements Receiver {
 
   done(result: AttemptResult): void {
     if (this.#isWaiting) this.#pace.forget(this.#goOn)
-    this.#held.done(result)
+    const pieces = this.#pieces
+    this.#pieces = []
+    // A local version's answer comes whole, with its end.
+    const isHere = result.answer !== null || result.fault !== null
+    if (isHere) return this.#done(result)
+    const { status, headers } = this.#head!
+    const body = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+    this.#done({ ...result, answer: { status, headers, body } })
   }
 
   readonly #goOn = (): void => {
