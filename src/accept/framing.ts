@@ -44,7 +44,7 @@ const BITS: ReadonlyMap<string, number> = new Map([
   ['x-forwarded-proto', CLAIM],
 ])
 
-/** An option among others, in any case: the server in front knows only the one word. */
+/** An option among others, in any case: behind the one word the server in front closes by itself. */
 const CLOSE = /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i
 const DIGITS = /^\d{1,15}$/
 /** The server lets pass what is no token; defence against another build of it. */
@@ -98,7 +98,7 @@ export function readFraming(method: string, headers: readonly string[], rules: F
     else if (bit === CODING) coding = value
     else if (bit === EXPECT && value.toLowerCase() !== '100-continue') return refuse(EXPECTATION)
     else if (bit === CONNECTION && !isHarmless(value)) return refuse(STRIPPING)
-    else if (bit === CONNECTION && value !== 'keep-alive') isLast ||= CLOSE.test(value)
+    else if (bit === CONNECTION && value !== 'close') isLast ||= CLOSE.test(value)
   }
   if ((seen & HOST) === 0) return refuse(NO_HOST)
   if (!isHost(host)) return refuse(BAD_HOST)

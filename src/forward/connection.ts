@@ -321,7 +321,7 @@ export class Connection {
    * A reset is no end of an answer, but libuv reports one as FIN when it finds it together with the last
    * bytes (POLLHUP after a short read). The kernel knows better: after a reset nothing can be written, not
    * even no bytes at all. On a unix socket nothing can be written after an orderly end either, so there
-   * the two look alike.
+   * the two look alike; and so they do in TLS, where Node shows `end` with or without `close_notify`.
    */
   #endedInGoodOrder(): void {
     const finish = (error: Error | null | undefined): void => {
