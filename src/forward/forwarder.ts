@@ -61,7 +61,7 @@ export class Forwarder {
     receiver: Receiver,
   ): InProgress {
     const { clock, sweep } = this.#parts
-    const endpoint = this.#choose(version)
+    const endpoint = this.#choose(version, limits.avoid)
     const head = writeHead(request, endpoint.authority)
     const isWritten = typeof head === 'string'
     const mission = { version, endpoint, request, head: isWritten ? head : '', limits, receiver }
@@ -91,11 +91,12 @@ export class Forwarder {
     this.#pools.clear()
   }
 
-  #choose({ endpoints, index }: RemoteVersion): Endpoint {
+  #choose({ endpoints, index }: RemoteVersion, avoid?: readonly string[]): Endpoint {
     assert(endpoints.length > 0, 'a remote version has at least one endpoint')
+    const untried = avoid === undefined ? endpoints : endpoints.filter(({ url }) => !avoid.includes(url))
     const cursor = this.#cursors[index] ?? 0
     this.#cursors[index] = (cursor + 1) % endpoints.length
-    return roundRobin(endpoints, cursor)
+    return roundRobin(untried.length === 0 ? endpoints : untried, cursor)
   }
 
   #poolOf(endpoint: Endpoint): Pool {

@@ -67,8 +67,8 @@ export class Carrier {
   send(version: RemoteVersion, request: Partial<OutboundRequest> = {}, limits: LimitsInPart = {}): Carrying {
     let calls = 0
     let cancel: Cancel = () => {}
-    const { deadlineAt = Number.POSITIVE_INFINITY, ...timeouts } = limits
-    const all: AttemptLimits = { timeouts: { ...TIMEOUTS, ...timeouts }, deadlineAt }
+    const { deadlineAt = Number.POSITIVE_INFINITY, avoid = [], ...timeouts } = limits
+    const all: AttemptLimits = { timeouts: { ...TIMEOUTS, ...timeouts }, deadlineAt, avoid }
     const result = new Promise<AttemptResult>((resolve) => {
       let isSynchronous = true
       const held = new HeldAnswer((found) => {
@@ -93,7 +93,7 @@ export class Carrier {
   }
 }
 
-type LimitsInPart = Partial<Timeouts> & { readonly deadlineAt?: number }
+type LimitsInPart = Partial<Timeouts> & Partial<Omit<AttemptLimits, 'timeouts'>>
 
 /** An upstream with these scripts and a carrier; both end with the test, leaving nothing watched. */
 export async function stage(

@@ -303,6 +303,19 @@ t.test('endpoints take turns, version by version', async (t) => {
   t.strictSame(order, ['one', 'one', 'two', 'two', 'one', 'one', 'two', 'two'])
 })
 
+t.test('an endpoint to be avoided is chosen only when there is no other', async (t) => {
+  const first = await stage(t, [answering(plainAnswer(200, 'first'))])
+  const second = await stage(t, [answering(plainAnswer(200, 'second'))])
+  const version = versionOf(first.upstream.endpoint, second.upstream.endpoint)
+  const avoid = [first.upstream.url]
+  for (let count = 0; count < 4; count += 1) {
+    t.equal(textOf(await first.carry.send(version, {}, { avoid }).result), 'second')
+  }
+  const all = [first.upstream.url, second.upstream.url]
+  const { answer } = await first.carry.send(version, {}, { avoid: all }).result
+  t.equal(answer?.status, 200, 'one that was tried is better than none')
+})
+
 t.test('an endpoint that is not there is named by version, not by address', async (t) => {
   const server = createServer().listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
