@@ -34,7 +34,8 @@ export function handle({ head, body, client, refusal }: Incoming, lane: Lane): v
   const recognized = recognize(head, lane.protocols, opening.routes)
   if (refusal !== null) {
     // Whatever is wrong with it, its sender reads errors of the dialect whose path it asked for.
-    return refuse(opening, { ...NOTHING_KNOWN, protocol: recognized.protocol }, refusal, { close: true })
+    const known = { ...NOTHING_KNOWN, protocol: recognized.protocol }
+    return body.outlast(refusal, () => refuse(opening, known, refusal, { close: true }))
   }
   body.read(opening.routes.server.bodyBytesMax, (bytes) => {
     const known = { ...NOTHING_KNOWN, protocol: recognized.protocol }

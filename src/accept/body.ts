@@ -80,6 +80,20 @@ export class BodySource implements Awaited {
     if (isChunked || contentLength > 0) this.#budget.patience.wait(this)
   }
 
+  /**
+   * For a head that is refused: calls `done` once its body, if one is sure to come, has come or come to rest. Its
+   * connection ends with the answer, and a client that is still sending would see a reset and no answer.
+   */
+  outlast(refusal: Fault, done: BodyRead): void {
+    const { contentLength, isChunked, expectsContinue } = this.#framing
+    const isSent = isChunked || contentLength > 0
+    if (!isSent || expectsContinue || contentLength > SWALLOWED_BYTES_MAX) return done(refusal)
+    this.#refusal = refusal
+    this.#done = done
+    this.#http.onData((chunk, isLast) => this.#receive(chunk, isLast, 0))
+    this.#budget.patience.wait(this)
+  }
+
   /** Gives its share of the budget back; also when the client left in the middle. */
   release(): void {
     this.#done = null
@@ -113,9 +127,10 @@ export class BodySource implements Awaited {
     this.#refusal ??= this.#take(new Uint8Array(chunk), limit)
     if (isLast) return this.#finish(this.#refusal ?? this.#gathered!.take())
     if (this.#refusal === null) return
-    // How much more of a chunked body comes is not known, and its connection ends with the answer; so it is
-    // read on for a while first, or a client that is still sending would see a reset and no answer.
-    if (!this.#framing.isChunked || this.bytesReceived > SWALLOWED_BYTES_MAX) this.#finish(this.#refusal)
+    // Where the connection ends with the answer it is read on for a while first, or a client that is still sending
+    // would see a reset and no answer.
+    const isOutlasted = this.#framing.isChunked || this.#gathered === null
+    if (!isOutlasted || this.bytesReceived > SWALLOWED_BYTES_MAX) this.#finish(this.#refusal)
   }
 
   #finish(body: Uint8Array | Fault): void {

@@ -13,6 +13,8 @@ export interface Framing {
   readonly isChunked: boolean
   /** Its connection ends with the answer: the client says so, or what follows its body is in doubt. */
   readonly isLast: boolean
+  /** The client waits for an answer before it sends the body. */
+  readonly expectsContinue: boolean
   /** Value of Host; empty when the request is refused for it. */
   readonly host: string
   /** x-forwarded- headers are there. */
@@ -113,6 +115,7 @@ export function readFraming(method: string, headers: readonly string[], rules: F
     contentLength,
     isChunked,
     isLast: isLast || isChunked,
+    expectsContinue: (seen & EXPECT) !== 0,
     host,
     claimsForwarding: (seen & CLAIM) !== 0,
     refusal,
@@ -157,7 +160,15 @@ function checkCoding(coding: string, contentLength: number, rules: FramingRules)
 const WITH_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
 
 function refuse(refusal: Fault): Framing {
-  return { contentLength: -1, isChunked: false, isLast: false, host: '', claimsForwarding: false, refusal }
+  return {
+    contentLength: -1,
+    isChunked: false,
+    isLast: false,
+    expectsContinue: false,
+    host: '',
+    claimsForwarding: false,
+    refusal,
+  }
 }
 
 export function malformed(message: string): Fault {

@@ -356,7 +356,7 @@ t.test('a document of unknown length gives way to the declared consequence while
   const half = (bytes: number): Script =>
     then('fin', `${CHUNKED}${bytes.toString(16)}\r\n`, Buffer.alloc(bytes, ' '), '\r\n')
   const [small, big, well] = await startAll(t, [
-    half(100 * 1024),
+    half(50 * 1024),
     half(MIB),
     answering(plainAnswer(200, '{"outputs":[]}', ['content-type: application/json'])),
   ])

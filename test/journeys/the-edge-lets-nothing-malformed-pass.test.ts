@@ -323,3 +323,29 @@ t.test('a second request behind a chunked one is never answered', async (t) => {
   t.notMatch(received, /hidden/)
   t.same(gateway.log, [])
 })
+
+t.test('whoever goes on sending behind a refused head reads why', async (t) => {
+  const { gateway, endpoint } = await start(t)
+  const chunked = `${lines(POST, H, 'transfer-encoding: chunked')}${chunk('x'.repeat(20_000)).repeat(60)}0\r\n\r\n`
+  const announced = `${lines('POST /models/m/%00 HTTP/1.1', H, 'content-length: 1200000')}${'x'.repeat(1_200_000)}`
+  for (const [status, bytes] of [
+    [411, chunked],
+    [400, announced],
+  ] as const) {
+    for (let round = 0; round < 10; round += 1) {
+      const client = await RawClient.open(gateway.port)
+      client.send(bytes)
+      t.equal((await client.answer()).status, status)
+      t.equal(await client.closed(), true)
+      client.close()
+    }
+  }
+  // Whoever waits for a word before the body gets it at once.
+  const waits = await RawClient.open(gateway.port)
+  const askedAt = performance.now()
+  waits.send(lines(POST, H, 'transfer-encoding: chunked', 'expect: 100-continue'))
+  t.equal((await waits.answer()).status, 411)
+  t.ok(performance.now() - askedAt < 400, 'without a wait for the body')
+  waits.close()
+  t.equal(endpoint.connections.length, 0)
+})
