@@ -23,12 +23,18 @@ let readyBytes = 0
 /** At least `bytes` long. */
 export function takeBlock(bytes: number): Buffer {
   if (bytes < RECYCLED_BYTES_MIN || bytes > RECYCLED_BYTES_MAX) return Buffer.allocUnsafe(bytes)
-  const size = 2 ** Math.ceil(Math.log2(bytes))
+  const size = sizeFor(bytes)
   const found = ready.get(size)?.pop()
   if (found !== undefined) readyBytes -= size
   const block = found ?? Buffer.allocUnsafeSlow(size)
   lent.set(block.buffer, block)
   return block
+}
+
+/** Two sizes an octave: with powers of two alone, a read of 192 KiB would lie in 256. */
+function sizeFor(bytes: number): number {
+  const power = 2 ** Math.ceil(Math.log2(bytes))
+  return bytes <= 0.75 * power ? 0.75 * power : power
 }
 
 /** The block of which `view` is a part; any other memory is left alone, and so is a block that was given back before. */

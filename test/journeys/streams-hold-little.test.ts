@@ -10,8 +10,9 @@ import { rawGet, StreamCaller } from '../support/stream-caller.ts'
 const KIB = 1024
 /** What is promised of each stream. */
 const HELD_KIB_MAX = 256
-const FEW = 8
-const MANY = 64
+/** Enough that what a process grows by once, its young heap for one, is told apart from what each of them holds. */
+const FEW = 24
+const MANY = 96
 const BLOCK = Buffer.alloc(64 * KIB, 'data: x\n\n')
 const CHUNK = Buffer.concat([Buffer.from('10000\r\n'), BLOCK, Buffer.from('\r\n')])
 
