@@ -4,6 +4,7 @@
  * keeps it. See README.md for the method.
  */
 import { parseArgs } from 'node:util'
+import { startBarePeer } from './rig/bare-peer.ts'
 import { pause } from './rig/bench-process.ts'
 import type { Contender } from './rig/contender.ts'
 import { busiestBetween, cpuTime, disturbance, spentBetween } from './rig/cpu-time.ts'
@@ -19,7 +20,7 @@ const { values } = parseArgs({
     blocks: { type: 'string', default: '20' },
     requests: { type: 'string', default: '150' },
     connections: { type: 'string', default: '8' },
-    peers: { type: 'string', default: 'buffered,passing' },
+    peers: { type: 'string', default: 'buffered,passing,bare' },
     shapes: { type: 'string', default: 'request,answer,both' },
     against: { type: 'string' },
     tree: { type: 'string', default: ROOT },
@@ -108,14 +109,21 @@ async function verify(rig: Rig): Promise<void> {
   }
 }
 
+/** `bare`, `bare-512` (KiB a read), or a manner of nginx. */
+function startPeer(word: string, endpointPort: number): Promise<Contender | undefined> {
+  const [name, readKib = '192'] = word.split('-')
+  if (name === 'bare') return startBarePeer(endpointPort, Number(readKib))
+  return startNginxPeer(word as NginxManner, endpointPort)
+}
+
 async function measure(rig: Rig): Promise<Map<string, Costs>> {
   const { endpointPort } = rig
   const start = (name: string, tree: string) =>
     startGatewayPeer({ name, tree, endpointPort, speaksOpenai: false })
   rig.contenders.push(await start('gateway', values.tree))
   if (values.against !== undefined) rig.contenders.push(await start('gateway before', values.against))
-  for (const manner of values.peers.split(',').filter((word) => word !== '')) {
-    const peer = await startNginxPeer(manner as NginxManner, endpointPort)
+  for (const word of values.peers.split(',').filter((word) => word !== '')) {
+    const peer = await startPeer(word, endpointPort)
     if (peer !== undefined) rig.contenders.push(peer)
   }
   await verify(rig)

@@ -4,6 +4,7 @@
  * JSON document; `--out FILE` keeps it. See README.md for the method.
  */
 import { parseArgs } from 'node:util'
+import { startBarePeer } from './rig/bare-peer.ts'
 import { pause } from './rig/bench-process.ts'
 import type { Contender } from './rig/contender.ts'
 import { busiestBetween, cpuTime, disturbance, spentBetween } from './rig/cpu-time.ts'
@@ -67,10 +68,10 @@ async function measure(rig: Rig): Promise<Map<string, Cost>> {
     startGatewayPeer({ name, tree, endpointPort, speaksOpenai: false })
   rig.contenders.push(await start('gateway', values.tree))
   if (values.against !== undefined) rig.contenders.push(await start('against', values.against))
-  if (values.peers !== '') {
-    const peer = await startNginxPeer('default', endpointPort)
-    if (peer !== undefined) rig.contenders.push(peer)
-  }
+  const peers = values.peers.split(',')
+  if (peers.includes('bare')) rig.contenders.push(await startBarePeer(endpointPort, 192))
+  const nginx = peers.includes('nginx') ? await startNginxPeer('default', endpointPort) : undefined
+  if (nginx !== undefined) rig.contenders.push(nginx)
   const lanes = new Map<string, number>()
   for (const contender of rig.contenders) {
     const before = cpuTime(contender.processes())

@@ -7,8 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MEASURED_CORE, spawnPinned } from './bench-process.ts'
 import type { Contender } from './contender.ts'
-
-const START_MS_MAX = 30_000
+import { portSaid } from './port-said.ts'
 
 export interface GatewayOptions {
   readonly name: string
@@ -47,20 +46,7 @@ export async function startGatewayPeer(options: GatewayOptions): Promise<Contend
     await ended
     rmSync(directory, { recursive: true, force: true })
   }
-  const port = await new Promise<number>((resolve, reject) => {
-    let said = ''
-    const timer = setTimeout(() => reject(new Error(`the gateway did not start: ${said}`)), START_MS_MAX)
-    const heard = (text: Buffer): void => {
-      said += text.toString()
-      const found = /serving on http:\/\/\S+:(\d+)/.exec(said)
-      if (found === null) return
-      clearTimeout(timer)
-      resolve(Number(found[1]))
-    }
-    child.stdout!.on('data', heard)
-    child.stderr!.on('data', heard)
-    child.on('close', (code) => reject(new Error(`the gateway ended with ${code}: ${said}`)))
-  }).catch(async (problem: unknown) => {
+  const port = await portSaid(child).catch(async (problem: unknown) => {
     child.kill('SIGKILL')
     await stop()
     throw problem
