@@ -11,22 +11,15 @@ import type { Incoming } from './accept/listener.ts'
 import { decide } from './decide/decide.ts'
 import { isFault } from './domain/fault.ts'
 import { findModel, identify } from './identify/identify.ts'
-import { type Recognized, recognize } from './identify/recognize.ts'
+import { recognize } from './identify/recognize.ts'
 import { carryOut } from './passage/attempts.ts'
 import type { Lane } from './passage/lane-parts.ts'
 import { AUDIT_UNAVAILABLE, DRAINING, INTERNAL } from './passage/refusals.ts'
 import { answerServer } from './passage/server-answers.ts'
-import {
-  conclude,
-  forgo,
-  type Known,
-  NOTHING_KNOWN,
-  type Opening,
-  openStory,
-  refuse,
-} from './passage/settle.ts'
+import { conclude, forgo, NOTHING_KNOWN, type Opening, openStory, refuse } from './passage/settle.ts'
 import { ShadowCopies } from './passage/shadows.ts'
 import { StreamedReply } from './passage/streamed-reply.ts'
+import type { Match, Protocol } from './protocols/protocol.ts'
 
 export function handle({ head, body, client, refusal }: Incoming, lane: Lane): void {
   const opening = openStory(head, client, lane)
@@ -41,21 +34,17 @@ export function handle({ head, body, client, refusal }: Incoming, lane: Lane): v
     const known = { ...NOTHING_KNOWN, protocol: recognized.protocol }
     if (isFault(bytes)) return refuse(opening, known, bytes, { close: !body.isSwallowed })
     if ('fault' in recognized) return refuse(opening, { ...known, body: bytes }, recognized.fault)
-    const { match } = recognized
+    const { match, protocol } = recognized
     if (match.scope === 'server') return answerServer(match, opening)
-    guarded(opening, () => answerModel(opening, { ...known, body: bytes }, { ...recognized, match }))
+    guarded(opening, () => answerModel(opening, match, protocol, bytes))
   })
 }
 
-type ModelMatch = Extract<Recognized['match'], { scope: 'model' }>
+type ModelMatch = Extract<Match, { scope: 'model' }>
 
-function answerModel(
-  opening: Opening,
-  known: Known,
-  { match, protocol }: { match: ModelMatch; protocol: Recognized['protocol'] },
-): void {
+function answerModel(opening: Opening, match: ModelMatch, protocol: Protocol, body: Uint8Array): void {
   const { id, lane, head, routes, startedAt } = opening
-  const { body } = known
+  const known = { ...NOTHING_KNOWN, protocol, body }
   const question = { head, body, protocol, match, routes, arrivedAt: startedAt, requestId: id }
   const model = findModel(question)
   if (isFault(model)) return refuse(opening, known, model)

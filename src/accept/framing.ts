@@ -5,6 +5,7 @@
  * Every header passes here, on every request: one look-up by its name and one scan of its value.
  */
 import { type Fault, fault } from '../domain/fault.ts'
+import { Remembered } from '../kernel/remembered.ts'
 import { isHost } from './host.ts'
 
 export interface Framing {
@@ -86,12 +87,9 @@ export function readFraming(method: string, headers: readonly string[], rules: F
     const value = headers[index + 1]!
     const wrong = checkValue(name, value)
     if (wrong !== null) return refuse(wrong)
-    const bit = BITS.get(name)
-    if (bit === undefined) {
-      const misspelt = checkName(name)
-      if (misspelt !== null) return refuse(misspelt)
-      continue
-    }
+    const bit = BIT_OF.of(name)
+    if (bit === 0) continue
+    if (typeof bit !== 'number') return refuse(bit)
     if (bit < REPEATABLE && (seen & bit) !== 0)
       return refuse(malformed(`the header ${name} must not be repeated`))
     seen |= bit
@@ -127,6 +125,9 @@ function checkValue(name: string, value: string): Fault | null {
   if (value.includes(DELETE)) return malformed(`the value of the header ${name} has a control character`)
   return null
 }
+
+/** What a name says, 0 where it says nothing, or why it is refused. */
+const BIT_OF = new Remembered<number | Fault>((name) => BITS.get(name) ?? checkName(name) ?? 0)
 
 /** Some readers take `_` for `-`: an underscore must not hide a header that may come only once. */
 function checkName(name: string): Fault | null {

@@ -10,6 +10,7 @@ import { type Fault, fault } from '../domain/fault.ts'
 import type { Head } from '../domain/head.ts'
 import type { ServerTls } from '../domain/routes.ts'
 import type { Sweep } from '../kernel/sweep.ts'
+import { addressOf } from './address.ts'
 import { type BodyBudget, BodySource, UNFINISHED_BYTES_MAX } from './body.ts'
 import { BodyPatience } from './body-patience.ts'
 import { ClientResponse } from './client-response.ts'
@@ -162,9 +163,3 @@ const NO_CERTIFICATE = fault(
   'client-certificate-required',
   'this gateway serves only clients that show a certificate it knows (server.tls.client_ca)',
 )
-
-/** IPv4 clients of a dual-stack socket appear as ::ffff:a.b.c.d; people expect a.b.c.d. */
-function addressOf(http: HttpResponse): string {
-  const text = Buffer.from(http.getRemoteAddressAsText()).toString('latin1')
-  return text.startsWith('::ffff:') ? text.slice(7) : text
-}

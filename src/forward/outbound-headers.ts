@@ -6,6 +6,7 @@
  * about itself is not passed on as fact; from a proxy that is trusted the others of their kind cross, too. Host and framing are written by the codec.
  */
 import { type Head, OWN_PREFIX } from '../domain/head.ts'
+import { Remembered } from '../kernel/remembered.ts'
 
 const DROPPED: ReadonlySet<string> = new Set([
   'connection',
@@ -55,7 +56,9 @@ export function outboundHeaders(head: Head, marks: Marks): readonly string[] {
   const headers: string[] = []
   for (let index = 0; index < head.headers.length; index += 2) {
     const name = head.headers[index]!
-    if (isRefused(name, head.forwarded.isTrusted) || named?.has(name)) continue
+    const crosses = CROSSING.of(name)
+    if (crosses === 'never' || (crosses === 'trusted' && !head.forwarded.isTrusted)) continue
+    if (named?.has(name)) continue
     if (marks.isRead && name === 'accept-encoding') continue
     headers.push(name, head.headers[index + 1]!)
   }
@@ -71,12 +74,15 @@ export function outboundHeaders(head: Head, marks: Marks): readonly string[] {
   return headers
 }
 
-/** Some servers read `x_forwarded_for` as `x-forwarded-for`, so an underscore hides nothing. */
-function isRefused(name: string, isTrusted: boolean): boolean {
-  const read = name.includes('_') ? name.replaceAll('_', '-') : name
-  if (DROPPED.has(read) || read.startsWith(OWN_PREFIX)) return true
-  return !isTrusted && (OF_A_PROXY.has(read) || read.startsWith('x-forwarded-'))
-}
+/** Whose headers of a name cross: everybody's, those of a proxy that is trusted, nobody's. */
+type Crossing = 'always' | 'trusted' | 'never'
+
+const CROSSING = new Remembered<Crossing>((name) => {
+  // Some servers read `x_forwarded_for` as `x-forwarded-for`, so an underscore hides nothing.
+  const read = name.replaceAll('_', '-')
+  if (DROPPED.has(read) || read.startsWith(OWN_PREFIX)) return 'never'
+  return OF_A_PROXY.has(read) || read.startsWith('x-forwarded-') ? 'trusted' : 'always'
+})
 
 /** A caller may send several Connection headers; each can name headers of the hop. */
 function connectionNames({ headers }: Head): ReadonlySet<string> | undefined {

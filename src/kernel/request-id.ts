@@ -9,6 +9,8 @@ const COUNTER_MAX = 0x1_0000_0000
 export class RequestIds {
   readonly #node: string
   #counter: number
+  #timeMs = Number.NaN
+  #time = ''
 
   /** `seed`: six bytes that differ between lanes and starts. */
   constructor(seed: Uint8Array = randomBytes(6)) {
@@ -20,9 +22,17 @@ export class RequestIds {
   /** `wallMs`: Unix milliseconds. */
   next(wallMs: number): string {
     this.#counter = (this.#counter + 1) % COUNTER_MAX
-    const time = Math.floor(wallMs).toString(16).padStart(12, '0')
     const counter = this.#counter.toString(16).padStart(8, '0')
-    const first = `${time.slice(0, 8)}-${time.slice(8)}`
-    return `${first}-7${counter.slice(0, 3)}-8${counter.slice(3, 6)}-${counter.slice(6)}00${this.#node}`
+    return `${this.#timeText(wallMs)}-7${counter.slice(0, 3)}-8${counter.slice(3, 6)}-${counter.slice(6)}00${this.#node}`
+  }
+
+  /** Made once for all requests of a millisecond. */
+  #timeText(wallMs: number): string {
+    if (wallMs !== this.#timeMs) {
+      const time = Math.floor(wallMs).toString(16).padStart(12, '0')
+      this.#timeMs = wallMs
+      this.#time = `${time.slice(0, 8)}-${time.slice(8)}`
+    }
+    return this.#time
   }
 }

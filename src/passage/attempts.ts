@@ -303,14 +303,18 @@ class Passage implements Underway, Watched {
   }
 
   /** The story so far. What is answered in another's place is told with the fault that made it necessary. */
-  #course({ served = '', ...more }: Partial<Course>): Course {
+  #course(end: Partial<Course>): Course {
+    const { attempts = this.#attempts, answer = null, passed = null, served = '' } = end
     const isFallback = this.#degraded !== ''
     const reason = isFallback ? 'fallback' : served === '' ? '' : this.#errand.plan.reason
     return {
-      ...NO_COURSE,
-      attempts: this.#attempts,
-      ...more,
-      fault: more.fault ?? (isFallback ? this.#firstFault : null),
+      attempts,
+      answer,
+      passed,
+      summary: end.summary ?? null,
+      copy: end.copy ?? null,
+      fault: end.fault ?? (isFallback ? this.#firstFault : null),
+      cut: end.cut ?? null,
       served,
       reason,
       degraded: this.#degraded,

@@ -127,12 +127,14 @@ function finish(opening: Opening, exchange: Exchange, protocol: Protocol | null,
   }
   const close = () => (closing?.close ?? false) || lane.work.draining
   try {
-    lane.recorder.decision({ ...exchange, answer }, (written) => {
+    const told = answer === exchange.answer ? exchange : { ...exchange, answer }
+    lane.recorder.decision(told, (written) => {
       lane.observer.exchange(written ? exchange : unrecorded(exchange))
       if (answer === null) return finished()
       const reply = written ? answer : explained(AUDIT_UNAVAILABLE, protocol)
       const headers = written ? ownHeaders(exchange, reply) : withMarks(exchange, reply, AUDIT_UNAVAILABLE)
-      if (!client.reply({ ...reply, headers, close: close() }, finished)) finished()
+      const { status, body } = reply
+      if (!client.reply({ status, headers, body, close: close() }, finished)) finished()
     })
   } catch (bug) {
     // Without a record there may be no answer; without a reply the caller would wait for ever.

@@ -4,6 +4,7 @@
  * The endpoint can only ever see one request per call: no CR, LF or NUL leaves (SPEC.md W1–W3), and no caller's header decides where the request ends (W4). Encoded as UTF-8, never as
  * latin1, which would cut U+010A down to a line feed.
  */
+import { Remembered } from '../../kernel/remembered.ts'
 import { isHopByHop, isLowerToken } from './field.ts'
 
 export interface WritableRequest {
@@ -35,13 +36,19 @@ export function writeHead(request: WritableRequest, authority: string): string |
   for (let index = 0; index + 1 < headers.length; index += 2) {
     const name = headers[index]!
     const value = headers[index + 1]!
-    if (!isLowerToken(name)) return { unwritable: 'a header name is not a lower-case token' }
+    const kind = KIND_OF.of(name)
+    if (kind === 'no-token') return { unwritable: 'a header name is not a lower-case token' }
     if (BREAKS_LINES.test(value)) return { unwritable: `header '${name}' holds CR, LF or NUL` }
-    if (!isOurs(name)) head += `${name}: ${value}\r\n`
+    if (kind === 'theirs') head += `${name}: ${value}\r\n`
   }
   if (body.length > 0 || needsLength(method)) head += `content-length: ${body.length}\r\n`
   return `${head}\r\n`
 }
+
+const KIND_OF = new Remembered<'no-token' | 'ours' | 'theirs'>((name) => {
+  if (!isLowerToken(name)) return 'no-token'
+  return isOurs(name) ? 'ours' : 'theirs'
+})
 
 /** Written by this file or by nobody. `expect` too: the body always follows at once. */
 function isOurs(name: string): boolean {
