@@ -53,6 +53,7 @@ export class StreamedReply implements Outlet, Watched {
   #stream: ClientStream | undefined
   #course: Course | undefined
   #isWaiting = false
+  #isWriting = false
   #isOver = false
 
   /** `course`: as it is when the answer begins. */
@@ -68,6 +69,8 @@ export class StreamedReply implements Outlet, Watched {
   }
 
   write(bytes: Uint8Array): boolean {
+    // To copy so much, and to make the endpoint wait, costs more than a write of its own for the record.
+    if (this.#stream === undefined && bytes.length > EARLY_BYTES_MAX) this.#recordNow()
     if (this.#isOver) return true
     if (this.#stream === undefined) {
       assert(this.#early.append(bytes, 0, bytes.length), 'whoever writes heeds when to wait')
@@ -98,6 +101,12 @@ export class StreamedReply implements Outlet, Watched {
     this.#tell('client-gone', { ...(this.#course ?? course), fault: CLIENT_STALLED })
   }
 
+  #recordNow(): void {
+    this.#isWriting = true
+    this.#opening.lane.recorder.flush()
+    this.#isWriting = false
+  }
+
   #recorded(written: boolean): void {
     if (this.#isOver) return
     const { client, lane } = this.#opening
@@ -112,8 +121,9 @@ export class StreamedReply implements Outlet, Watched {
     // Its leaving is told by itself.
     if (stream === null) return
     this.#stream = stream
-    stream.open()
     const early = this.#early.take()
+    // What is written next takes the head along.
+    if (early.length === 0 && !this.#isWriting) stream.open()
     if (early.length > 0 && !stream.write(early)) this.#wait()
     else if (this.#isWaiting) this.#drained()
     // The stream has sent it or has a copy of its own.

@@ -51,6 +51,11 @@ export class Recorder {
     this.#journal.note(type, note)
   }
 
+  /** Writes what is pending now, not at the end of this turn, and releases it. */
+  flush(): void {
+    this.#journal.flush()
+  }
+
   /** Writes and releases what is pending. Nothing may be recorded after it. */
   close(): void {
     this.#journal.close()
