@@ -23,10 +23,10 @@ export class ServeProcess {
   readonly #child: ChildProcess
   #exit: Exit | undefined
 
-  constructor(configFile: string) {
-    this.#child = spawn(process.execPath, [MAIN, 'serve', '--config', configFile], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+  /** `within`: a command that becomes the one behind it (`nice -n 5`). */
+  constructor(configFile: string, within: readonly string[] = []) {
+    const [command = '', ...words] = [...within, process.execPath, MAIN, 'serve', '--config', configFile]
+    this.#child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child.stdout!.on('data', (text: Buffer) => {
       this.stdout += text.toString()
     })
@@ -51,6 +51,10 @@ export class ServeProcess {
       { withinMs: 20_000, until: 'the gateway serves' },
     )
     return { port: Number(said[1]), adminPort: Number(said[2]) }
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? -1
   }
 
   signal(name: NodeJS.Signals): void {
@@ -79,8 +83,12 @@ export function writeSetup(
   return { configFile, dataDir: join(directory, 'data') }
 }
 
-export function serve(t: Pick<Test, 'teardown'>, configFile: string): ServeProcess {
-  const process = new ServeProcess(configFile)
+export function serve(
+  t: Pick<Test, 'teardown'>,
+  configFile: string,
+  within: readonly string[] = [],
+): ServeProcess {
+  const process = new ServeProcess(configFile, within)
   t.teardown(() => process.kill())
   return process
 }
