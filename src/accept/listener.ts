@@ -9,6 +9,7 @@ import type { HttpRequest, HttpResponse, us_listen_socket } from 'uWebSockets.js
 import { type Fault, fault } from '../domain/fault.ts'
 import type { Head } from '../domain/head.ts'
 import type { ServerTls } from '../domain/routes.ts'
+import { addressText } from '../kernel/address-text.ts'
 import type { Sweep } from '../kernel/sweep.ts'
 import { type BodyBudget, BodySource, UNFINISHED_BYTES_MAX } from './body.ts'
 import { BodyPatience } from './body-patience.ts'
@@ -163,8 +164,7 @@ const NO_CERTIFICATE = fault(
   'this gateway serves only clients that show a certificate it knows (server.tls.client_ca)',
 )
 
-/** IPv4 clients of a dual-stack socket appear as ::ffff:a.b.c.d; people expect a.b.c.d. */
+/** From its bytes: the server's own text writes every zero of IPv6, and an IPv4 client of a dual-stack socket as one. */
 function addressOf(http: HttpResponse): string {
-  const text = Buffer.from(http.getRemoteAddressAsText()).toString('latin1')
-  return text.startsWith('::ffff:') ? text.slice(7) : text
+  return addressText(new Uint8Array(http.getRemoteAddress()))
 }
