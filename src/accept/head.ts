@@ -8,6 +8,7 @@
 import type { HttpRequest } from 'uWebSockets.js'
 import { type Fault, fault } from '../domain/fault.ts'
 import type { Head } from '../domain/head.ts'
+import { credibleHeaders } from './credible-headers.ts'
 import { type Framing, type FramingRules, malformed, readFraming } from './framing.ts'
 import type { TrustPolicy } from './trust.ts'
 
@@ -65,7 +66,7 @@ export function readHead(request: HttpRequest, peer: string, rules: HeadRules): 
     path,
     query: query ?? '',
     target,
-    headers,
+    headers: credibleHeaders(headers, framing.hopNames, origin.forwarded.isTrusted),
     contentLength: framing.contentLength,
     clientAddress: origin.clientAddress,
     forwarded: origin.forwarded,

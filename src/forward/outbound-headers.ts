@@ -1,9 +1,9 @@
 /**
  * The headers an endpoint gets: the caller's end-to-end ones as they came, none of the hop's, and ours.
  *
- * Hop-by-hop headers (RFC 9110 §7.6.1), with those the caller's `Connection` names, never cross.
- * Forwarding headers are written anew from what the edge made of them (accept/trust.ts): what a caller claims
- * about itself is not passed on as fact; from a proxy that is trusted the others of their kind cross, too. Host and framing are written by the codec.
+ * Hop-by-hop headers (RFC 9110 §7.6.1) never cross; those the caller's `Connection` names, and what only a trusted proxy
+ * may say, the edge has taken out already (accept/credible-headers.ts). Forwarding headers are written anew from what it
+ * made of them (accept/trust.ts). Host and framing are written by the codec.
  */
 import { type Head, OWN_PREFIX } from '../domain/head.ts'
 
@@ -29,18 +29,6 @@ const DROPPED: ReadonlySet<string> = new Set([
   'via',
 ])
 
-/** Who sent a request, in words that endpoints and their frameworks know: a proxy's to say, not a stranger's. */
-const OF_A_PROXY: ReadonlySet<string> = new Set([
-  'x-client-ip',
-  'x-cluster-client-ip',
-  'x-original-forwarded-for',
-  'x-original-host',
-  'x-envoy-external-address',
-  'true-client-ip',
-  'cf-connecting-ip',
-  'fastly-client-ip',
-])
-
 export interface Marks {
   readonly requestId: string
   /** Milliseconds the endpoint has left; null when the caller set no deadline. */
@@ -51,11 +39,10 @@ export interface Marks {
 }
 
 export function outboundHeaders(head: Head, marks: Marks): readonly string[] {
-  const named = connectionNames(head)
   const headers: string[] = []
   for (let index = 0; index < head.headers.length; index += 2) {
     const name = head.headers[index]!
-    if (isRefused(name, head.forwarded.isTrusted) || named?.has(name)) continue
+    if (isRefused(name)) continue
     if (marks.isRead && name === 'accept-encoding') continue
     headers.push(name, head.headers[index + 1]!)
   }
@@ -72,21 +59,7 @@ export function outboundHeaders(head: Head, marks: Marks): readonly string[] {
 }
 
 /** Some servers read `x_forwarded_for` as `x-forwarded-for`, so an underscore hides nothing. */
-function isRefused(name: string, isTrusted: boolean): boolean {
+function isRefused(name: string): boolean {
   const read = name.includes('_') ? name.replaceAll('_', '-') : name
-  if (DROPPED.has(read) || read.startsWith(OWN_PREFIX)) return true
-  return !isTrusted && (OF_A_PROXY.has(read) || read.startsWith('x-forwarded-'))
-}
-
-/** A caller may send several Connection headers; each can name headers of the hop. */
-function connectionNames({ headers }: Head): ReadonlySet<string> | undefined {
-  let names: Set<string> | undefined
-  for (let index = 0; index < headers.length; index += 2) {
-    if (headers[index] !== 'connection') continue
-    const value = headers[index + 1]!
-    if (value === 'keep-alive' || value === 'close') continue
-    names ??= new Set()
-    for (const name of value.split(',')) names.add(name.trim().toLowerCase())
-  }
-  return names
+  return DROPPED.has(read) || read.startsWith(OWN_PREFIX)
 }

@@ -78,6 +78,20 @@ t.test('Connection names what is of the hop and nothing else', async (t) => {
   }
 })
 
+t.test('close on any line, in any case, ends the connection', async (t) => {
+  const isLast = (...values: string[]) =>
+    read(
+      values.flatMap((value) => ['connection', value]),
+      'GET',
+    ).isLast
+  t.equal(isLast('keep-alive', 'close'), true)
+  t.equal(isLast('x', 'CLOSE'), true)
+  t.equal(isLast('close', 'close'), true)
+  t.equal(isLast('te , Close'), true)
+  t.equal(isLast('keep-alive', 'closed'), false)
+  t.equal(isLast('close'), false, 'the server in front acts on it')
+})
+
 t.test('the only expectation is 100-continue, the only values are text', async (t) => {
   t.equal(codeOf(['expect', '100-Continue'], 'GET'), 'good')
   t.equal(codeOf(['expect', 'miracles'], 'GET'), 'expectation-failed')
