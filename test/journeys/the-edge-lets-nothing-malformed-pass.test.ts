@@ -183,6 +183,14 @@ t.test('a header block is measured to the byte, and a body too', async (t) => {
   t.equal(block(8192).length, 8192)
   t.equal(await statusOf(block(8192)), 200)
   t.equal(await statusOf(block(8193)), 431)
+  for (const letter of ['\u00e9', '\u20ac', '\u{1f600}']) {
+    const fitting = (bytes: number) =>
+      lines(GET, H, `x: z${letter.repeat(bytes / Buffer.byteLength(letter))}y`)
+    const spare = 8192 - Buffer.byteLength(fitting(0))
+    const most = fitting(spare - (spare % 12))
+    t.equal(await statusOf(most.replace('y', 'y'.repeat((spare % 12) + 1))), 200, letter)
+    t.equal(await statusOf(most.replace('y', 'y'.repeat((spare % 12) + 2))), 431, letter)
+  }
   const body = (bytes: number) => `${lines(POST, H, `content-length: ${bytes}`)}${'b'.repeat(bytes)}`
   t.equal(await statusOf(body(65_536)), 200)
   t.equal(await statusOf(body(65_537)), 413)
