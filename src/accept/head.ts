@@ -29,9 +29,11 @@ const TARGET = /^\/[!-"$-~]*$/
 const SUSPECT = /[%\\]|\/\./
 /**
  * An encoded slash, backslash or NUL, a backslash, and dot segments (with path parameters or without) mean
- * different paths to different readers; a broken escape does, too.
+ * different paths to different readers; a broken escape does, too, and so does UTF-8 that is longer than it need be
+ * (RFC 3629 §3): `%c0%af` is a slash to readers that do not look.
  */
-const AMBIGUOUS_PATH = /%(?:2f|5c|00|(?![0-9a-f]{2}))|\\|\/(?:\.|%2e){1,2}(?:[/;]|$)/i
+const AMBIGUOUS_PATH =
+  /%(?:2f|5c|00|c[01]%[89ab]|e0%[89]|f0%8|(?![0-9a-f]{2}))|\\|\/(?:\.|%2e){1,2}(?:[/;]|%3b|$)/i
 
 /** Colon, blank and CRLF of a header line. */
 const LINE_BYTES = 4
@@ -107,7 +109,7 @@ function checkLine({ method, target, path }: Head): Fault | null {
   }
   if (SUSPECT.test(path) && AMBIGUOUS_PATH.test(path)) {
     return malformed(
-      'the path must not contain dot segments, backslashes, broken escapes, or an encoded slash or NUL',
+      'the path must not contain dot segments, backslashes, broken or overlong escapes, or an encoded slash or NUL',
     )
   }
   return null
