@@ -7,14 +7,19 @@
 import { type Fault, fault } from '../domain/fault.ts'
 import { isHost } from './host.ts'
 
+/**
+ * Whether the client asked for a word before it sends the body. `met`: the server in front has sent `100 Continue` by
+ * itself, so the body follows; `open`: it does not in this spelling, so the body may never come.
+ */
+export type Expectation = 'none' | 'met' | 'open'
+
 export interface Framing {
   /** -1 when none is declared. */
   readonly contentLength: number
   readonly isChunked: boolean
   /** Its connection ends with the answer: the client says so, or what follows its body is in doubt. */
   readonly isLast: boolean
-  /** The client waits for an answer before it sends the body. */
-  readonly expectsContinue: boolean
+  readonly expectation: Expectation
   /** Value of Host; empty when the request is refused for it. */
   readonly host: string
   /** x-forwarded- headers are there. */
@@ -48,6 +53,7 @@ const BITS: ReadonlyMap<string, number> = new Map([
   ['x-forwarded-proto', CLAIM],
 ])
 
+const CONTINUE = '100-continue'
 const DIGITS = /^\d{1,15}$/
 /** The server lets pass what is no token; defence against another build of it. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
@@ -80,6 +86,7 @@ export function readFraming(method: string, headers: readonly string[], rules: F
   let host = ''
   let contentLength = -1
   let coding = ''
+  let expected: string | null = null
   let hopNames: Set<string> | null = null
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index]!
@@ -98,12 +105,13 @@ export function readFraming(method: string, headers: readonly string[], rules: F
     if (bit === HOST) host = value
     else if (bit === LENGTH) contentLength = DIGITS.test(value) ? Number(value) : Number.NaN
     else if (bit === CODING) coding = value
-    else if (bit === EXPECT && value.toLowerCase() !== '100-continue') return refuse(EXPECTATION)
+    else if (bit === EXPECT) expected = value
     else if (bit === CONNECTION && value !== 'keep-alive') {
       // The server in front acts on the one word by itself, where it is the first.
       if (value !== 'close' || isRepeated) hopNames = withOptions(hopNames, value)
     }
   }
+  if (expected !== null && expected.toLowerCase() !== CONTINUE) return refuse(EXPECTATION)
   if (hopNames !== null && !isHarmless(hopNames)) return refuse(STRIPPING)
   if ((seen & HOST) === 0) return refuse(NO_HOST)
   if (!isHost(host)) return refuse(BAD_HOST)
@@ -118,7 +126,7 @@ export function readFraming(method: string, headers: readonly string[], rules: F
     contentLength,
     isChunked,
     isLast: isChunked || (hopNames?.has('close') ?? false),
-    expectsContinue: (seen & EXPECT) !== 0,
+    expectation: expected === null ? 'none' : expected === CONTINUE ? 'met' : 'open',
     host,
     claimsForwarding: (seen & CLAIM) !== 0,
     hopNames,
@@ -172,7 +180,7 @@ function refuse(refusal: Fault): Framing {
     contentLength: -1,
     isChunked: false,
     isLast: false,
-    expectsContinue: false,
+    expectation: 'none',
     host: '',
     claimsForwarding: false,
     hopNames: null,

@@ -94,7 +94,14 @@ t.test('close on any line, in any case, ends the connection', async (t) => {
 
 t.test('the only expectation is 100-continue, the only values are text', async (t) => {
   t.equal(codeOf(['expect', '100-Continue'], 'GET'), 'good')
+  t.equal(
+    read(['expect', '100-Continue'], 'GET').expectation,
+    'open',
+    'the server in front says no word to it',
+  )
+  t.equal(read(['expect', '100-continue'], 'GET').expectation, 'met')
   t.equal(codeOf(['expect', 'miracles'], 'GET'), 'expectation-failed')
+  t.equal(codeOf(['expect', ''], 'GET'), 'expectation-failed')
   t.equal(codeOf(['x', 'a\u007f'], 'GET'), 'malformed-request')
   t.equal(codeOf(['x', 'a\ufffd'], 'GET'), 'malformed-request')
 })

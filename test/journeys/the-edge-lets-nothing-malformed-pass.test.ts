@@ -367,3 +367,21 @@ t.test('whoever goes on sending behind a refused head reads why', async (t) => {
   waits.close()
   t.equal(endpoint.connections.length, 0)
 })
+
+t.test('100 Continue is the server’s word, and who did not get it may never send its body', async (t) => {
+  const { gateway } = await start(t)
+  const told = async (expect: string, length: number) => {
+    const client = await RawClient.open(gateway.port)
+    t.teardown(() => client.close())
+    client.send(lines(POST, H, `content-length: ${length}`, `expect: ${expect}`))
+    await pause(100)
+    client.send('x'.repeat(length))
+    const { raw, status } = await client.answer()
+    const isTold = raw.toString().startsWith('HTTP/1.1 100 Continue\r\n\r\n')
+    return `${isTold} ${status} ${await client.closed(300)}`
+  }
+  t.equal(await told('100-continue', 3), 'true 200 false')
+  t.equal(await told('100-Continue', 3), 'false 200 false')
+  t.equal(await told('100-continue', 65_537), 'true 413 false')
+  t.equal(await told('100-Continue', 65_537), 'false 413 true', 'what follows may be the next request')
+})
