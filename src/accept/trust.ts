@@ -50,7 +50,7 @@ export class TrustPolicy {
       forwarded: {
         isTrusted,
         chain: chain.join(', '),
-        host: isHost(claimed.host) && !claimed.host.includes(LIST) ? claimed.host : host,
+        host: isHost(claimed.host) ? claimed.host : host,
         scheme: claimed.scheme === 'http' || claimed.scheme === 'https' ? claimed.scheme : this.#scheme,
       },
     }
