@@ -28,6 +28,8 @@ export function handle({ head, body, client, refusal }: Incoming, lane: Lane): v
   if (refusal !== null) {
     // Whatever is wrong with it, its sender reads errors of the dialect whose path it asked for.
     const known = { ...NOTHING_KNOWN, protocol: recognized.protocol }
+    // Also of a sender that does not stay for the answer, or sends what lets the server end the connection.
+    client.onGone(() => refuse(opening, known, refusal))
     return body.outlast(refusal, () => refuse(opening, known, refusal, { close: true }))
   }
   body.read(opening.routes.server.bodyBytesMax, (bytes) => {

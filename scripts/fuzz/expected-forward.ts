@@ -14,7 +14,10 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set(
   `connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding
   upgrade expect host content-length grpc-timeout forwarded x-forwarded-for x-forwarded-host x-forwarded-proto
   x-real-ip via x-client-ip x-cluster-client-ip x-original-forwarded-for x-original-host x-envoy-external-address
-  true-client-ip cf-connecting-ip fastly-client-ip`.split(/\s+/),
+  true-client-ip cf-connecting-ip fastly-client-ip forwarded-for x-forwarded x-remote-ip x-remote-addr
+  x-originating-ip x-original-url x-rewrite-url x-http-host-override x-envoy-original-path x-appengine-user-ip
+  x-azure-clientip x-azure-socketip x-nf-client-connection-ip x-vercel-forwarded-for client-ip cf-connecting-ipv6
+  cf-pseudo-ipv4 do-connecting-ip fly-client-ip proxy-client-ip wl-proxy-client-ip`.split(/\s+/),
 )
 
 export interface Forwardable {

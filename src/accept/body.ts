@@ -50,9 +50,12 @@ export class BodySource implements Awaited {
     this.#budget = budget
   }
 
-  /** After a refusal: the rest of the body does no harm, so the connection may stay. */
+  /** After a refusal: the rest of the body comes for sure and does no harm, so the connection may stay. */
   get isSwallowed(): boolean {
-    return !this.#isCut && !this.#framing.isChunked && this.#framing.contentLength <= SWALLOWED_BYTES_MAX
+    const { isChunked, contentLength, expectation } = this.#framing
+    if (this.#isCut || isChunked || contentLength > SWALLOWED_BYTES_MAX) return false
+    // A client that was to wait may send its next request instead.
+    return expectation !== 'open' || this.bytesReceived > 0
   }
 
   /**
@@ -85,9 +88,9 @@ export class BodySource implements Awaited {
    * connection ends with the answer, and a client that is still sending would see a reset and no answer.
    */
   outlast(refusal: Fault, done: BodyRead): void {
-    const { contentLength, isChunked, expectsContinue } = this.#framing
+    const { contentLength, isChunked, expectation } = this.#framing
     const isSent = isChunked || contentLength > 0
-    if (!isSent || expectsContinue || contentLength > SWALLOWED_BYTES_MAX) return done(refusal)
+    if (!isSent || expectation !== 'none' || contentLength > SWALLOWED_BYTES_MAX) return done(refusal)
     this.#refusal = refusal
     this.#done = done
     this.#http.onData((chunk, isLast) => this.#receive(chunk, isLast, 0))

@@ -8,18 +8,25 @@ import { type Fault, fault } from '../domain/fault.ts'
 import { Remembered } from '../kernel/remembered.ts'
 import { isHost } from './host.ts'
 
+/**
+ * Whether the client asked for a word before it sends the body. `met`: the server in front has sent `100 Continue` by
+ * itself, so the body follows; `open`: it does not in this spelling, so the body may never come.
+ */
+export type Expectation = 'none' | 'met' | 'open'
+
 export interface Framing {
   /** -1 when none is declared. */
   readonly contentLength: number
   readonly isChunked: boolean
   /** Its connection ends with the answer: the client says so, or what follows its body is in doubt. */
   readonly isLast: boolean
-  /** The client waits for an answer before it sends the body. */
-  readonly expectsContinue: boolean
+  readonly expectation: Expectation
   /** Value of Host; empty when the request is refused for it. */
   readonly host: string
   /** x-forwarded- headers are there. */
   readonly claimsForwarding: boolean
+  /** What Connection says beside one `keep-alive` or `close`, in lower case: headers of the hop among it. */
+  readonly hopNames: ReadonlySet<string> | null
   readonly refusal: Fault | null
 }
 
@@ -47,8 +54,7 @@ const BITS: ReadonlyMap<string, number> = new Map([
   ['x-forwarded-proto', CLAIM],
 ])
 
-/** An option among others, in any case: behind the one word the server in front closes by itself. */
-const CLOSE = /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i
+const CONTINUE = '100-continue'
 const DIGITS = /^\d{1,15}$/
 /** The server lets pass what is no token; defence against another build of it. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
@@ -81,7 +87,8 @@ export function readFraming(method: string, headers: readonly string[], rules: F
   let host = ''
   let contentLength = -1
   let coding = ''
-  let isLast = false
+  let expected: string | null = null
+  let hopNames: Set<string> | null = null
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index]!
     const value = headers[index + 1]!
@@ -90,16 +97,20 @@ export function readFraming(method: string, headers: readonly string[], rules: F
     const bit = BIT_OF.of(name)
     if (bit === 0) continue
     if (typeof bit !== 'number') return refuse(bit)
-    if (bit < REPEATABLE && (seen & bit) !== 0)
-      return refuse(malformed(`the header ${name} must not be repeated`))
+    const isRepeated = (seen & bit) !== 0
+    if (bit < REPEATABLE && isRepeated) return refuse(malformed(`the header ${name} must not be repeated`))
     seen |= bit
     if (bit === HOST) host = value
     else if (bit === LENGTH) contentLength = DIGITS.test(value) ? Number(value) : Number.NaN
     else if (bit === CODING) coding = value
-    else if (bit === EXPECT && value.toLowerCase() !== '100-continue') return refuse(EXPECTATION)
-    else if (bit === CONNECTION && !isHarmless(value)) return refuse(STRIPPING)
-    else if (bit === CONNECTION && value !== 'close') isLast ||= CLOSE.test(value)
+    else if (bit === EXPECT) expected = value
+    else if (bit === CONNECTION && value !== 'keep-alive') {
+      // The server in front acts on the one word by itself, where it is the first.
+      if (value !== 'close' || isRepeated) hopNames = withOptions(hopNames, value)
+    }
   }
+  if (expected !== null && expected.toLowerCase() !== CONTINUE) return refuse(EXPECTATION)
+  if (hopNames !== null && !isHarmless(hopNames)) return refuse(STRIPPING)
   if ((seen & HOST) === 0) return refuse(NO_HOST)
   if (!isHost(host)) return refuse(BAD_HOST)
   if (Number.isNaN(contentLength)) return refuse(BAD_LENGTH)
@@ -112,10 +123,11 @@ export function readFraming(method: string, headers: readonly string[], rules: F
   return {
     contentLength,
     isChunked,
-    isLast: isLast || isChunked,
-    expectsContinue: (seen & EXPECT) !== 0,
+    isLast: isChunked || (hopNames?.has('close') ?? false),
+    expectation: expected === null ? 'none' : expected === CONTINUE ? 'met' : 'open',
     host,
     claimsForwarding: (seen & CLAIM) !== 0,
+    hopNames,
     refusal,
   }
 }
@@ -139,12 +151,16 @@ function checkName(name: string): Fault | null {
   return malformed(`the header ${name} is too easily taken for ${read}`)
 }
 
-function isHarmless(value: string): boolean {
-  if (value === 'keep-alive' || value === 'close') return true
-  return value.split(',').every((part) => {
-    const name = part.trim().toLowerCase()
-    return !END_TO_END.has(name) && !END_TO_END_PREFIX.test(name)
-  })
+/** A caller may send several Connection headers; each can name headers of the hop. */
+function withOptions(names: Set<string> | null, value: string): Set<string> {
+  const all = names ?? new Set<string>()
+  for (const option of value.split(',')) all.add(option.trim().toLowerCase())
+  return all
+}
+
+function isHarmless(names: ReadonlySet<string>): boolean {
+  for (const name of names) if (END_TO_END.has(name) || END_TO_END_PREFIX.test(name)) return false
+  return true
 }
 
 /** One coding, exactly `chunked`: whatever else stands there, somebody reads it otherwise (RFC 9112 §6.1). */
@@ -165,9 +181,10 @@ function refuse(refusal: Fault): Framing {
     contentLength: -1,
     isChunked: false,
     isLast: false,
-    expectsContinue: false,
+    expectation: 'none',
     host: '',
     claimsForwarding: false,
+    hopNames: null,
     refusal,
   }
 }

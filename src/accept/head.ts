@@ -5,9 +5,12 @@
  * Each refusal closes the connection, since the bytes that follow cannot be trusted. Which leniencies
  * there are is in ARCHITECTURE.md, “What the edge checks itself”.
  */
+
 import type { HttpRequest } from 'uWebSockets.js'
+import { Buffer } from 'node:buffer'
 import { type Fault, fault } from '../domain/fault.ts'
 import type { Head } from '../domain/head.ts'
+import { credibleHeaders } from './credible-headers.ts'
 import { type Framing, type FramingRules, malformed, readFraming } from './framing.ts'
 import type { TrustPolicy } from './trust.ts'
 
@@ -26,9 +29,11 @@ const TARGET = /^\/[!-"$-~]*$/
 const SUSPECT = /[%\\]|\/\./
 /**
  * An encoded slash, backslash or NUL, a backslash, and dot segments (with path parameters or without) mean
- * different paths to different readers; a broken escape does, too.
+ * different paths to different readers; a broken escape does, too, and so does UTF-8 that is longer than it need be
+ * (RFC 3629 §3): `%c0%af` is a slash to readers that do not look.
  */
-const AMBIGUOUS_PATH = /%(?:2f|5c|00|(?![0-9a-f]{2}))|\\|\/(?:\.|%2e){1,2}(?:[/;]|$)/i
+const AMBIGUOUS_PATH =
+  /%(?:2f|5c|00|c[01]%[89ab]|e0%[89]|f0%8|(?![0-9a-f]{2}))|\\|\/(?:\.|%2e){1,2}(?:[/;]|%3b|$)/i
 
 /** Colon, blank and CRLF of a header line. */
 const LINE_BYTES = 4
@@ -53,11 +58,8 @@ export function readHead(request: HttpRequest, peer: string, rules: HeadRules): 
   const query = request.getQuery() as string | undefined
   const target = query === undefined ? path : `${path}?${query}`
   const headers: string[] = []
-  let headerBytes = method.length + target.length + FRAME_BYTES
-  request.forEach((name, value) => {
-    headers.push(name, value)
-    headerBytes += name.length + value.length + LINE_BYTES
-  })
+  request.forEach((name, value) => void headers.push(name, value))
+  const headerBytes = sizeOf([method, target], headers, rules.headerBytesMax)
   const framing = readFraming(method, headers, rules)
   const origin = rules.trust.originOf(peer, framing.host, headers, framing.claimsForwarding)
   const head: Head = {
@@ -65,7 +67,7 @@ export function readHead(request: HttpRequest, peer: string, rules: HeadRules): 
     path,
     query: query ?? '',
     target,
-    headers,
+    headers: credibleHeaders(headers, framing.hopNames, origin.forwarded.isTrusted),
     contentLength: framing.contentLength,
     clientAddress: origin.clientAddress,
     forwarded: origin.forwarded,
@@ -73,6 +75,19 @@ export function readHead(request: HttpRequest, peer: string, rules: HeadRules): 
   const tooLarge =
     headerBytes > rules.headerBytesMax ? fieldsTooLarge(headerBytes, rules.headerBytesMax) : null
   return { head, framing, refusal: tooLarge ?? framing.refusal ?? checkLine(head) }
+}
+
+/**
+ * Bytes of the header block, or less where that many fit anyway: no character has more than three. Blanks around a value
+ * do not count; the server does not tell of them.
+ */
+function sizeOf(line: readonly string[], headers: readonly string[], bytesMax: number): number {
+  let characters = 0
+  for (const text of headers) characters += text.length
+  for (const text of line) characters += text.length
+  const frame = FRAME_BYTES + (headers.length / 2) * LINE_BYTES
+  if (characters * 3 + frame <= bytesMax) return characters + frame
+  return Buffer.byteLength(headers.join('')) + Buffer.byteLength(line.join('')) + frame
 }
 
 function fieldsTooLarge(bytes: number, bytesMax: number): Fault {
@@ -94,7 +109,7 @@ function checkLine({ method, target, path }: Head): Fault | null {
   }
   if (SUSPECT.test(path) && AMBIGUOUS_PATH.test(path)) {
     return malformed(
-      'the path must not contain dot segments, backslashes, broken escapes, or an encoded slash or NUL',
+      'the path must not contain dot segments, backslashes, broken or overlong escapes, or an encoded slash or NUL',
     )
   }
   return null

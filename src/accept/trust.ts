@@ -8,6 +8,7 @@
  */
 import type { Forwarded } from '../domain/head.ts'
 import { AddressSet, parseAddress, parseRange } from '../kernel/address-set.ts'
+import { addressText } from '../kernel/address-text.ts'
 import { isHost } from './host.ts'
 
 /** More entries than any sane path has hops; what is further left is cut. */
@@ -45,11 +46,11 @@ export class TrustPolicy {
     const chain = [...this.#credible(claimed.chain), peer]
     const first = chain.findLastIndex((address) => !this.#isTrusted(address))
     return {
-      clientAddress: plain(chain[Math.max(0, first)]!),
+      clientAddress: textOf(chain[Math.max(0, first)]!),
       forwarded: {
         isTrusted,
         chain: chain.join(', '),
-        host: isHost(claimed.host) && !claimed.host.includes(LIST) ? claimed.host : host,
+        host: isHost(claimed.host) ? claimed.host : host,
         scheme: claimed.scheme === 'http' || claimed.scheme === 'https' ? claimed.scheme : this.#scheme,
       },
     }
@@ -58,7 +59,7 @@ export class TrustPolicy {
   #isTrusted(address: string): boolean {
     const known = this.#peers.get(address)
     if (known !== undefined) return known
-    const bytes = parseAddress(plain(address))
+    const bytes = bytesOf(address)
     const isTrusted = bytes !== null && this.#trusted.has(bytes)
     if (this.#peers.size >= PEERS_MAX) this.#peers.clear()
     this.#peers.set(address, isTrusted)
@@ -68,7 +69,7 @@ export class TrustPolicy {
   /** The longest right part of the chain that consists of addresses. */
   #credible(chain: readonly string[]): readonly string[] {
     const entries = chain.slice(-CHAIN_HOPS_MAX)
-    const broken = entries.findLastIndex((entry) => parseAddress(plain(entry)) === null)
+    const broken = entries.findLastIndex((entry) => bytesOf(entry) === null)
     return entries.slice(broken + 1)
   }
 }
@@ -95,9 +96,14 @@ function readClaims(headers: readonly string[]): Claims {
   return { chain, host, scheme }
 }
 
-/** Without brackets and port; an IPv4 address of a dual-stack socket as people write it. */
-function plain(entry: string): string {
+/** Null when it is no address. With or without brackets and port. */
+function bytesOf(entry: string): Uint8Array | null {
   const match = WITH_PORT.exec(entry)
-  const address = match?.[1] ?? match?.[2] ?? entry
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
+  return parseAddress(match?.[1] ?? match?.[2] ?? entry)
+}
+
+/** However a proxy spells it, one caller is one: in records, and as a sticky key. */
+function textOf(entry: string): string {
+  const bytes = bytesOf(entry)
+  return bytes === null ? entry : addressText(bytes)
 }

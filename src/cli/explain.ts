@@ -10,6 +10,7 @@ import { isRequestId } from '../audit/records/row.ts'
 import { loadConfig } from '../control/config/load.ts'
 import { tellStory } from './explain-text.ts'
 import type { Io } from './io.ts'
+import { legible } from './legible.ts'
 
 const USAGE = `Usage: modelgate explain REQUEST-ID [--config FILE] [--data DIR] [--json]
 
@@ -47,7 +48,7 @@ export async function explain(args: readonly string[], io: Io): Promise<number> 
     else io.stderr(`modelgate explain: the log in ${dataDir} knows no request ${asked.id}\n`)
     return 1
   }
-  io.stdout(asked.json ? `${JSON.stringify(story, null, 2)}\n` : tellStory(story))
+  io.stdout(legible(asked.json ? `${JSON.stringify(story, null, 2)}\n` : tellStory(story)))
   return 0
 }
 

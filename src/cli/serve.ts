@@ -48,7 +48,8 @@ export async function serve(args: readonly string[], io: Io): Promise<number> {
   const { listen, tls } = loaded.snapshot.server
   // Before it is announced: whoever reads that it serves may tell it to stop in the same moment.
   const stopped = untilStopped(start.gateway, log)
-  announce(start.gateway, `${tls === null ? 'http' : 'https'}://${listen.host}`, io)
+  const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host
+  announce(start.gateway, `${tls === null ? 'http' : 'https'}://${host}`, io)
   if (tls !== null) process.on('SIGHUP', () => void start.gateway.renewCertificate())
   return stopped
 }

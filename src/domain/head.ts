@@ -7,7 +7,10 @@ export interface Head {
   readonly path: string
   /** Without the question mark; empty when there is none. */
   readonly query: string
-  /** name, value, name, value …; names in lower case, order and repeats as sent. */
+  /**
+   * name, value, name, value …; names in lower case, order and repeats as sent. Without what belongs to the hop by its
+   * `Connection`, and without what only a trusted proxy may say: nothing is decided by what no endpoint gets.
+   */
   readonly headers: readonly string[]
   /** -1 when the request declared none. */
   readonly contentLength: number

@@ -1,9 +1,9 @@
 /**
  * The headers an endpoint gets: the caller's end-to-end ones as they came, none of the hop's, and ours.
  *
- * Hop-by-hop headers (RFC 9110 §7.6.1), with those the caller's `Connection` names, never cross.
- * Forwarding headers are written anew from what the edge made of them (accept/trust.ts): what a caller claims
- * about itself is not passed on as fact; from a proxy that is trusted the others of their kind cross, too. Host and framing are written by the codec.
+ * Hop-by-hop headers (RFC 9110 §7.6.1) never cross; those the caller's `Connection` names, and what only a trusted proxy
+ * may say, the edge has taken out already (accept/credible-headers.ts). Forwarding headers are written anew from what it
+ * made of them (accept/trust.ts). Host and framing are written by the codec.
  */
 import { type Head, OWN_PREFIX } from '../domain/head.ts'
 import { Remembered } from '../kernel/remembered.ts'
@@ -30,18 +30,6 @@ const DROPPED: ReadonlySet<string> = new Set([
   'via',
 ])
 
-/** Who sent a request, in words that endpoints and their frameworks know: a proxy's to say, not a stranger's. */
-const OF_A_PROXY: ReadonlySet<string> = new Set([
-  'x-client-ip',
-  'x-cluster-client-ip',
-  'x-original-forwarded-for',
-  'x-original-host',
-  'x-envoy-external-address',
-  'true-client-ip',
-  'cf-connecting-ip',
-  'fastly-client-ip',
-])
-
 export interface Marks {
   readonly requestId: string
   /** Milliseconds the endpoint has left; null when the caller set no deadline. */
@@ -52,13 +40,10 @@ export interface Marks {
 }
 
 export function outboundHeaders(head: Head, marks: Marks): readonly string[] {
-  const named = connectionNames(head)
   const headers: string[] = []
   for (let index = 0; index < head.headers.length; index += 2) {
     const name = head.headers[index]!
-    const crosses = CROSSING.of(name)
-    if (crosses === 'never' || (crosses === 'trusted' && !head.forwarded.isTrusted)) continue
-    if (named?.has(name)) continue
+    if (IS_REFUSED.of(name)) continue
     if (marks.isRead && name === 'accept-encoding') continue
     headers.push(name, head.headers[index + 1]!)
   }
@@ -74,25 +59,8 @@ export function outboundHeaders(head: Head, marks: Marks): readonly string[] {
   return headers
 }
 
-/** Whose headers of a name cross: everybody's, those of a proxy that is trusted, nobody's. */
-type Crossing = 'always' | 'trusted' | 'never'
-
-const CROSSING = new Remembered<Crossing>((name) => {
+const IS_REFUSED = new Remembered((name) => {
   // Some servers read `x_forwarded_for` as `x-forwarded-for`, so an underscore hides nothing.
   const read = name.replaceAll('_', '-')
-  if (DROPPED.has(read) || read.startsWith(OWN_PREFIX)) return 'never'
-  return OF_A_PROXY.has(read) || read.startsWith('x-forwarded-') ? 'trusted' : 'always'
+  return DROPPED.has(read) || read.startsWith(OWN_PREFIX)
 })
-
-/** A caller may send several Connection headers; each can name headers of the hop. */
-function connectionNames({ headers }: Head): ReadonlySet<string> | undefined {
-  let names: Set<string> | undefined
-  for (let index = 0; index < headers.length; index += 2) {
-    if (headers[index] !== 'connection') continue
-    const value = headers[index + 1]!
-    if (value === 'keep-alive' || value === 'close') continue
-    names ??= new Set()
-    for (const name of value.split(',')) names.add(name.trim().toLowerCase())
-  }
-  return names
-}

@@ -5,6 +5,7 @@
  * Strict: a range with bits behind its prefix, a zone or a short form is none, for two readers could take it
  * for different ones.
  */
+import { ipv6Text } from './address-text.ts'
 import { addressBytes } from './private-address.ts'
 
 const BYTES = 16
@@ -92,9 +93,5 @@ function masked(bytes: Uint8Array, bits: number): Uint8Array {
 }
 
 function textOf(bytes: Uint8Array, isShort: boolean): string {
-  if (isShort) return bytes.subarray(12).join('.')
-  const groups = Array.from({ length: 8 }, (_, index) =>
-    ((bytes[2 * index]! << 8) | bytes[2 * index + 1]!).toString(16),
-  )
-  return groups.join(':').replace(/(?:^|:)0(?::0)+(?::|$)/, '::')
+  return isShort ? bytes.subarray(12).join('.') : ipv6Text(bytes)
 }

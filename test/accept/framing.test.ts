@@ -78,15 +78,36 @@ t.test('Connection names what is of the hop and nothing else', async (t) => {
   }
 })
 
+t.test('close on any line, in any case, ends the connection', async (t) => {
+  const isLast = (...values: string[]) =>
+    read(
+      values.flatMap((value) => ['connection', value]),
+      'GET',
+    ).isLast
+  t.equal(isLast('keep-alive', 'close'), true)
+  t.equal(isLast('x', 'CLOSE'), true)
+  t.equal(isLast('close', 'close'), true)
+  t.equal(isLast('te , Close'), true)
+  t.equal(isLast('keep-alive', 'closed'), false)
+  t.equal(isLast('close'), false, 'the server in front acts on it')
+})
+
 t.test('the only expectation is 100-continue, the only values are text', async (t) => {
   t.equal(codeOf(['expect', '100-Continue'], 'GET'), 'good')
+  t.equal(
+    read(['expect', '100-Continue'], 'GET').expectation,
+    'open',
+    'the server in front says no word to it',
+  )
+  t.equal(read(['expect', '100-continue'], 'GET').expectation, 'met')
   t.equal(codeOf(['expect', 'miracles'], 'GET'), 'expectation-failed')
+  t.equal(codeOf(['expect', ''], 'GET'), 'expectation-failed')
   t.equal(codeOf(['x', 'a\u007f'], 'GET'), 'malformed-request')
   t.equal(codeOf(['x', 'a\ufffd'], 'GET'), 'malformed-request')
 })
 
 t.test('a host is a name or an address, and a port up to 65535', async (t) => {
-  const good = ['a', 'a.b:0', 'a:65535', '127.0.0.1:80', '[::1]', '[::ffff:1.2.3.4]:9', 'x%41', 'a_b', 'a,b']
+  const good = ['a', 'a.b:0', 'a:65535', '127.0.0.1:80', '[::1]', '[::ffff:1.2.3.4]:9', 'x%41', 'a_b', 'a;b']
   const bad = [
     '',
     'a:',
@@ -94,6 +115,7 @@ t.test('a host is a name or an address, and a port up to 65535', async (t) => {
     'a:123456',
     'u@a',
     'a/b',
+    'a,b',
     'a b',
     'a?b',
     'a#b',

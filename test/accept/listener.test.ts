@@ -1,5 +1,6 @@
 /** The front door over real sockets: what reaches the pipeline, what is refused, what a caller gets. */
 import { request as httpRequest } from 'node:http'
+import { networkInterfaces } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { type Incoming, Listener } from '../../src/accept/listener.ts'
@@ -12,6 +13,9 @@ import { RawClient, rawRequest } from '../support/raw-client.ts'
 const loaded = await loadUws(16_384)
 if (loaded.kind === 'problem') throw new Error(loaded.message)
 
+const hasIpv6 = Object.values(networkInterfaces()).some((all) =>
+  all?.some(({ address }) => address === '::1'),
+)
 const sweep = new Sweep(systemClock)
 const seen: Incoming[] = []
 let onRequest: (incoming: Incoming) => void = answerEcho
@@ -156,6 +160,32 @@ t.test('a caller that leaves is noticed, and a late answer to it does no harm', 
   t.equal(late?.client.reply({ status: 200, headers: [], body: new Uint8Array(0), close: false }), false)
   t.equal((await request('GET /after')).status, 200)
 })
+
+t.test(
+  'a caller has one address, whichever way it comes in',
+  { skip: !hasIpv6 && 'no IPv6 here' },
+  async (t) => {
+    const callers: string[] = []
+    const both = new Listener({
+      uws: loaded.uws,
+      connectionsMax: 8,
+      headerBytesMax: 2048,
+      chunkedAccepted: false,
+      trust: [],
+      tls: null,
+      sweep,
+      onRequest: (incoming) => {
+        callers.push(`${incoming.head.clientAddress} ${incoming.head.forwarded.chain}`)
+        answerEcho(incoming)
+      },
+    })
+    t.teardown(() => both.close())
+    const bothPort = await both.open('::', 0)
+    for (const host of ['127.0.0.1', '::1'])
+      await rawRequest(bothPort, 'GET /x HTTP/1.1\r\nhost: x\r\n\r\n', { host })
+    t.same(callers, ['127.0.0.1 127.0.0.1', '::1 ::1'])
+  },
+)
 
 t.test('a taken port is an error that says so', async (t) => {
   const other = new Listener({

@@ -251,6 +251,21 @@ t.test('--json gives the records as data', async (t) => {
   })
 })
 
+t.test('no caller writes to the operator’s terminal', async (t) => {
+  const sample = sampleDecision()
+  const client = { address: '10.0.0.5', userAgent: 'a\u009b31mb\u202ec\u001b[2J\u{e0041}' }
+  const record = { ...sample, client, request: { ...sample.request, path: '/gr\u00fcn/\u0085' } }
+  const dataDir = closed(logWith(record))
+  const words = await run(record.id, '--data', dataDir)
+  t.match(
+    words.out,
+    '10.0.0.5 (a\\u009b31mb\\u202ec\\u001b[2J\\udb40\\udc41) sent POST /gr\u00fcn/\\u0085 with',
+  )
+  const data = await run(record.id, '--json', '--data', dataDir)
+  for (const { out } of [words, data]) t.notMatch(out, /(?!\n)[\p{Cc}\p{Cf}]/u)
+  t.match(JSON.parse(data.out).decision.decision, { client, request: { path: '/gr\u00fcn/\u0085' } })
+})
+
 t.test('finds the log by its configuration', async (t) => {
   const record = sampleDecision()
   const dataDir = closed(logWith(record))

@@ -44,36 +44,6 @@ t.test('what belongs to the hop, to framing, or claims to be ours does not cross
   t.strictSame(outboundHeaders(headWith(...headers), MARKS), OURS)
 })
 
-t.test('what only a proxy may say crosses from one that is trusted, and from nobody else', async (t) => {
-  const names = [
-    'x-forwarded-port',
-    'x-forwarded-user',
-    'x_forwarded_prefix',
-    'true-client-ip',
-    'x-client-ip',
-  ]
-  const head = headWith(...names.flatMap((name) => [name, 'said']), 'x-forward', 'kept')
-  t.strictSame(outboundHeaders(head, MARKS), ['x-forward', 'kept', ...OURS])
-  const trusted = { ...head, forwarded: { ...head.forwarded, isTrusted: true } }
-  t.strictSame(outboundHeaders(trusted, MARKS), [...head.headers, ...OURS])
-})
-
-t.test('what Connection names does not cross', async (t) => {
-  const head = headWith(
-    'connection',
-    'close, X-Hop',
-    'connection',
-    'x-Two',
-    'x-hop',
-    '1',
-    'x-two',
-    '1',
-    'x-kept',
-    '2',
-  )
-  t.strictSame(outboundHeaders(head, MARKS), ['x-kept', '2', ...OURS])
-})
-
 t.test('the host the caller asked for, the time left and the shadow’s mark are passed on', async (t) => {
   const marks = { ...MARKS, deadlineLeftMs: 123.9, isShadow: true }
   const more = ['x-forwarded-host', 'models.example']

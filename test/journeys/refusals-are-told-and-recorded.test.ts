@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { type Asked, JSON_TYPE, tensorOf } from '../support/ask.ts'
-import { rawRequest } from '../support/raw-client.ts'
+import { eventually } from '../support/eventually.ts'
+import { RawClient, rawRequest } from '../support/raw-client.ts'
 import { decisionOf, decisionsIn } from '../support/read-records.ts'
 import { answering, plainAnswer, ScriptedUpstream } from '../support/scripted-upstream.ts'
 import { javascriptModel, startTestGateway } from '../support/start-gateway.ts'
@@ -363,4 +364,27 @@ t.test('what the server’s own parser refuses reaches no model, and the next re
   )
   codes.delete('400 malformed-request')
   t.same([...codes], [], 'nothing else was made of them')
+})
+
+t.test('a refusal is recorded as what it is, though its sender does not stay for the answer', async (t) => {
+  const api = await ScriptedUpstream.start(answering(plainAnswer(200, '{}')))
+  t.teardown(() => api.close())
+  const gateway = await start(t, api)
+  const hidden = head(['GET /models/api/hidden HTTP/1.1', 'host: a'])
+  const codings = ['transfer-encoding: chunked', 'transfer-encoding: cow']
+  const ways = [
+    head([POST, 'host: a', ...codings], `0\r\n\r\n${hidden}`),
+    head(['GET /models/api/a%2fb HTTP/1.1', 'host: a'], hidden),
+    head(['POST /models/api/%00 HTTP/1.1', 'host: a', 'content-length: 9'], 'abc'),
+  ]
+  for (const [at, bytes] of ways.entries()) {
+    const client = await RawClient.open(gateway.port)
+    client.send(bytes)
+    setTimeout(() => client.reset(), 100)
+    const isTold = async () => (await decisionsIn(gateway.dataDir)).length > at
+    await eventually(isTold, { until: 'it is in the log' })
+  }
+  const told = (await decisionsIn(gateway.dataDir)).map(({ fault }) => fault?.code)
+  t.same(told, Array(ways.length).fill('malformed-request'))
+  t.equal(api.connectionCount, 0)
 })

@@ -50,6 +50,14 @@ const REFUSED: Readonly<Record<string, readonly string[]>> = {
       'a%zz',
       'a%',
       'a%4',
+      '..%3b/b',
+      '%2E%2e%3Bx/b',
+      'a%c0%afb',
+      '%C0%AE%c0%ae/b',
+      'a%c1%9Cb',
+      'a%c0%80',
+      'a%e0%80%af',
+      'a%F0%80%80%af',
     ].map(escaped),
     ...['a#b', 'a\u007f', 'a\u0080', 'a?b\u00ff'].map(escaped),
     ...[
@@ -183,6 +191,14 @@ t.test('a header block is measured to the byte, and a body too', async (t) => {
   t.equal(block(8192).length, 8192)
   t.equal(await statusOf(block(8192)), 200)
   t.equal(await statusOf(block(8193)), 431)
+  for (const letter of ['\u00e9', '\u20ac', '\u{1f600}']) {
+    const fitting = (bytes: number) =>
+      lines(GET, H, `x: z${letter.repeat(bytes / Buffer.byteLength(letter))}y`)
+    const spare = 8192 - Buffer.byteLength(fitting(0))
+    const most = fitting(spare - (spare % 12))
+    t.equal(await statusOf(most.replace('y', 'y'.repeat((spare % 12) + 1))), 200, letter)
+    t.equal(await statusOf(most.replace('y', 'y'.repeat((spare % 12) + 2))), 431, letter)
+  }
   const body = (bytes: number) => `${lines(POST, H, `content-length: ${bytes}`)}${'b'.repeat(bytes)}`
   t.equal(await statusOf(body(65_536)), 200)
   t.equal(await statusOf(body(65_537)), 413)
@@ -199,6 +215,8 @@ t.test('a target is forwarded byte for byte, an empty query included', async (t)
     '/a?b?c',
     '/a%252fb',
     '/%41;v=1/b~c',
+    '/%c3%a9%e2%82%ac%F0%9f%98%80%e0%a4%85',
+    '/%25c0%25af/x%3b',
     '/a//b/',
     '/?x=%2F%00&y=a/../b',
     '/...',
@@ -348,4 +366,22 @@ t.test('whoever goes on sending behind a refused head reads why', async (t) => {
   t.ok(performance.now() - askedAt < 400, 'without a wait for the body')
   waits.close()
   t.equal(endpoint.connections.length, 0)
+})
+
+t.test('100 Continue is the server’s word, and who did not get it may never send its body', async (t) => {
+  const { gateway } = await start(t)
+  const told = async (expect: string, length: number) => {
+    const client = await RawClient.open(gateway.port)
+    t.teardown(() => client.close())
+    client.send(lines(POST, H, `content-length: ${length}`, `expect: ${expect}`))
+    await pause(100)
+    client.send('x'.repeat(length))
+    const { raw, status } = await client.answer()
+    const isTold = raw.toString().startsWith('HTTP/1.1 100 Continue\r\n\r\n')
+    return `${isTold} ${status} ${await client.closed(300)}`
+  }
+  t.equal(await told('100-continue', 3), 'true 200 false')
+  t.equal(await told('100-Continue', 3), 'false 200 false')
+  t.equal(await told('100-continue', 65_537), 'true 413 false')
+  t.equal(await told('100-Continue', 65_537), 'false 413 true', 'what follows may be the next request')
 })

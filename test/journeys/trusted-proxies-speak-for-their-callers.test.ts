@@ -9,7 +9,7 @@ import {
 } from '../support/scripted-upstream.ts'
 import { startTestGateway } from '../support/start-gateway.ts'
 
-async function start(t: Test, trust: string) {
+async function start(t: Test, trust: string, rules = '') {
   const requests: ReceivedRequest[] = []
   const endpoint = await ScriptedUpstream.start(async (connection) => {
     for (;;) {
@@ -34,6 +34,7 @@ endpoints = ["${endpoint.url}"]
 endpoints = ["${shadow.url}"]
 [models.m.route]
 primary = "v1"
+${rules}
 shadows = [{ version = "trial", percent = 100, max_concurrent = 8, timeout = "1s" }]
 `
   const received = () => endpoint.connections.map((one) => one.received.toString('latin1')).join('')
@@ -125,6 +126,9 @@ const LYING = [
   'X-Client-IP: 6.6.6.6',
   'True-Client-IP: 6.6.6.6',
   'Forwarded: for=6.6.6.6;proto=https',
+  'X-Forwarded: 6.6.6.6',
+  'Fly-Client-IP: 6.6.6.6',
+  'X-Original-URL: /admin',
   'Via: 1.0 evil',
   'Modelgate-Shadow: 1',
   'MODELGATE-Request-ID: 01900000-0000-7000-8000-000000000000',
@@ -177,17 +181,40 @@ t.test('byte for byte, a trusted proxy’s chain is one header, extended by the 
     fields,
     [
       ...OF_US,
+      'fly-client-ip: 6.6.6.6',
       'modelgate-shadow: 1',
       'true-client-ip: 6.6.6.6',
       'x-client-ip: 6.6.6.6',
+      'x-forwarded: 6.6.6.6',
       'x-forwarded-for: 6.6.6.6, 7.7.7.7, 2001:db8::9, 127.0.0.1',
       'x-forwarded-host: shop.example',
       'x-forwarded-port: 1',
       'x-forwarded-proto: https',
       'x-forwarded-server: evil',
+      'x-original-url: /admin',
       'x-own: kept  as is',
     ].sort(),
   )
   t.equal(body, 'body')
   t.match(decision, { client: { address: '2001:db8::9' }, isShadow: true })
+})
+
+t.test('nobody is routed by a header that its endpoint does not get', async (t) => {
+  const rules = `rules = [
+  { when = { header = "x-real-ip", present = true }, version = "trial" },
+  { when = { header = "x-tenant", equals = "beta" }, version = "trial" },
+]`
+  const { gateway, requests } = await start(t, '', rules)
+  const servedTo = async (headers: Readonly<Record<string, string>>) =>
+    (await gateway.ask('/models/m/x', { headers })).headers['modelgate-version']
+  t.equal(await servedTo({ 'x-tenant': 'beta' }), 'trial')
+  t.equal(await servedTo({ 'x-tenant': 'beta', connection: 'close, X-Tenant' }), 'v1')
+  t.equal(await servedTo({ 'x-real-ip': '6.6.6.6' }), 'v1')
+  t.same(
+    requests.map(({ headers }) => [headers.get('x-tenant'), headers.get('x-real-ip')]),
+    [
+      [undefined, undefined],
+      [undefined, undefined],
+    ],
+  )
 })

@@ -12,7 +12,7 @@ import { CONTENT_LENGTH_DIGITS_MAX } from './limits.ts'
 export interface AnswerHead {
   readonly status: number
   /**
-   * name, value, …; lower-case names, end-to-end only, without `date`, and `content-length` only of HEAD.
+   * name, value, …; lower-case names, end-to-end only, without `date`, and `content-length` only of HEAD, but of no 204.
    * A value has one character, U+0000 to U+00FF, for each byte that came.
    */
   readonly headers: readonly string[]
@@ -80,7 +80,7 @@ export function parseHead(text: string, method: string): AnswerHead | string {
   const wantsMore = isHttp10 ? gathered.keepsAlive && !gathered.closes : !gathered.closes
   return {
     status,
-    headers: endToEnd(gathered, method),
+    headers: endToEnd(gathered, method, status),
     framing,
     keepsAlive: wantsMore && framing.is !== 'until-close' && !mayFollow,
     keepAliveMs: gathered.keepAliveMs,
@@ -172,10 +172,10 @@ function gatherConnection(value: string, gathered: Gathered): void {
   }
 }
 
-/** RFC 9110 §9.3.2: what HEAD is told of the length is all it can know of it. */
-function endToEnd(gathered: Gathered, method: string): readonly string[] {
+/** RFC 9110 §9.3.2: what HEAD is told of the length is all it can know of it; §8.6: a 204 tells none. */
+function endToEnd(gathered: Gathered, method: string, status: number): readonly string[] {
   const headers = withoutNamed(gathered)
-  if (method !== 'HEAD' || gathered.contentLength === -1) return headers
+  if (method !== 'HEAD' || status === 204 || gathered.contentLength === -1) return headers
   return [...headers, 'content-length', String(gathered.contentLength)]
 }
 
