@@ -55,6 +55,23 @@ export function judgePassed(
 ): Judgement {
   if (reason !== null) return { verdict: traitsOf(reason.code).blame, fault: reason }
   if (passed!.status >= 400) return { verdict: 'neutral', fault: null }
+  return judgeEnd(summary, version)
+}
+
+/** A shadow's answer, by the same rules; `summary` where it was a stream. Output checks protect callers, and it has none. */
+export function judgeShadow(
+  result: AttemptResult,
+  summary: AnswerSummary | null,
+  version: Version,
+): Judgement {
+  const judged = judge(result, version, UNCHECKED, NO_VALUES)
+  return judged.verdict === 'success' ? judgeEnd(summary, version) : judged
+}
+
+const UNCHECKED = { checks: [], mustBeThere: false }
+const NO_VALUES = (): readonly Scalar[] => []
+
+function judgeEnd(summary: AnswerSummary | null, version: Version): Judgement {
   if (summary === null || summary.problem === '') return SUCCESS
   if (summary.isCallersDoing === true) return { verdict: 'neutral', fault: null }
   const words = `version '${version.name}' of model '${version.model}' ended its stream: ${summary.problem}`

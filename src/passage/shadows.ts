@@ -7,8 +7,9 @@
  * retried and never shadowed. The caller's answer does not wait for any of this. What shadows' answers take of
  * the thread is bounded too: all are read at one pace, and who keeps losing connections is asked less.
  */
+import { type Judgement, judgeShadow } from '../decide/judge.ts'
 import type { ShadowOutcome } from '../domain/exchange.ts'
-import type { Answer, Attempt, AttemptResult } from '../domain/outcome.ts'
+import type { Answer, AnswerSummary, Attempt, AttemptResult } from '../domain/outcome.ts'
 import type { ShadowPlan } from '../domain/plan.ts'
 import type { Shadow, Timeouts } from '../domain/routes.ts'
 import { COMPARE_PAIR_BYTES_MAX, type PairVerdict } from '../score/comparer.ts'
@@ -39,10 +40,12 @@ export class ShadowCopies {
 
   /**
    * The request's own story is over; `answer` is what a version answered, or null when none did. Copies
-   * that were not sent until then never are: under overload they are the first thing to go without.
+   * that were not sent until then never are: under overload they are the first thing to go without. To an error
+   * nothing is compared, as no shadow's is.
    */
   settle(answer: Answer | null): void {
-    const kept = answer !== null && answer.body.length <= KEPT_BYTES_MAX ? answer : null
+    const isOfUse = answer !== null && answer.status < 400 && answer.body.length <= KEPT_BYTES_MAX
+    const kept = isOfUse ? answer : null
     for (const copy of this.#copies) copy.settlePrimary(kept)
     this.#copies = []
   }
@@ -94,9 +97,14 @@ class Copy {
     const lane = this.#lane
     const startedAt = lane.clock.now()
     const limits = { timeouts: timeoutsOf(plan.settings, errand.intent.model.timeouts), deadlineAt: Infinity }
-    const answered = (result: AttemptResult): void => this.#answered(result, startedAt)
-    const receiver = new PacedAnswer(answered, KEPT_BYTES_MAX, lane.shadowPace)
-    receiver.progress = startAttempt(plan.version, errand, { lane, limits, isShadow: true }, receiver)
+    const { version } = plan
+    const receiver = new PacedAnswer(
+      (result, summary) => this.#answered(result, summary, startedAt),
+      KEPT_BYTES_MAX,
+      lane.shadowPace,
+      (head) => (version.kind === 'remote' ? errand.protocol.tap(head, version) : null),
+    )
+    receiver.progress = startAttempt(version, errand, { lane, limits, isShadow: true }, receiver)
   }
 
   settlePrimary(answer: Answer | null): void {
@@ -105,19 +113,22 @@ class Copy {
     this.#finish()
   }
 
-  #answered({ answer, ...rest }: AttemptResult, startedAt: number): void {
-    const { protocol } = this.#errand
-    const ours = answer === null ? null : withOurNames(answer, this.#plan.version, protocol)
-    const result = { ...rest, answer: ours }
-    this.#lane.shadowPlaces.leave(this.#plan.version.index)
+  #answered(result: AttemptResult, summary: AnswerSummary | null, startedAt: number): void {
+    const { version } = this.#plan
+    this.#lane.shadowPlaces.leave(version.index)
     this.#countLoss(result)
-    this.#fate = fateOf(result)
+    const { answer } = result
+    // What was followed has our names already.
+    const isDone = answer === null || summary !== null
+    const ours = isDone ? answer : withOurNames(answer, version, this.#errand.protocol)
+    const { verdict, fault } = judgeShadow(result, summary, version)
+    this.#fate = fateOf({ verdict, fault })
     this.#attempt = {
-      version: this.#plan.version.name,
+      version: version.name,
       role: 'shadow',
       startedAt,
-      result,
-      verdict: this.#fate === 'answered' ? 'success' : 'failure',
+      result: { ...result, answer: ours, fault },
+      verdict,
     }
     this.#finish()
   }
@@ -170,10 +181,10 @@ class Copy {
   }
 }
 
-function fateOf(result: AttemptResult): ShadowOutcome['fate'] {
-  switch (result.fault?.code) {
+function fateOf({ verdict, fault }: Judgement): ShadowOutcome['fate'] {
+  switch (fault?.code) {
     case undefined:
-      return (result.answer?.status ?? 0) < 400 ? 'answered' : 'failed'
+      return verdict === 'success' ? 'answered' : 'failed'
     case 'total-timeout':
     case 'first-byte-timeout':
     case 'connect-timeout':

@@ -151,6 +151,51 @@ t.test('a shadow is marked, gets the same bytes, and is not copied again by a ga
   await shadowsOf(front.dataDir, direct.headers['modelgate-request-id'])
 })
 
+t.test(
+  'what failed is held against nothing, whichever side it is, and 4xx speaks for no version',
+  async (t) => {
+    const sides: readonly (readonly [number, number, string, string])[] = [
+      [500, 200, 'answered', 'success'],
+      [400, 200, 'answered', 'success'],
+      [200, 400, 'failed', 'neutral'],
+      [400, 400, 'failed', 'neutral'],
+      [200, 500, 'failed', 'failure'],
+    ]
+    const urls = new Map<number, string>()
+    for (const status of [200, 400, 500]) {
+      const words = '{"outputs":[{"data":[1]}]}'
+      const upstream = await upstreamOf(
+        t,
+        answering(plainAnswer(status, words, ['content-type: application/json'])),
+      )
+      urls.set(status, upstream.url)
+    }
+    const toml = sides.map(
+      ([primary, shadow], index) => `
+[models.m${index}.versions.live]
+endpoints = ["${urls.get(primary)}"]
+[models.m${index}.versions.trial]
+endpoints = ["${urls.get(shadow)}"]
+[models.m${index}.route]
+primary = "live"
+shadows = [{ version = "trial" }]
+[models.m${index}.compare]
+outputs = [{ path = "/outputs/0/data/0", as = "number" }]
+`,
+    )
+    const gateway = await startTestGateway(t, { toml: toml.join('') })
+    for (const [index, [primary, shadow, fate, verdict]] of sides.entries()) {
+      const told = await ask(gateway, `m${index}`)
+      t.equal(told.status, primary)
+      t.match(
+        await shadowsOf(gateway.dataDir, told.headers['modelgate-request-id']),
+        [{ fate, agreement: 'not-compared', attempt: { verdict, status: shadow } }],
+        `${primary} and ${shadow}`,
+      )
+    }
+  },
+)
+
 t.test('copies beyond max_concurrent are dropped, counted and told', async (t) => {
   const held: (() => void)[] = []
   const slow = await upstreamOf(t, async (connection) => {

@@ -203,16 +203,24 @@ const streaming =
     }
   }
 
-t.test('streams are shadowed and held against each other as wholes', async (t) => {
+const errorOf = (code: number) => `data: {"error":{"message":"no","code":${code}}}\n\ndata: [DONE]\n\n`
+
+/** Fate, agreement, and how the attempt counts. */
+type Verdict = readonly [string, string, string]
+
+t.test('streams are shadowed, judged at their end, and held against each other as wholes', async (t) => {
   const primary = await upstreamOf(t, streaming(['yes', ' and', ' no']))
-  const kinds: readonly (readonly [string, Script, string])[] = [
-    ['same', streaming(['yes and', ' no']), 'agree'],
-    ['other', streaming(['never']), 'differ'],
+  const kinds: readonly (readonly [string, Script, Verdict])[] = [
+    ['same', streaming(['yes and', ' no']), ['answered', 'agree', 'success']],
+    ['other', streaming(['never']), ['answered', 'differ', 'success']],
     [
       'ill',
       answering(plainAnswer(200, 'no events at all', ['content-type: text/event-stream'])),
-      'incomparable',
+      ['failed', 'not-compared', 'failure'],
     ],
+    ['ends', streaming(['yes', ' and', ' no'], ''), ['failed', 'not-compared', 'failure']],
+    ['fails', streaming(['yes'], errorOf(500)), ['failed', 'not-compared', 'failure']],
+    ['refuses', streaming([], errorOf(400)), ['failed', 'not-compared', 'neutral']],
   ]
   const urls = await Promise.all(kinds.map(async ([, script]) => (await upstreamOf(t, script)).url))
   const gateway = await startTestGateway(t, {
@@ -236,11 +244,36 @@ outputs = [{ path = "/choices/0/message/content", as = "label" }]
     const id = told.headers[ID]
     t.match(await streamOf(gateway.dataDir, id), { fate: 'complete', fault: null })
     const shadows = await shadowsOf(gateway.dataDir, id, kinds.length)
-    for (const [name, , agreement] of kinds) {
+    for (const [name, , [fate, agreement, verdict]] of kinds) {
       const shadow = shadows.find(({ version }) => version === name)
-      t.match(shadow, { fate: 'answered', agreement }, name)
+      t.match(shadow, { fate, agreement, attempt: { verdict } }, name)
     }
   }
+})
+
+t.test('with a stream that did not end well nothing is compared', async (t) => {
+  const cut = await upstreamOf(t, streaming(['yes'], ''))
+  const whole = await upstreamOf(t, streaming(['yes']))
+  const gateway = await startTestGateway(t, {
+    toml: `
+[models.chat]
+protocol = "openai"
+[models.chat.versions.live]
+endpoints = ["${cut.url}"]
+[models.chat.versions.trial]
+endpoints = ["${whole.url}"]
+[models.chat.route]
+primary = "live"
+shadows = [{ version = "trial" }]
+[models.chat.compare]
+outputs = [{ path = "/choices/0/message/content", as = "label" }]
+`,
+  })
+  const body = JSON.stringify({ model: 'chat', stream: true, messages: [{ role: 'user', content: 'x' }] })
+  const told = await gateway.ask('/v1/chat/completions', { body, headers: JSON_TYPE })
+  t.match(await streamOf(gateway.dataDir, told.headers[ID]), { fault: { code: 'incomplete-stream' } })
+  const shadows = await shadowsOf(gateway.dataDir, told.headers[ID])
+  t.match(shadows, [{ fate: 'answered', agreement: 'not-compared', attempt: { verdict: 'success' } }])
 })
 
 t.test('a caller that leaves its stream leaves its shadows to their own end', async (t) => {
