@@ -8,7 +8,8 @@
  * the thread is bounded too: all are read at one pace, and who keeps losing connections is asked less.
  */
 import { type Judgement, judgeShadow } from '../decide/judge.ts'
-import type { ShadowOutcome } from '../domain/exchange.ts'
+import type { CopyFate, ShadowOutcome } from '../domain/exchange.ts'
+import { type Fault, traitsOf } from '../domain/fault.ts'
 import type { Answer, AnswerSummary, Attempt, AttemptResult } from '../domain/outcome.ts'
 import type { ShadowPlan } from '../domain/plan.ts'
 import type { Shadow, Timeouts } from '../domain/routes.ts'
@@ -41,12 +42,13 @@ export class ShadowCopies {
   /**
    * The request's own story is over; `answer` is what a version answered, or null when none did. Copies
    * that were not sent until then never are: under overload they are the first thing to go without. To an error
-   * nothing is compared, as no shadow's is.
+   * nothing is compared, as no shadow's is. `reason`: why there is no answer, or none of the version that was chosen.
    */
-  settle(answer: Answer | null): void {
+  settle(answer: Answer | null, reason: Fault | null): void {
     const isOfUse = answer !== null && answer.status < 400 && answer.body.length <= KEPT_BYTES_MAX
     const kept = isOfUse ? answer : null
-    for (const copy of this.#copies) copy.settlePrimary(kept)
+    const isFull = reason !== null && traitsOf(reason.code).consequence === 'overload'
+    for (const copy of this.#copies) copy.settlePrimary(kept, isFull ? 'overload' : 'not_asked')
     this.#copies = []
   }
 }
@@ -57,7 +59,7 @@ class Copy {
   readonly #lane: Lane
   readonly #receivedAt: number
   #isSent = false
-  #fate: ShadowOutcome['fate'] | undefined
+  #fate: CopyFate | undefined
   #attempt: Attempt | null = null
   #primary: Answer | null | undefined
 
@@ -74,7 +76,7 @@ class Copy {
     const lane = this.#lane
     this.#isSent = true
     if (!lane.shadowLosses.mayLose(plan.version.index)) {
-      this.#fate = 'cap'
+      this.#fate = 'budget'
       return
     }
     if (!lane.shadowPlaces.enter(plan.version.index, plan.settings.concurrentMax)) {
@@ -107,9 +109,10 @@ class Copy {
     receiver.progress = startAttempt(version, errand, { lane, limits, isShadow: true }, receiver)
   }
 
-  settlePrimary(answer: Answer | null): void {
+  /** `unsent`: its fate if it was not sent until now. */
+  settlePrimary(answer: Answer | null, unsent: CopyFate): void {
     this.#primary = answer
-    if (!this.#isSent) this.#fate = 'overload'
+    if (!this.#isSent) this.#fate = unsent
     this.#finish()
   }
 
@@ -181,7 +184,7 @@ class Copy {
   }
 }
 
-function fateOf({ verdict, fault }: Judgement): ShadowOutcome['fate'] {
+function fateOf({ verdict, fault }: Judgement): CopyFate {
   switch (fault?.code) {
     case undefined:
       return verdict === 'success' ? 'answered' : 'failed'

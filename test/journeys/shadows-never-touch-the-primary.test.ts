@@ -321,6 +321,51 @@ shadows = [{ version = "trial" }]
   t.equal((await first).status, 200)
 })
 
+t.test(
+  'where no version is asked for the request itself, none is for a copy, and not for overload',
+  async (t) => {
+    let asked = 0
+    const counting = await upstreamOf(t, async (connection) => {
+      for (;;) {
+        await connection.request()
+        asked += 1
+        connection.send(scored('10'))
+      }
+    })
+    const failing = await upstreamOf(t, answering(plainAnswer(500, 'ill')))
+    const gateway = await startTestGateway(t, {
+      toml: `
+[models.m]
+breaker = { consecutive = 1, open_for = "1m", open_for_max = "1m" }
+[models.m.versions.live]
+endpoints = ["${failing.url}"]
+[models.m.versions.trial]
+endpoints = ["${counting.url}"]
+[models.m.route]
+primary = "live"
+shadows = [{ version = "trial" }]
+`,
+    })
+    await ask(gateway)
+    await eventually(() => asked === 1)
+    const refusals = [
+      await ask(gateway),
+      await gateway.infer('m', tensorOf('x', [1]), { 'modelgate-deadline-ms': '0' }),
+    ]
+    const codes = refusals.map(({ headers }) => headers['modelgate-error'])
+    t.same(codes, ['breaker-open', 'deadline-exceeded'])
+    for (const { headers } of refusals) {
+      const shadows = await shadowsOf(gateway.dataDir, headers['modelgate-request-id'])
+      t.match(shadows, [{ fate: 'not_asked', attempt: null, agreement: 'not-compared' }])
+    }
+    const metrics = await metricsOf(gateway)
+    const labels = { model: 'm', version: 'trial' }
+    t.equal(metrics.value('modelgate_shadows_total', { ...labels, fate: 'not_asked' }), 2)
+    t.equal(metrics.value('modelgate_shadows_total', { ...labels, fate: 'overload' }), 0)
+    t.equal(asked, 1)
+  },
+)
+
 t.test('stopping waits for shadows that are out, so that each is told', async (t) => {
   const slow = await upstreamOf(t, async (connection) => {
     await connection.request()

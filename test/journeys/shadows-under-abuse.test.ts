@@ -173,7 +173,7 @@ shadows = [{ version = "trial", timeout = "2s" }]
     const earned = Math.ceil(((performance.now() - startedAt) / 1000) * LOSSES_PER_SECOND)
     const fates = async (fate: string): Promise<number> =>
       (await metricsOf(gateway)).value('modelgate_shadows_total', { model: 'm', version: 'trial', fate })
-    await eventually(async () => (await fates('failed')) + (await fates('cap')) === ASKED)
+    await eventually(async () => (await fates('failed')) + (await fates('budget')) === ASKED)
     const failed = await fates('failed')
     t.ok(failed >= LOSSES_BURST, `${failed} were sent`)
     // One more may be under way when the last of the others is lost.
