@@ -10,12 +10,12 @@
 import { type Judgement, judgeShadow } from '../decide/judge.ts'
 import type { CopyFate, ShadowOutcome } from '../domain/exchange.ts'
 import { type Fault, traitsOf } from '../domain/fault.ts'
-import type { Answer, AnswerSummary, Attempt, AttemptResult } from '../domain/outcome.ts'
+import type { Answer, Attempt, AttemptResult } from '../domain/outcome.ts'
 import type { ShadowPlan } from '../domain/plan.ts'
 import type { Shadow, Timeouts } from '../domain/routes.ts'
 import { COMPARE_PAIR_BYTES_MAX, type PairVerdict } from '../score/comparer.ts'
 import type { Lane } from './lane-parts.ts'
-import { withOurNames } from './our-names.ts'
+import { isRenamed } from './our-names.ts'
 import { PacedAnswer } from './paced-answer.ts'
 import { OPENED_LOSS } from './shadow-losses.ts'
 import { type Errand, startAttempt } from './start-attempt.ts'
@@ -99,14 +99,9 @@ class Copy {
     const lane = this.#lane
     const startedAt = lane.clock.now()
     const limits = { timeouts: timeoutsOf(plan.settings, errand.intent.model.timeouts), deadlineAt: Infinity }
-    const { version } = plan
-    const receiver = new PacedAnswer(
-      (result, summary) => this.#answered(result, summary, startedAt),
-      KEPT_BYTES_MAX,
-      lane.shadowPace,
-      (head) => (version.kind === 'remote' ? errand.protocol.tap(head, version) : null),
-    )
-    receiver.progress = startAttempt(version, errand, { lane, limits, isShadow: true }, receiver)
+    const answered = (result: AttemptResult): void => this.#answered(result, startedAt)
+    const receiver = new PacedAnswer(answered, KEPT_BYTES_MAX, lane.shadowPace)
+    receiver.progress = startAttempt(plan.version, errand, { lane, limits, isShadow: true }, receiver)
   }
 
   /** `unsent`: its fate if it was not sent until now. */
@@ -116,23 +111,15 @@ class Copy {
     this.#finish()
   }
 
-  #answered(result: AttemptResult, summary: AnswerSummary | null, startedAt: number): void {
+  #answered(result: AttemptResult, startedAt: number): void {
     const { version } = this.#plan
     this.#lane.shadowPlaces.leave(version.index)
     this.#countLoss(result)
-    const { answer } = result
-    // What was followed has our names already.
-    const isDone = answer === null || summary !== null
-    const ours = isDone ? answer : withOurNames(answer, version, this.#errand.protocol)
-    const { verdict, fault } = judgeShadow(result, summary, version)
+    const end = result.answer === null ? null : this.#errand.protocol.endOf(result.answer)
+    const { verdict, fault } = judgeShadow(result, end, version)
     this.#fate = fateOf({ verdict, fault })
-    this.#attempt = {
-      version: version.name,
-      role: 'shadow',
-      startedAt,
-      result: { ...result, answer: ours, fault },
-      verdict,
-    }
+    const { name } = version
+    this.#attempt = { version: name, role: 'shadow', startedAt, result: { ...result, fault }, verdict }
     this.#finish()
   }
 
@@ -145,7 +132,9 @@ class Copy {
   /** Runs when both stories are over: compares, then tells. */
   #finish(): void {
     if (this.#fate === undefined || this.#primary === undefined) return
+    const { protocol } = this.#errand
     const { model } = this.#errand.intent
+    const { version } = this.#plan
     const answer = this.#attempt?.result.answer ?? null
     if (
       this.#fate !== 'answered' ||
@@ -161,6 +150,7 @@ class Copy {
       primary: this.#primary,
       shadow: answer,
       rules: model.compare,
+      rename: isRenamed(version, protocol) ? { model: model.name, name: version.name } : null,
     }
     this.#lane.comparer.submit(pair, (verdict) => this.#tell(verdict))
   }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { AnswerSummary, AttemptResult } from '../../src/domain/outcome.ts'
+import type { AttemptResult } from '../../src/domain/outcome.ts'
 import { Sweep } from '../../src/kernel/sweep.ts'
 import { PacedAnswer } from '../../src/passage/paced-answer.ts'
 import {
@@ -17,7 +17,6 @@ import {
   READ_COST,
   ShadowPace,
 } from '../../src/passage/shadow-pace.ts'
-import { StreamTap } from '../../src/protocols/openai/tap.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
 const MIB = 1024 * 1024
@@ -40,12 +39,7 @@ const ENDED: AttemptResult = {
 function reading(pace: ShadowPace, bodyBytesMax = MIB) {
   const told: AttemptResult[] = []
   let resumed = 0
-  const answer = new PacedAnswer(
-    (result) => told.push(result),
-    bodyBytesMax,
-    pace,
-    () => null,
-  )
+  const answer = new PacedAnswer((result) => told.push(result), bodyBytesMax, pace)
   const resume = (): void => {
     resumed += 1
   }
@@ -65,28 +59,6 @@ t.test('an answer of the usual size is read at once, however many there are', as
   }
   t.equal(waits, 0)
   t.equal(sweep.size, 0)
-})
-
-t.test('a stream is followed however it is cut, and what it came to is told with its end', async (t) => {
-  const { pace } = stage()
-  const told: [string | undefined, AnswerSummary | null][] = []
-  const events = 'data: {"model":"theirs","choices":[{"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
-  for (const size of [1, 7, events.length]) {
-    const answer = new PacedAnswer(
-      ({ answer }, summary) => told.push([answer?.body.toString(), summary]),
-      MIB,
-      pace,
-      () => new StreamTap('ours'),
-    )
-    answer.head({ status: 200, headers: [], bodyBytes: -1 })
-    for (let at = 0; at < events.length; at += size) answer.body(Buffer.from(events.slice(at, at + size)))
-    answer.done(ENDED)
-  }
-  t.equal(told.length, 3)
-  for (const [body, summary] of told) {
-    t.equal(body, events.replace('theirs', 'ours'))
-    t.match(summary, { finishReason: 'stop', events: 2, problem: '' })
-  }
 })
 
 t.test('large ones share one pace, wait in turn, and all come to their end', async (t) => {
