@@ -154,7 +154,7 @@ const SHADOW_WORDS = {
   overload: 'was not sent: there was no room for the request itself, or for the copy on the scoring pool',
   timeout: 'did not answer in time',
   too_large: 'gave an answer larger than what is kept of a shadow’s',
-  budget: 'was not sent: its copies had lost too many connections lately',
+  budget: 'was not sent: its copies lost too many connections lately, or those under way held too many bytes',
   not_asked: 'was not sent: no version was asked for the request itself',
 } as const
 
@@ -169,7 +169,9 @@ function shadowLines({ shadow }: ShadowFound): string[] {
   const { version, fate, agreement, differences, attempt } = shadow
   const numbers = differences.map((difference) => difference ?? 'none')
   const by = numbers.length === 0 ? '' : ` (differences: ${numbers.join(', ')})`
-  const lines = [`${version} ${SHADOW_WORDS[fate] ?? fate}; ${AGREEMENT_WORDS[agreement] ?? agreement}${by}`]
+  const isRequest = fate === 'too_large' && attempt === null
+  const words = isRequest ? 'was not sent: the request is too long for a copy' : (SHADOW_WORDS[fate] ?? fate)
+  const lines = [`${version} ${words}; ${AGREEMENT_WORDS[agreement] ?? agreement}${by}`]
   if (attempt !== null) lines.push(`  ${attemptLine(attempt)}`)
   return lines
 }

@@ -59,8 +59,9 @@ export interface StreamOutcome {
 }
 
 /**
- * `answered`, or why not. Of those that were sent, `too_large`: its answer grew over what is kept of a shadow's. Not
- * sent: `cap`, as many as max_concurrent were under way; `budget`, it lost too many connections lately; `overload`,
+ * `answered`, or why not. `too_large`: its answer grew over what is kept of a shadow's, or, where it was not sent, the
+ * request is longer than all copies together may hold. Not sent: `cap`, as many as max_concurrent were under way;
+ * `budget`, it lost too many connections lately, or copies under way hold as many bytes of requests as they may; `overload`,
  * there was no room for the request itself, or for the copy on the scoring pool; `not_asked`, no version was asked for
  * the request itself (breaker open, no time left, or its caller was gone).
  */

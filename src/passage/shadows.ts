@@ -17,6 +17,7 @@ import { COMPARE_PAIR_BYTES_MAX, type PairVerdict } from '../score/comparer.ts'
 import type { Lane } from './lane-parts.ts'
 import { isRenamed } from './our-names.ts'
 import { PacedAnswer } from './paced-answer.ts'
+import { SHADOW_BODIES_BYTES_MAX } from './shadow-bodies.ts'
 import { OPENED_LOSS } from './shadow-losses.ts'
 import { type Errand, startAttempt } from './start-attempt.ts'
 
@@ -72,15 +73,11 @@ class Copy {
   }
 
   send(): void {
-    const plan = this.#plan
     const lane = this.#lane
     this.#isSent = true
-    if (!lane.shadowLosses.mayLose(plan.version.index)) {
-      this.#fate = 'budget'
-      return
-    }
-    if (!lane.shadowPlaces.enter(plan.version.index, plan.settings.concurrentMax)) {
-      this.#fate = 'cap'
+    const refusal = this.#enter()
+    if (refusal !== undefined) {
+      this.#fate = refusal
       return
     }
     // It runs on the way of the request it copies, which a bug here must not disturb.
@@ -88,9 +85,35 @@ class Copy {
       this.#start()
     } catch (bug) {
       lane.onBug(bug)
-      lane.shadowPlaces.leave(plan.version.index)
+      this.#leave()
       this.#fate = 'failed'
     }
+  }
+
+  /** Takes what a copy needs; else tells what it lacks, and holds nothing. */
+  #enter(): CopyFate | undefined {
+    const lane = this.#lane
+    const { version, settings } = this.#plan
+    const { holder, bytes } = this.#held
+    if (bytes > SHADOW_BODIES_BYTES_MAX) return 'too_large'
+    if (!lane.shadowLosses.mayLose(version.index)) return 'budget'
+    if (!lane.shadowPlaces.enter(version.index, settings.concurrentMax)) return 'cap'
+    if (lane.shadowBodies.enter(holder, bytes)) return undefined
+    lane.shadowPlaces.leave(version.index)
+    return 'budget'
+  }
+
+  #leave(): void {
+    const { holder, bytes } = this.#held
+    this.#lane.shadowPlaces.leave(this.#plan.version.index)
+    this.#lane.shadowBodies.leave(holder, bytes)
+  }
+
+  /** What it keeps in memory: the request's body, with other copies; and with another name in it one of its own. */
+  get #held(): { readonly holder: object; readonly bytes: number } {
+    const { protocol, body } = this.#errand
+    const isOwn = protocol.modelIn !== null && isRenamed(this.#plan.version, protocol)
+    return isOwn ? { holder: this, bytes: 2 * body.length } : { holder: body, bytes: body.length }
   }
 
   #start(): void {
@@ -113,7 +136,7 @@ class Copy {
 
   #answered(result: AttemptResult, startedAt: number): void {
     const { version } = this.#plan
-    this.#lane.shadowPlaces.leave(version.index)
+    this.#leave()
     this.#countLoss(result)
     const end = result.answer === null ? null : this.#errand.protocol.endOf(result.answer)
     const { verdict, fault } = judgeShadow(result, end, version)
