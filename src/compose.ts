@@ -74,6 +74,8 @@ export async function startGateway(options: GatewayOptions): Promise<Start> {
 interface Parts extends Running {
   /** Null without server.tls. */
   readonly certificates: CertificateWatch | null
+  /** The inference port is open on every lane. */
+  isListening: boolean
   /** The log can take no more records; the process must end. */
   isLogLost: boolean
   /** Lanes whose records cannot be written at present; they answer 503 until they can. */
@@ -82,6 +84,8 @@ interface Parts extends Running {
   readonly admin: AdminServer
   readonly failed: Promise<Error>
 }
+
+const AT_FIRST = { isDraining: false, isListening: false, isLogLost: false }
 
 function makeParts({ snapshot, version, log }: GatewayOptions, audit: AuditWriter): Parts {
   const { promise: failed, resolve: fail } = withResolvers<Error>()
@@ -127,8 +131,7 @@ function makeParts({ snapshot, version, log }: GatewayOptions, audit: AuditWrite
     certificates,
     readiness,
     failed,
-    isDraining: false,
-    isLogLost: false,
+    ...AT_FIRST,
     lanesWithoutLog: new Set<number>(),
   }
   const admin = new AdminServer({
@@ -159,6 +162,7 @@ async function open(options: GatewayOptions, parts: Parts, recovery: RecoveryRep
   const { port: adminPort } = await admin.listen(snapshot.server.admin.host, snapshot.server.admin.port)
   const [uws = ''] = await Promise.all(lanes.map((lane) => lane.prepared()))
   const inferencePort = await listenAll(lanes, snapshot.server.listen)
+  parts.isListening = true
   const at = clock.wall()
   const { node } = process.versions
   audit.event('start', {
@@ -190,7 +194,11 @@ async function listenAll(lanes: readonly LaneThread[], at: HostPort): Promise<nu
 }
 
 function readinessOf(parts: Parts): Readiness {
-  const checks = [{ name: 'log', ...logCheck(parts) }, ...parts.readiness.checks()]
+  const checks = [
+    { name: 'port', ok: parts.isListening, detail: parts.isListening ? 'open' : 'not open yet' },
+    { name: 'log', ...logCheck(parts) },
+    ...parts.readiness.checks(),
+  ]
   return { ready: !parts.isDraining && checks.every(({ ok }) => ok), draining: parts.isDraining, checks }
 }
 

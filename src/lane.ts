@@ -26,6 +26,7 @@ import { Observer } from './observe/observer.ts'
 import { Vitals } from './observe/vitals.ts'
 import type { Lane } from './passage/lane-parts.ts'
 import { Places } from './passage/places.ts'
+import { ShadowBodies } from './passage/shadow-bodies.ts'
 import { ShadowLosses } from './passage/shadow-losses.ts'
 import { READ_COST, ShadowPace } from './passage/shadow-pace.ts'
 import { handle } from './pipeline.ts'
@@ -134,6 +135,7 @@ function makeLane(): Lane {
     shadowPlaces: new Places(lanes),
     shadowPace: new ShadowPace(clock, sweep),
     shadowLosses: new ShadowLosses(clock),
+    shadowBodies: new ShadowBodies(),
     sparePlaces: new Places(lanes),
     work: { draining: false, refusing: false, count: 0 },
     onBug: tellBug,

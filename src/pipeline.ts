@@ -74,11 +74,11 @@ function answerModel(opening: Opening, match: ModelMatch, protocol: Protocol, bo
     done: (course) => {
       if (reply === undefined) conclude(opening, all, course)
       else reply.end(course)
-      shadows.settle(course.served === '' ? null : (course.answer ?? course.copy))
+      shadows.settle(course.served === '' ? null : (course.answer ?? course.copy), course.fault)
     },
   })
   const abandon = () => {
-    shadows.settle(null)
+    shadows.settle(null, null)
     return underway.abandon()
   }
   opening.client.onGone(() => {

@@ -119,7 +119,7 @@ function passedLines(plan: PlanRecord): string[] {
 }
 
 const FATE_WORDS: Readonly<Record<ShadowFate, string>> = {
-  planned: 'a copy was sent',
+  planned: 'a copy was to be sent',
   sampled_out: 'no copy: outside the share that is copied',
   not_idempotent: 'no copy: repeating this request could do harm',
   is_shadow: 'no copy: the request was itself a shadow',
@@ -150,10 +150,12 @@ function answeredLines(decision: DecisionRecord): string[] {
 const SHADOW_WORDS = {
   answered: 'answered',
   failed: 'failed',
-  cap: 'was not sent: too many copies were under way, or had lost their connections lately',
-  overload: 'was not sent: the scoring pool was full',
+  cap: 'was not sent: as many copies as may be were under way',
+  overload: 'was not sent: there was no room for the request itself, or for the copy on the scoring pool',
   timeout: 'did not answer in time',
   too_large: 'gave an answer larger than what is kept of a shadow’s',
+  budget: 'was not sent: its copies lost too many connections lately, or those under way held too many bytes',
+  not_asked: 'was not sent: no version was asked for the request itself',
 } as const
 
 const AGREEMENT_WORDS = {
@@ -167,7 +169,9 @@ function shadowLines({ shadow }: ShadowFound): string[] {
   const { version, fate, agreement, differences, attempt } = shadow
   const numbers = differences.map((difference) => difference ?? 'none')
   const by = numbers.length === 0 ? '' : ` (differences: ${numbers.join(', ')})`
-  const lines = [`${version} ${SHADOW_WORDS[fate] ?? fate}; ${AGREEMENT_WORDS[agreement] ?? agreement}${by}`]
+  const isRequest = fate === 'too_large' && attempt === null
+  const words = isRequest ? 'was not sent: the request is too long for a copy' : (SHADOW_WORDS[fate] ?? fate)
+  const lines = [`${version} ${words}; ${AGREEMENT_WORDS[agreement] ?? agreement}${by}`]
   if (attempt !== null) lines.push(`  ${attemptLine(attempt)}`)
   return lines
 }

@@ -8,7 +8,7 @@
 import { type Fault, fault, traitsOf } from '../domain/fault.ts'
 import type { AnswerSummary, AttemptResult } from '../domain/outcome.ts'
 import type { OutputCheck, Version } from '../domain/routes.ts'
-import type { Scalar } from '../protocols/protocol.ts'
+import type { Scalar, StreamEnd } from '../protocols/protocol.ts'
 import type { ChecksInForce } from './output-checks.ts'
 
 export interface Judgement {
@@ -55,9 +55,22 @@ export function judgePassed(
 ): Judgement {
   if (reason !== null) return { verdict: traitsOf(reason.code).blame, fault: reason }
   if (passed!.status >= 400) return { verdict: 'neutral', fault: null }
-  if (summary === null || summary.problem === '') return SUCCESS
-  if (summary.isCallersDoing === true) return { verdict: 'neutral', fault: null }
-  const words = `version '${version.name}' of model '${version.model}' ended its stream: ${summary.problem}`
+  return judgeEnd(summary, version)
+}
+
+/** A shadow's answer, by the same rules; `end` where it was a stream. Output checks protect callers, and it has none. */
+export function judgeShadow(result: AttemptResult, end: StreamEnd | null, version: Version): Judgement {
+  const judged = judge(result, version, UNCHECKED, NO_VALUES)
+  return judged.verdict === 'success' ? judgeEnd(end, version) : judged
+}
+
+const UNCHECKED = { checks: [], mustBeThere: false }
+const NO_VALUES = (): readonly Scalar[] => []
+
+function judgeEnd(end: StreamEnd | null, version: Version): Judgement {
+  if (end === null || end.problem === '') return SUCCESS
+  if (end.isCallersDoing === true) return { verdict: 'neutral', fault: null }
+  const words = `version '${version.name}' of model '${version.model}' ended its stream: ${end.problem}`
   return { verdict: 'failure', fault: fault('incomplete-stream', words) }
 }
 

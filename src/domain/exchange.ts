@@ -58,13 +58,29 @@ export interface StreamOutcome {
   readonly summary: AnswerSummary | null
 }
 
+/**
+ * `answered`, or why not. `too_large`: its answer grew over what is kept of a shadow's, or, where it was not sent, the
+ * request is longer than all copies together may hold. Not sent: `cap`, as many as max_concurrent were under way;
+ * `budget`, it lost too many connections lately, or copies under way hold as many bytes of requests as they may; `overload`,
+ * there was no room for the request itself, or for the copy on the scoring pool; `not_asked`, no version was asked for
+ * the request itself (breaker open, no time left, or its caller was gone).
+ */
+export type CopyFate =
+  | 'answered'
+  | 'failed'
+  | 'cap'
+  | 'overload'
+  | 'timeout'
+  | 'too_large'
+  | 'budget'
+  | 'not_asked'
+
 /** What became of one shadow copy. Written after the primary's record, tied to it by `id`. */
 export interface ShadowOutcome {
   readonly id: string
   readonly model: string
   readonly version: string
-  /** `answered`, or why not. `too_large`: its answer grew over what is kept of a shadow's. */
-  readonly fate: 'answered' | 'failed' | 'cap' | 'overload' | 'timeout' | 'too_large'
+  readonly fate: CopyFate
   readonly attempt: Attempt | null
   /** Against the primary's answer, when both answered and `compare` is configured. */
   readonly agreement: 'agree' | 'differ' | 'incomparable' | 'not-compared'

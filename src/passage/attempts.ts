@@ -232,7 +232,9 @@ class Passage implements Underway, Watched {
     const { verdict, fault: reason } = judgePassed(result, summary, current.version)
     const judged = reason === null ? result : { ...result, fault: reason }
     this.#note(current, this.#asks ? verdict : 'neutral', judged, this.#lane.clock.now())
-    this.#conclude({ passed, summary, copy, fault: reason, cut: result.fault, served: current.version.name })
+    const compared = verdict === 'success' ? copy : null
+    const { name: served } = current.version
+    this.#conclude({ passed, summary, copy: compared, fault: reason, cut: result.fault, served })
   }
 
   /** Books the current attempt: one record entry, one ticket given back. */

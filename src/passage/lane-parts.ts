@@ -16,6 +16,7 @@ import type { Recorder } from '../record/recorder.ts'
 import type { Comparer } from '../score/comparer.ts'
 import type { Scorer } from '../score/scorer.ts'
 import type { Places } from './places.ts'
+import type { ShadowBodies } from './shadow-bodies.ts'
 import type { ShadowLosses } from './shadow-losses.ts'
 import type { ShadowPace } from './shadow-pace.ts'
 
@@ -42,6 +43,7 @@ export interface Lane {
   readonly shadowPlaces: Places
   readonly shadowPace: ShadowPace
   readonly shadowLosses: ShadowLosses
+  readonly shadowBodies: ShadowBodies
   /** Of fallbacks that overload sends on, by model: they hold none of the limiter's places. */
   readonly sparePlaces: Places
   readonly work: WorkInProgress

@@ -7,14 +7,17 @@
  * retried and never shadowed. The caller's answer does not wait for any of this. What shadows' answers take of
  * the thread is bounded too: all are read at one pace, and who keeps losing connections is asked less.
  */
-import type { ShadowOutcome } from '../domain/exchange.ts'
+import { type Judgement, judgeShadow } from '../decide/judge.ts'
+import type { CopyFate, ShadowOutcome } from '../domain/exchange.ts'
+import { type Fault, traitsOf } from '../domain/fault.ts'
 import type { Answer, Attempt, AttemptResult } from '../domain/outcome.ts'
 import type { ShadowPlan } from '../domain/plan.ts'
 import type { Shadow, Timeouts } from '../domain/routes.ts'
 import { COMPARE_PAIR_BYTES_MAX, type PairVerdict } from '../score/comparer.ts'
 import type { Lane } from './lane-parts.ts'
-import { withOurNames } from './our-names.ts'
+import { isRenamed } from './our-names.ts'
 import { PacedAnswer } from './paced-answer.ts'
+import { SHADOW_BODIES_BYTES_MAX } from './shadow-bodies.ts'
 import { OPENED_LOSS } from './shadow-losses.ts'
 import { type Errand, startAttempt } from './start-attempt.ts'
 
@@ -39,11 +42,14 @@ export class ShadowCopies {
 
   /**
    * The request's own story is over; `answer` is what a version answered, or null when none did. Copies
-   * that were not sent until then never are: under overload they are the first thing to go without.
+   * that were not sent until then never are: under overload they are the first thing to go without. To an error
+   * nothing is compared, as no shadow's is. `reason`: why there is no answer, or none of the version that was chosen.
    */
-  settle(answer: Answer | null): void {
-    const kept = answer !== null && answer.body.length <= KEPT_BYTES_MAX ? answer : null
-    for (const copy of this.#copies) copy.settlePrimary(kept)
+  settle(answer: Answer | null, reason: Fault | null): void {
+    const isOfUse = answer !== null && answer.status < 400 && answer.body.length <= KEPT_BYTES_MAX
+    const kept = isOfUse ? answer : null
+    const isFull = reason !== null && traitsOf(reason.code).consequence === 'overload'
+    for (const copy of this.#copies) copy.settlePrimary(kept, isFull ? 'overload' : 'not_asked')
     this.#copies = []
   }
 }
@@ -54,7 +60,7 @@ class Copy {
   readonly #lane: Lane
   readonly #receivedAt: number
   #isSent = false
-  #fate: ShadowOutcome['fate'] | undefined
+  #fate: CopyFate | undefined
   #attempt: Attempt | null = null
   #primary: Answer | null | undefined
 
@@ -67,15 +73,11 @@ class Copy {
   }
 
   send(): void {
-    const plan = this.#plan
     const lane = this.#lane
     this.#isSent = true
-    if (!lane.shadowLosses.mayLose(plan.version.index)) {
-      this.#fate = 'cap'
-      return
-    }
-    if (!lane.shadowPlaces.enter(plan.version.index, plan.settings.concurrentMax)) {
-      this.#fate = 'cap'
+    const refusal = this.#enter()
+    if (refusal !== undefined) {
+      this.#fate = refusal
       return
     }
     // It runs on the way of the request it copies, which a bug here must not disturb.
@@ -83,9 +85,35 @@ class Copy {
       this.#start()
     } catch (bug) {
       lane.onBug(bug)
-      lane.shadowPlaces.leave(plan.version.index)
+      this.#leave()
       this.#fate = 'failed'
     }
+  }
+
+  /** Takes what a copy needs; else tells what it lacks, and holds nothing. */
+  #enter(): CopyFate | undefined {
+    const lane = this.#lane
+    const { version, settings } = this.#plan
+    const { holder, bytes } = this.#held
+    if (bytes > SHADOW_BODIES_BYTES_MAX) return 'too_large'
+    if (!lane.shadowLosses.mayLose(version.index)) return 'budget'
+    if (!lane.shadowPlaces.enter(version.index, settings.concurrentMax)) return 'cap'
+    if (lane.shadowBodies.enter(holder, bytes)) return undefined
+    lane.shadowPlaces.leave(version.index)
+    return 'budget'
+  }
+
+  #leave(): void {
+    const { holder, bytes } = this.#held
+    this.#lane.shadowPlaces.leave(this.#plan.version.index)
+    this.#lane.shadowBodies.leave(holder, bytes)
+  }
+
+  /** What it keeps in memory: the request's body, with other copies; and with another name in it one of its own. */
+  get #held(): { readonly holder: object; readonly bytes: number } {
+    const { protocol, body } = this.#errand
+    const isOwn = protocol.modelIn !== null && isRenamed(this.#plan.version, protocol)
+    return isOwn ? { holder: this, bytes: 2 * body.length } : { holder: body, bytes: body.length }
   }
 
   #start(): void {
@@ -99,26 +127,22 @@ class Copy {
     receiver.progress = startAttempt(plan.version, errand, { lane, limits, isShadow: true }, receiver)
   }
 
-  settlePrimary(answer: Answer | null): void {
+  /** `unsent`: its fate if it was not sent until now. */
+  settlePrimary(answer: Answer | null, unsent: CopyFate): void {
     this.#primary = answer
-    if (!this.#isSent) this.#fate = 'overload'
+    if (!this.#isSent) this.#fate = unsent
     this.#finish()
   }
 
-  #answered({ answer, ...rest }: AttemptResult, startedAt: number): void {
-    const { protocol } = this.#errand
-    const ours = answer === null ? null : withOurNames(answer, this.#plan.version, protocol)
-    const result = { ...rest, answer: ours }
-    this.#lane.shadowPlaces.leave(this.#plan.version.index)
+  #answered(result: AttemptResult, startedAt: number): void {
+    const { version } = this.#plan
+    this.#leave()
     this.#countLoss(result)
-    this.#fate = fateOf(result)
-    this.#attempt = {
-      version: this.#plan.version.name,
-      role: 'shadow',
-      startedAt,
-      result,
-      verdict: this.#fate === 'answered' ? 'success' : 'failure',
-    }
+    const end = result.answer === null ? null : this.#errand.protocol.endOf(result.answer)
+    const { verdict, fault } = judgeShadow(result, end, version)
+    this.#fate = fateOf({ verdict, fault })
+    const { name } = version
+    this.#attempt = { version: name, role: 'shadow', startedAt, result: { ...result, fault }, verdict }
     this.#finish()
   }
 
@@ -131,7 +155,9 @@ class Copy {
   /** Runs when both stories are over: compares, then tells. */
   #finish(): void {
     if (this.#fate === undefined || this.#primary === undefined) return
+    const { protocol } = this.#errand
     const { model } = this.#errand.intent
+    const { version } = this.#plan
     const answer = this.#attempt?.result.answer ?? null
     if (
       this.#fate !== 'answered' ||
@@ -147,6 +173,7 @@ class Copy {
       primary: this.#primary,
       shadow: answer,
       rules: model.compare,
+      rename: isRenamed(version, protocol) ? { model: model.name, name: version.name } : null,
     }
     this.#lane.comparer.submit(pair, (verdict) => this.#tell(verdict))
   }
@@ -170,10 +197,10 @@ class Copy {
   }
 }
 
-function fateOf(result: AttemptResult): ShadowOutcome['fate'] {
-  switch (result.fault?.code) {
+function fateOf({ verdict, fault }: Judgement): CopyFate {
+  switch (fault?.code) {
     case undefined:
-      return (result.answer?.status ?? 0) < 400 ? 'answered' : 'failed'
+      return verdict === 'success' ? 'answered' : 'failed'
     case 'total-timeout':
     case 'first-byte-timeout':
     case 'connect-timeout':

@@ -53,6 +53,12 @@ export interface Errand {
   readonly body: Uint8Array
 }
 
+/** What callers call a model and its version. */
+export type OurNames = Pick<RemoteVersion, 'model' | 'name'>
+
+/** How a stream ended by the rules of its dialect. */
+export type StreamEnd = Pick<AnswerSummary, 'problem' | 'isCallersDoing'>
+
 /** A fault in the dialect's own error shape. */
 export interface RenderedError {
   readonly contentType: string
@@ -84,7 +90,7 @@ export interface Protocol {
    * Where `prepare` addresses an endpoint by names of its own (`rename`): puts our names in its answer's
    * place. Null: the dialect knows no names, and `rename` is refused.
    */
-  readonly renameAnswer: ((answer: Answer, version: RemoteVersion) => Answer) | null
+  readonly renameAnswer: ((answer: Answer, ours: OurNames) => Answer) | null
   /** Requests can address a version of an endpoint's model, so `rename.version` means something. */
   readonly namesVersions: boolean
   /** The fields its answers have at their top; null when they may have any. A check on another is likely a mistake. */
@@ -114,6 +120,11 @@ export interface Protocol {
   tap(head: AnswerHead, version: RemoteVersion): AnswerTap | null
   /** Of an answer held whole; null where there is nothing to tell. */
   summarize(answer: Answer): AnswerSummary | null
+  /**
+   * How a stream held whole ended, told by its last bytes: a stream that nobody waits for is not read on a lane.
+   * Null for what is no stream, or cannot be read.
+   */
+  endOf(answer: Answer): StreamEnd | null
   /** Last words to a caller whose stream of events is about to be cut; empty when the dialect has none. */
   breakOff(fault: Fault): Uint8Array
 }

@@ -7,6 +7,7 @@
 import type { Answer } from '../domain/outcome.ts'
 import type { CompareRule, ProtocolName } from '../domain/routes.ts'
 import type { Clock } from '../kernel/clock.ts'
+import type { OurNames } from '../protocols/protocol.ts'
 import { type CompareResult, type CompareTask, PAIR_FIELDS, type PairToCompare } from '../workers/messages.ts'
 import type { Work, WorkerPool, WorkSource } from '../workers/pool.ts'
 
@@ -16,6 +17,8 @@ export interface Pair {
   readonly rules: readonly CompareRule[]
   readonly primary: Answer
   readonly shadow: Answer
+  /** Ours, to be put in the place of those in the shadow's answer; null where it tells no others. */
+  readonly rename: OurNames | null
 }
 
 export interface PairVerdict {
@@ -149,9 +152,10 @@ function taskOf(batch: readonly Waiting[]): CompareTask {
     })
   })
   const pairs = batch.map(
-    ({ pair: { protocol, rules, primary, shadow } }): PairToCompare => ({
+    ({ pair: { protocol, rules, primary, shadow, rename } }): PairToCompare => ({
       protocol,
       rules,
+      rename,
       headers: [formOf(primary), formOf(shadow)],
     }),
   )

@@ -6,6 +6,7 @@ import type { OutputComparison } from '../analysis/compare-outputs.ts'
 import type { Fault, FaultCode } from '../domain/fault.ts'
 import type { CompareRule, LocalVersion, ProtocolName } from '../domain/routes.ts'
 import type { ModelSignature } from '../protocols/open-inference/tensors.ts'
+import type { OurNames } from '../protocols/protocol.ts'
 
 /** Which file holds which version, for loading it and for naming it in messages. */
 export interface ModelSource {
@@ -69,6 +70,8 @@ export const PAIR_FIELDS = 4
 export interface PairToCompare {
   readonly protocol: ProtocolName
   readonly rules: readonly CompareRule[]
+  /** Of the shadow's answer. */
+  readonly rename: OurNames | null
   /** Of the primary and of the shadow: those that say how the body is to be read. */
   readonly headers: readonly [primary: readonly string[], shadow: readonly string[]]
 }

@@ -67,7 +67,7 @@ Answered
   because of first-byte-timeout: no first byte within timeouts.first_byte: after 800 ms
 
 Shadows planned
-  v3: a copy was sent
+  v3: a copy was to be sent
 
 Configuration
   generation 3, hash ${'5f'.repeat(32)}

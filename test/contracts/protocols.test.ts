@@ -227,6 +227,21 @@ for (const protocol of PROTOCOLS) {
     },
   )
 
+  t.test(
+    `${protocol.name} tells how a stream ended where it follows one, whatever its bytes are`,
+    async (t) => {
+      const told = (body: Buffer, ...headers: string[]) => protocol.endOf({ status: 200, headers, body })
+      const type = ['content-type', 'text/event-stream']
+      const head = { status: 200, headers: type, bodyBytes: -1 }
+      const follows = protocol.tap(head, makeRemoteVersion(1)) !== null
+      t.doesNotThrow(() =>
+        fc.assert(fc.property(streams, (bytes) => equal(told(bytes, ...type) !== null, follows))),
+      )
+      t.equal(told(Buffer.from('{}'), 'content-type', 'application/json'), null)
+      t.equal(told(Buffer.from('data: [DONE]\n\n'), ...type, 'content-encoding', 'gzip'), null)
+    },
+  )
+
   t.test(`${protocol.name} renames what it can read, and nothing else`, async (t) => {
     const { renameAnswer } = protocol
     if (renameAnswer === null) {

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { startGateway } from '../../src/compose.ts'
@@ -10,6 +12,7 @@ import { RawClient } from '../support/raw-client.ts'
 import { metricsOf } from '../support/read-metrics.ts'
 import { decisionsIn, recordsIn } from '../support/read-records.ts'
 import { answering, plainAnswer, ScriptedUpstream } from '../support/scripted-upstream.ts'
+import { serve, writeSetup } from '../support/serve-process.ts'
 import { javascriptModel, startTestGateway } from '../support/start-gateway.ts'
 
 const server = (lanes: number) => `
@@ -19,6 +22,40 @@ admin = "127.0.0.1:0"
 lanes = ${lanes}
 grace = "2s"
 `
+
+t.test('whoever is told that a gateway is ready can connect to it', async (t) => {
+  const [port, admin] = [await closedPort(), await closedPort()]
+  const { configFile } = writeSetup(
+    t,
+    `${server(2).replace('1:0', `1:${port}`).replace('1:0', `1:${admin}`)}[models.m.versions.v1]\nendpoints = ["http://127.0.0.1:9"]\n`,
+  )
+  const gateway = serve(t, configFile)
+  const early: string[] = []
+  const ready = await eventually(
+    async () => {
+      const told = await ask(admin, '/readyz').catch(() => undefined)
+      if (told !== undefined && told.status !== 200) early.push(told.text)
+      return told?.status === 200 && told
+    },
+    { withinMs: 20_000, until: `the gateway is ready: ${gateway.stderr}` },
+  )
+  t.equal((await ask(port, '/v2/health/live')).status, 200)
+  t.equal(ready.text, 'ready\n')
+  t.match((await ask(admin, '/readyz?verbose')).text, /^\[\+\] port: open\n/)
+  for (const text of early) t.equal(text, '[-] port: not open yet\nnot ready\n')
+  gateway.signal('SIGTERM')
+  t.match(await gateway.exited, { code: 0 })
+})
+
+/** Free a moment ago. */
+async function closedPort(): Promise<number> {
+  const listener = createServer().listen(0, '127.0.0.1')
+  await once(listener, 'listening')
+  const { port } = listener.address() as AddressInfo
+  listener.close()
+  await once(listener, 'close')
+  return port
+}
 
 t.test('two lanes serve one port, their counts are one, and a stop ends both', async (t) => {
   const upstream = await ScriptedUpstream.start(answering(plainAnswer(500, 'ill')))

@@ -151,6 +151,51 @@ t.test('a shadow is marked, gets the same bytes, and is not copied again by a ga
   await shadowsOf(front.dataDir, direct.headers['modelgate-request-id'])
 })
 
+t.test(
+  'what failed is held against nothing, whichever side it is, and 4xx speaks for no version',
+  async (t) => {
+    const sides: readonly (readonly [number, number, string, string])[] = [
+      [500, 200, 'answered', 'success'],
+      [400, 200, 'answered', 'success'],
+      [200, 400, 'failed', 'neutral'],
+      [400, 400, 'failed', 'neutral'],
+      [200, 500, 'failed', 'failure'],
+    ]
+    const urls = new Map<number, string>()
+    for (const status of [200, 400, 500]) {
+      const words = '{"outputs":[{"data":[1]}]}'
+      const upstream = await upstreamOf(
+        t,
+        answering(plainAnswer(status, words, ['content-type: application/json'])),
+      )
+      urls.set(status, upstream.url)
+    }
+    const toml = sides.map(
+      ([primary, shadow], index) => `
+[models.m${index}.versions.live]
+endpoints = ["${urls.get(primary)}"]
+[models.m${index}.versions.trial]
+endpoints = ["${urls.get(shadow)}"]
+[models.m${index}.route]
+primary = "live"
+shadows = [{ version = "trial" }]
+[models.m${index}.compare]
+outputs = [{ path = "/outputs/0/data/0", as = "number" }]
+`,
+    )
+    const gateway = await startTestGateway(t, { toml: toml.join('') })
+    for (const [index, [primary, shadow, fate, verdict]] of sides.entries()) {
+      const told = await ask(gateway, `m${index}`)
+      t.equal(told.status, primary)
+      t.match(
+        await shadowsOf(gateway.dataDir, told.headers['modelgate-request-id']),
+        [{ fate, agreement: 'not-compared', attempt: { verdict, status: shadow } }],
+        `${primary} and ${shadow}`,
+      )
+    }
+  },
+)
+
 t.test('copies beyond max_concurrent are dropped, counted and told', async (t) => {
   const held: (() => void)[] = []
   const slow = await upstreamOf(t, async (connection) => {
@@ -275,6 +320,51 @@ shadows = [{ version = "trial" }]
   held[0]!()
   t.equal((await first).status, 200)
 })
+
+t.test(
+  'where no version is asked for the request itself, none is for a copy, and not for overload',
+  async (t) => {
+    let asked = 0
+    const counting = await upstreamOf(t, async (connection) => {
+      for (;;) {
+        await connection.request()
+        asked += 1
+        connection.send(scored('10'))
+      }
+    })
+    const failing = await upstreamOf(t, answering(plainAnswer(500, 'ill')))
+    const gateway = await startTestGateway(t, {
+      toml: `
+[models.m]
+breaker = { consecutive = 1, open_for = "1m", open_for_max = "1m" }
+[models.m.versions.live]
+endpoints = ["${failing.url}"]
+[models.m.versions.trial]
+endpoints = ["${counting.url}"]
+[models.m.route]
+primary = "live"
+shadows = [{ version = "trial" }]
+`,
+    })
+    await ask(gateway)
+    await eventually(() => asked === 1)
+    const refusals = [
+      await ask(gateway),
+      await gateway.infer('m', tensorOf('x', [1]), { 'modelgate-deadline-ms': '0' }),
+    ]
+    const codes = refusals.map(({ headers }) => headers['modelgate-error'])
+    t.same(codes, ['breaker-open', 'deadline-exceeded'])
+    for (const { headers } of refusals) {
+      const shadows = await shadowsOf(gateway.dataDir, headers['modelgate-request-id'])
+      t.match(shadows, [{ fate: 'not_asked', attempt: null, agreement: 'not-compared' }])
+    }
+    const metrics = await metricsOf(gateway)
+    const labels = { model: 'm', version: 'trial' }
+    t.equal(metrics.value('modelgate_shadows_total', { ...labels, fate: 'not_asked' }), 2)
+    t.equal(metrics.value('modelgate_shadows_total', { ...labels, fate: 'overload' }), 0)
+    t.equal(asked, 1)
+  },
+)
 
 t.test('stopping waits for shadows that are out, so that each is told', async (t) => {
   const slow = await upstreamOf(t, async (connection) => {

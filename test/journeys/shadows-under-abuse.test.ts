@@ -1,16 +1,12 @@
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { LOSSES_BURST, LOSSES_PER_SECOND } from '../../src/passage/shadow-losses.ts'
-import { ask, JSON_TYPE, tensorOf } from '../support/ask.ts'
+import { JSON_TYPE, tensorOf } from '../support/ask.ts'
 import { eventually } from '../support/eventually.ts'
 import { pour } from '../support/large-answers.ts'
-import { Metrics, metricsOf } from '../support/read-metrics.ts'
+import { metricsOf } from '../support/read-metrics.ts'
 import { shadowsOf, streamOf } from '../support/read-records.ts'
 import { answering, plainAnswer, type Script, ScriptedUpstream } from '../support/scripted-upstream.ts'
-import { serve, writeSetup } from '../support/serve-process.ts'
 import { startTestGateway } from '../support/start-gateway.ts'
 import { rawGet, StreamCaller } from '../support/stream-caller.ts'
 import { unusedPort } from '../support/unused-port.ts'
@@ -173,7 +169,7 @@ shadows = [{ version = "trial", timeout = "2s" }]
     const earned = Math.ceil(((performance.now() - startedAt) / 1000) * LOSSES_PER_SECOND)
     const fates = async (fate: string): Promise<number> =>
       (await metricsOf(gateway)).value('modelgate_shadows_total', { model: 'm', version: 'trial', fate })
-    await eventually(async () => (await fates('failed')) + (await fates('cap')) === ASKED)
+    await eventually(async () => (await fates('failed')) + (await fates('budget')) === ASKED)
     const failed = await fates('failed')
     t.ok(failed >= LOSSES_BURST, `${failed} were sent`)
     // One more may be under way when the last of the others is lost.
@@ -203,16 +199,24 @@ const streaming =
     }
   }
 
-t.test('streams are shadowed and held against each other as wholes', async (t) => {
+const errorOf = (code: number) => `data: {"error":{"message":"no","code":${code}}}\n\ndata: [DONE]\n\n`
+
+/** Fate, agreement, and how the attempt counts. */
+type Verdict = readonly [string, string, string]
+
+t.test('streams are shadowed, judged at their end, and held against each other as wholes', async (t) => {
   const primary = await upstreamOf(t, streaming(['yes', ' and', ' no']))
-  const kinds: readonly (readonly [string, Script, string])[] = [
-    ['same', streaming(['yes and', ' no']), 'agree'],
-    ['other', streaming(['never']), 'differ'],
+  const kinds: readonly (readonly [string, Script, Verdict])[] = [
+    ['same', streaming(['yes and', ' no']), ['answered', 'agree', 'success']],
+    ['other', streaming(['never']), ['answered', 'differ', 'success']],
     [
       'ill',
       answering(plainAnswer(200, 'no events at all', ['content-type: text/event-stream'])),
-      'incomparable',
+      ['failed', 'not-compared', 'failure'],
     ],
+    ['ends', streaming(['yes', ' and', ' no'], ''), ['failed', 'not-compared', 'failure']],
+    ['fails', streaming(['yes'], errorOf(500)), ['failed', 'not-compared', 'failure']],
+    ['refuses', streaming([], errorOf(400)), ['failed', 'not-compared', 'neutral']],
   ]
   const urls = await Promise.all(kinds.map(async ([, script]) => (await upstreamOf(t, script)).url))
   const gateway = await startTestGateway(t, {
@@ -236,11 +240,36 @@ outputs = [{ path = "/choices/0/message/content", as = "label" }]
     const id = told.headers[ID]
     t.match(await streamOf(gateway.dataDir, id), { fate: 'complete', fault: null })
     const shadows = await shadowsOf(gateway.dataDir, id, kinds.length)
-    for (const [name, , agreement] of kinds) {
+    for (const [name, , [fate, agreement, verdict]] of kinds) {
       const shadow = shadows.find(({ version }) => version === name)
-      t.match(shadow, { fate: 'answered', agreement }, name)
+      t.match(shadow, { fate, agreement, attempt: { verdict } }, name)
     }
   }
+})
+
+t.test('with a stream that did not end well nothing is compared', async (t) => {
+  const cut = await upstreamOf(t, streaming(['yes'], ''))
+  const whole = await upstreamOf(t, streaming(['yes']))
+  const gateway = await startTestGateway(t, {
+    toml: `
+[models.chat]
+protocol = "openai"
+[models.chat.versions.live]
+endpoints = ["${cut.url}"]
+[models.chat.versions.trial]
+endpoints = ["${whole.url}"]
+[models.chat.route]
+primary = "live"
+shadows = [{ version = "trial" }]
+[models.chat.compare]
+outputs = [{ path = "/choices/0/message/content", as = "label" }]
+`,
+  })
+  const body = JSON.stringify({ model: 'chat', stream: true, messages: [{ role: 'user', content: 'x' }] })
+  const told = await gateway.ask('/v1/chat/completions', { body, headers: JSON_TYPE })
+  t.match(await streamOf(gateway.dataDir, told.headers[ID]), { fault: { code: 'incomplete-stream' } })
+  const shadows = await shadowsOf(gateway.dataDir, told.headers[ID])
+  t.match(shadows, [{ fate: 'answered', agreement: 'not-compared', attempt: { verdict: 'success' } }])
 })
 
 t.test('a caller that leaves its stream leaves its shadows to their own end', async (t) => {
@@ -268,68 +297,4 @@ shadows = [{ version = "trial", timeout = "2s" }]
   ])
   await eventually(() => endless.openCount === 0)
   t.same(await gateway.stop(), { abandoned: 0 })
-})
-
-t.test('eight shadows share one body of 16 MiB', async (t) => {
-  const SHADOWS = 8
-  const CALLERS = 4
-  const primary = createServer((request, response) => {
-    request.resume().on('end', () => response.end('{"outputs":[]}'))
-  }).listen(0, '127.0.0.1')
-  await once(primary, 'listening')
-  t.teardown(() => void primary.close().closeAllConnections())
-  const silent = await Promise.all(
-    Array.from({ length: SHADOWS }, () =>
-      upstreamOf(t, async (connection) => {
-        connection.stopReading()
-        await pause(2_500)
-      }),
-    ),
-  )
-  const names = silent.map((_, index) => `s${index}`)
-  const { configFile } = writeSetup(
-    t,
-    `
-[server]
-listen = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-lanes = 1
-limits = { body = "17MiB" }
-[models.m]
-timeouts = { connect = "20s", first_byte = "20s", total = "20s" }
-[models.m.versions.live]
-endpoints = ["http://127.0.0.1:${(primary.address() as AddressInfo).port}"]
-${silent.map(({ url }, index) => `[models.m.versions.${names[index]}]\nendpoints = ["${url}"]\n`).join('')}
-[models.m.route]
-primary = "live"
-shadows = [${names.map((name) => `{ version = "${name}", timeout = "2s" }`).join(', ')}]
-`,
-  )
-  const gateway = serve(t, configFile)
-  const { port, adminPort } = await gateway.ports()
-  const metrics = async () => new Metrics((await ask(adminPort, '/metrics')).text)
-  const memory = async () => (await metrics()).value('modelgate_process_resident_memory_bytes')
-  const before = await memory()
-  const padding = ' '.repeat(16 * MIB)
-  const body = `{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1]}]${padding}}`
-  const answers = await Promise.all(
-    Array.from({ length: CALLERS }, () => ask(port, '/v2/models/m/infer', { body, headers: JSON_TYPE })),
-  )
-  t.same(
-    answers.map(({ status, headers }) => [status, headers['modelgate-error']]),
-    answers.map(() => [200, undefined]),
-  )
-  await eventually(() => silent.every(({ connectionCount }) => connectionCount === CALLERS))
-  await pause(300)
-  const grown = (await memory()) - before
-  const shared = CALLERS * 16 * MIB
-  // Twice for bodies that were gathered in growing buffers; a copy for each shadow would be another 512 MiB.
-  t.ok(
-    grown < 3 * shared,
-    `${Math.round(grown / MIB)} MiB for ${CALLERS} bodies of 16 MiB and their ${SHADOWS} shadows`,
-  )
-  await eventually(async () => {
-    const now = await metrics()
-    return now.sum('modelgate_shadows_total', { model: 'm', fate: 'timeout' }) === CALLERS * SHADOWS
-  })
 })

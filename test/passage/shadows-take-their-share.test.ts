@@ -2,6 +2,7 @@ import t from 'tap'
 import type { AttemptResult } from '../../src/domain/outcome.ts'
 import { Sweep } from '../../src/kernel/sweep.ts'
 import { PacedAnswer } from '../../src/passage/paced-answer.ts'
+import { ShadowBodies } from '../../src/passage/shadow-bodies.ts'
 import {
   LOSSES_BURST,
   LOSSES_PER_SECOND,
@@ -129,3 +130,21 @@ t.test('who loses connections all the time is asked now and then, who does somet
   clock.advance(3_600_000)
   t.equal(asked(1, 1_000, 1), LOSSES_BURST, 'what is saved has a limit')
 })
+
+t.test(
+  'a body counts once however many copies share it, and its bytes come back with the last',
+  async (t) => {
+    const bodies = new ShadowBodies(100)
+    const [first, second] = [{}, {}]
+    t.ok(bodies.enter(first, 60))
+    t.ok(bodies.enter(first, 60), 'it is there already')
+    t.notOk(bodies.enter(second, 41))
+    t.ok(bodies.enter(second, 40), 'what found no room holds none')
+    bodies.leave(first, 60)
+    t.notOk(bodies.enter({}, 1), 'a copy of the first is still under way')
+    bodies.leave(first, 60)
+    t.ok(bodies.enter({}, 60))
+    bodies.leave(first, 60)
+    t.notOk(bodies.enter({}, 1), 'nothing is given back twice')
+  },
+)

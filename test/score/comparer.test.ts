@@ -32,7 +32,7 @@ function binaryAnswer(value: number): Answer {
 
 const compare = (comparer: Comparer, primary: Answer, shadow: Answer): Promise<PairVerdict> =>
   new Promise((resolve) =>
-    comparer.submit({ protocol: 'open-inference', rules: RULES, primary, shadow }, resolve),
+    comparer.submit({ protocol: 'open-inference', rules: RULES, primary, shadow, rename: null }, resolve),
   )
 
 t.test('without a single local model, pairs are compared and each verdict finds its pair', async (t) => {
@@ -52,40 +52,69 @@ t.test('without a single local model, pairs are compared and each verdict finds 
   comparer.close()
 })
 
-t.test('each pair is read as its own dialect reads it, streams and packed numbers, too', async (t) => {
-  const bench = new Bench()
-  t.teardown(() => bench.close())
-  const scorer = await bench.start({})
-  const comparer = new Comparer({ pool: scorer.pool, clock: bench.clock })
-  const told = (type: string, text: string): Answer => ({
-    status: 200,
-    headers: ['date', 'today', 'content-type', type],
-    body: Buffer.from(text),
-  })
-  const rule = (pointer: string): CompareRule => ({ pointer, as: 'label', toleranceAbs: 0, toleranceRel: 0 })
-  const pieces = ['He', 'llo'].map((content) => JSON.stringify({ choices: [{ delta: { content } }] }))
-  const stream = told('text/event-stream', pieces.map((piece) => `data: ${piece}\n\n`).join(''))
-  const plain = told('application/json', '{"choices":[{"message":{"content":"Hello"}}]}')
-  const row = told('application/json', '{"predictions":[9007199254740993]}')
-  const near = told('application/json', '{"predictions":[9007199254740992]}')
-  const content = rule('/choices/0/message/content')
-  const prediction = rule('/predictions/0')
-  const pairs = [
-    { protocol: 'openai', rules: [content], primary: plain, shadow: stream },
-    { protocol: 'open-inference', rules: [content], primary: plain, shadow: stream },
-    { protocol: 'kserve-v1', rules: [prediction], primary: row, shadow: near },
-    { protocol: 'kserve-v1', rules: [prediction], primary: row, shadow: row },
-    { protocol: 'unheard-of', rules: [prediction], primary: row, shadow: row },
-  ]
-  const verdicts = await Promise.all(
-    pairs.map((pair) => new Promise<PairVerdict>((resolve) => comparer.submit(pair, resolve))),
-  )
-  t.same(
-    verdicts.map(({ agreement }) => agreement),
-    ['agree', 'incomparable', 'differ', 'agree', 'incomparable'],
-  )
-  comparer.close()
-})
+t.test(
+  'each pair is read as its own dialect reads it, with our names, streams and packed numbers, too',
+  async (t) => {
+    const bench = new Bench()
+    t.teardown(() => bench.close())
+    const scorer = await bench.start({})
+    const comparer = new Comparer({ pool: scorer.pool, clock: bench.clock })
+    const told = (type: string, text: string): Answer => ({
+      status: 200,
+      headers: ['date', 'today', 'content-type', type],
+      body: Buffer.from(text),
+    })
+    const rule = (pointer: string): CompareRule => ({
+      pointer,
+      as: 'label',
+      toleranceAbs: 0,
+      toleranceRel: 0,
+    })
+    const pieces = ['He', 'llo'].map((content) => JSON.stringify({ choices: [{ delta: { content } }] }))
+    const stream = told('text/event-stream', pieces.map((piece) => `data: ${piece}\n\n`).join(''))
+    const plain = told('application/json', '{"choices":[{"message":{"content":"Hello"}}]}')
+    const row = told('application/json', '{"predictions":[9007199254740993]}')
+    const near = told('application/json', '{"predictions":[9007199254740992]}')
+    const content = rule('/choices/0/message/content')
+    const prediction = rule('/predictions/0')
+    const name = rule('/model')
+    const ours = told('application/json', '{"model":"m"}')
+    const theirs = told('application/json', '{"model":"theirs"}')
+    const events = told('text/event-stream', 'data: {"model":"theirs"}\n\n')
+    const pairs = [
+      { protocol: 'openai', rules: [content], primary: plain, shadow: stream },
+      { protocol: 'open-inference', rules: [content], primary: plain, shadow: stream },
+      { protocol: 'kserve-v1', rules: [prediction], primary: row, shadow: near },
+      { protocol: 'kserve-v1', rules: [prediction], primary: row, shadow: row },
+      { protocol: 'unheard-of', rules: [prediction], primary: row, shadow: row },
+      { protocol: 'openai', rules: [name], primary: ours, shadow: theirs },
+      {
+        protocol: 'openai',
+        rules: [name],
+        primary: ours,
+        shadow: theirs,
+        rename: { model: 'm', name: 'v2' },
+      },
+      {
+        protocol: 'openai',
+        rules: [name],
+        primary: ours,
+        shadow: events,
+        rename: { model: 'm', name: 'v2' },
+      },
+    ]
+    const verdicts = await Promise.all(
+      pairs.map(
+        (pair) => new Promise<PairVerdict>((resolve) => comparer.submit({ rename: null, ...pair }, resolve)),
+      ),
+    )
+    t.same(
+      verdicts.map(({ agreement }) => agreement),
+      ['agree', 'incomparable', 'differ', 'agree', 'incomparable', 'differ', 'agree', 'agree'],
+    )
+    comparer.close()
+  },
+)
 
 t.test('a pair that cannot be read has its own verdict and drops no other', async (t) => {
   const bench = new Bench()
@@ -98,6 +127,7 @@ t.test('a pair that cannot be read has its own verdict and drops no other', asyn
     rules,
     primary: answer(1),
     shadow: answer(1),
+    rename: null,
   }))
   const verdicts = await Promise.all(
     pairs.map((pair) => new Promise<PairVerdict>((resolve) => comparer.submit(pair, resolve))),

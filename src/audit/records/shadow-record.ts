@@ -27,6 +27,8 @@ const FATES = new Words<ShadowOutcome['fate']>([
   'overload',
   'timeout',
   'too_large',
+  'budget',
+  'not_asked',
 ])
 const AGREEMENTS = new Words<ShadowOutcome['agreement']>(['agree', 'differ', 'incomparable', 'not-compared'])
 

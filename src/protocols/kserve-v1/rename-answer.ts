@@ -4,14 +4,14 @@
  */
 import { headerOf } from '../../domain/head.ts'
 import type { Answer } from '../../domain/outcome.ts'
-import type { RemoteVersion } from '../../domain/routes.ts'
 import { type JsonPath, scanJson } from '../../kernel/json-scan.ts'
+import type { OurNames } from '../protocol.ts'
 import { splice } from '../splice.ts'
 
 const READINESS: readonly JsonPath[] = [['name'], ['ready'], ['predictions']]
 
 /** The answer itself where there is nothing to replace, or where it cannot be read. */
-export function renameAnswer(answer: Answer, version: RemoteVersion): Answer {
+export function renameAnswer(answer: Answer, version: OurNames): Answer {
   if (headerOf(answer.headers, 'content-encoding') !== undefined) return answer
   const scan = scanJson(answer.body, READINESS)
   if (!scan.ok) return answer

@@ -4,15 +4,15 @@
  */
 import { headerOf } from '../../domain/head.ts'
 import type { Answer } from '../../domain/outcome.ts'
-import type { RemoteVersion } from '../../domain/routes.ts'
 import { type JsonPath, scanJson } from '../../kernel/json-scan.ts'
+import type { OurNames } from '../protocol.ts'
 import { splice } from '../splice.ts'
 import { JSON_LENGTH_HEADER } from './identify.ts'
 
 const NAMES: readonly JsonPath[] = [['model_name'], ['model_version'], ['name']]
 
 /** The answer itself where there is nothing to replace, or where it cannot be read. */
-export function renameAnswer(answer: Answer, version: RemoteVersion): Answer {
+export function renameAnswer(answer: Answer, version: OurNames): Answer {
   if (headerOf(answer.headers, 'content-encoding') !== undefined) return answer
   const declared = headerOf(answer.headers, JSON_LENGTH_HEADER)
   const jsonLength = declared === undefined ? answer.body.length : Number(declared)

@@ -1,6 +1,7 @@
 /** The OpenAI API, as far as it keeps no state: chat, completions, embeddings, models. */
 import { GENERATING } from '../patience.ts'
 import type { Protocol } from '../protocol.ts'
+import { endOf } from './end-of.ts'
 import { breakOff, explain } from './explain.ts'
 import { identify, modelIn } from './identify.ts'
 import { prepare } from './prepare.ts'
@@ -39,5 +40,6 @@ export const openai: Protocol = {
   readExact,
   tap,
   summarize,
+  endOf,
   breakOff,
 }

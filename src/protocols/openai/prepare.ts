@@ -8,9 +8,10 @@
  */
 import type { RemoteVersion } from '../../domain/routes.ts'
 import type { OutboundRequest } from '../../domain/wire.ts'
-import { type JsonPath, scanJson } from '../../kernel/json-scan.ts'
+import { type JsonPath, type JsonSpan, scanJson } from '../../kernel/json-scan.ts'
 import type { Errand } from '../protocol.ts'
 import { splice } from '../splice.ts'
+import { modelSpanIn } from './request-body.ts'
 
 export function prepare(errand: Errand, version: RemoteVersion): OutboundRequest {
   const { model } = version.rename
@@ -23,10 +24,14 @@ export function prepare(errand: Errand, version: RemoteVersion): OutboundRequest
   }
 }
 
+function renamed(body: Uint8Array, model: string): Uint8Array {
+  const span = modelSpanIn(body) ?? scanned(body)
+  return span?.kind === 'string' ? splice(body, [{ span, text: model }]) : body
+}
+
 const MODEL: readonly JsonPath[] = [['model']]
 
-function renamed(body: Uint8Array, model: string): Uint8Array {
+function scanned(body: Uint8Array): JsonSpan | null {
   const scan = scanJson(body, MODEL)
-  const span = scan.ok ? scan.found[0] : null
-  return span?.kind === 'string' ? splice(body, [{ span, text: model }]) : body
+  return scan.ok ? scan.found[0]! : null
 }

@@ -5,13 +5,13 @@
 import { Buffer } from 'node:buffer'
 import { headerOf, mediaTypeOf } from '../../domain/head.ts'
 import type { Answer } from '../../domain/outcome.ts'
-import type { RemoteVersion } from '../../domain/routes.ts'
 import { type JsonPath, scanJson } from '../../kernel/json-scan.ts'
+import type { OurNames } from '../protocol.ts'
 import { splice } from '../splice.ts'
 import { StreamTap } from './tap.ts'
 
 /** The answer itself where there is nothing to replace, or where it cannot be read. */
-export function renameAnswer(answer: Answer, version: RemoteVersion): Answer {
+export function renameAnswer(answer: Answer, version: OurNames): Answer {
   if (headerOf(answer.headers, 'content-encoding') !== undefined) return answer
   const isStream = mediaTypeOf(answer.headers) === 'text/event-stream'
   const body = (isStream ? renameStream : renameDocument)(answer.body, version.model)

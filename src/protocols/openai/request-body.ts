@@ -13,11 +13,13 @@ import { eachField } from '../walk-json.ts'
 
 export interface RequestBody {
   readonly model: string
+  /** Where it stands, quotes included. */
+  readonly modelSpan: JsonSpan
   /** The caller asks for tools, sound or another encoding: an answer may then hold no text or no numbers. */
   readonly choosesForm: boolean
 }
 
-/** Read twice for each request, before and after the model is known; proven once. */
+/** Read before and after the model is known, and for every version that calls it something else; proven once. */
 const PROVEN = new WeakMap<Uint8Array, RequestBody>()
 
 const FORM_FIELDS: ReadonlySet<string> = new Set([
@@ -45,6 +47,11 @@ export function readBody(head: Head, body: Uint8Array): RequestBody | Fault {
   return read
 }
 
+/** Of a body that was read; null of any other. */
+export function modelSpanIn(body: Uint8Array): JsonSpan | null {
+  return PROVEN.get(body)?.modelSpan ?? null
+}
+
 const WHOLE = [[]] as const
 
 function readTop(body: Uint8Array, top: JsonSpan): RequestBody | Fault {
@@ -62,7 +69,7 @@ function readTop(body: Uint8Array, top: JsonSpan): RequestBody | Fault {
   if (named.length > 1) return fault('malformed-request', 'the body names its "model" twice')
   if (model === undefined || !isExact) return fault('malformed-request', 'the body must name its "model"')
   if (model.kind !== 'string') return fault('malformed-request', '"model" must be a string')
-  return { model: textOf(body, model), choosesForm }
+  return { model: textOf(body, model), modelSpan: model, choosesForm }
 }
 
 /**

@@ -8,12 +8,13 @@ import { PROTOCOLS } from '../../protocols/index.ts'
 import { type CompareResult, type CompareTask, PAIR_FIELDS } from '../messages.ts'
 
 export function run(task: CompareTask): CompareResult {
-  return task.pairs.map(({ protocol, rules, headers }, index) => {
+  return task.pairs.map(({ protocol, rules, headers, rename }, index) => {
     try {
       const dialect = PROTOCOLS.find(({ name }) => name === protocol)!
       const primary = answerAt(task, headers[0], index * PAIR_FIELDS)
       const shadow = answerAt(task, headers[1], index * PAIR_FIELDS + 2)
-      return compareOutputs({ primary, shadow }, rules, dialect)
+      const ours = rename === null ? shadow : dialect.renameAnswer!(shadow, rename)
+      return compareOutputs({ primary, shadow: ours }, rules, dialect)
     } catch {
       return { agreement: 'incomparable', differences: rules.map(() => null) }
     }

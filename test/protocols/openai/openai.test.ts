@@ -3,6 +3,7 @@ import { equal, ok } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import { FAULTS, type FaultCode, fault, isFault } from '../../../src/domain/fault.ts'
+import type { RemoteVersion } from '../../../src/domain/routes.ts'
 import { openai } from '../../../src/protocols/openai/index.ts'
 import { makeHead, makeRemoteVersion } from '../../support/make-model.ts'
 
@@ -111,6 +112,13 @@ t.test('a sticky key is found in the body, and a form that the caller chose is n
 t.test('the model is renamed where it stands, both ways, and nothing else changes', async (t) => {
   const prepare = (text: string, version = RENAMED) => {
     const body = Buffer.from(text)
+    const unread = preparing(Buffer.from(text), version)
+    openai.identify('infer', JSON_HEAD, body, [])
+    const read = preparing(body, version)
+    t.same(read.text, unread.text, 'whether the body was read before or not')
+    return read
+  }
+  const preparing = (body: Buffer, version: RemoteVersion) => {
     const errand = { method: 'POST', model: 'fraud', operation: 'infer', headers: [], body } as const
     const request = openai.prepare({ ...errand, rest: '/v1/embeddings?x=1' }, version)
     return { ...request, text: Buffer.from(request.body).toString(), same: request.body === body }
@@ -119,6 +127,9 @@ t.test('the model is renamed where it stands, both ways, and nothing else change
   t.match(prepare('{"n": 1.0,\t"model" :"fraud", "input":["model"]}'), {
     text: '{"n": 1.0,\t"model" :"org/theirs", "input":["model"]}',
     same: false,
+  })
+  t.match(prepare('{"a":{"model":"x"},"mod\\u0065l":"fr\\u0061ud","b":[{"model":"y"}]}'), {
+    text: '{"a":{"model":"x"},"mod\\u0065l":"org/theirs","b":[{"model":"y"}]}',
   })
   t.equal(
     prepare('{"model":"fraud"}', makeRemoteVersion(1, { rename: { model: 'fraud', version: null } })).same,
