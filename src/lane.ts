@@ -32,6 +32,7 @@ import { READ_COST, ShadowPace } from './passage/shadow-pace.ts'
 import { handle } from './pipeline.ts'
 import { PROTOCOLS } from './protocols/index.ts'
 import { Recorder } from './record/recorder.ts'
+import { UnreadConnections } from './record/unread-connections.ts'
 import { Comparer } from './score/comparer.ts'
 import { Scorer } from './score/scorer.ts'
 
@@ -63,6 +64,7 @@ async function run(uws: Uws, build: string): Promise<void> {
   lane.scorer.onState = () => tell({ kind: 'versions', states: versionStates(lane) })
   await lane.scorer.start()
   tell({ kind: 'versions', states: versionStates(lane) })
+  const unread = new UnreadConnections(lane.recorder, start.lane)
   const listener = new Listener({
     uws,
     connectionsMax: laneShare(snapshot.server.connectionsMax, lanes),
@@ -73,20 +75,25 @@ async function run(uws: Uws, build: string): Promise<void> {
     sweep: lane.sweep,
     onRequest: (incoming) => handle(incoming, lane),
     onConnection: (what) => lane.observer.connection(what),
+    onUnread: (address) => {
+      lane.observer.connectionUnread()
+      unread.ended(address, lane.clock.now(), lane.clock.wall())
+    },
   })
   port.on('message', (message: ToLane) => {
     if (message.kind === 'listen') void listen(listener, message)
     else if (message.kind === 'renew-certificate') renewCertificate(listener)
-    else void drain(listener, lane, message.graceMs)
+    else void drain(listener, lane, unread, message.graceMs)
   })
-  watchLog(lane)
+  watchLog(lane, unread)
   tell({ kind: 'prepared', uws: build })
 }
 
 /** Looking is also what tries a disk again that was full, when no request comes to do it. */
-function watchLog(lane: Lane): void {
+function watchLog(lane: Lane, unread: UnreadConnections): void {
   let isWritten = true
   const timer = setInterval(() => {
+    unread.flush(lane.clock.wall())
     if (lane.work.refusing) clearInterval(timer)
     else if (lane.recorder.available() !== isWritten) {
       isWritten = !isWritten
@@ -190,7 +197,12 @@ async function untilQuiet(listener: Listener, lane: Lane, until: number): Promis
 }
 
 /** Finishes what is under way, then lets go of everything that keeps the thread alive. */
-async function drain(listener: Listener, lane: Lane, graceMs: number): Promise<void> {
+async function drain(
+  listener: Listener,
+  lane: Lane,
+  unread: UnreadConnections,
+  graceMs: number,
+): Promise<void> {
   const until = lane.clock.now() + graceMs
   lane.work.draining = true
   listener.pause()
@@ -202,6 +214,7 @@ async function drain(listener: Listener, lane: Lane, graceMs: number): Promise<v
   lane.forwarder.close()
   lane.shadowForwarder.close()
   lane.sweep.stop()
+  unread.close(lane.clock.wall())
   listener.close()
   lane.recorder.close()
   tell({ kind: 'drained', abandoned })

@@ -43,23 +43,22 @@ export interface ListenerParts {
   onRequest(incoming: Incoming): void
   /** One that is refused is closed, too. */
   onConnection?(what: ConnectionEvent): void
+  /** A connection ended before a request of it came to us; told beside `closed`. */
+  onUnread?(address: string): void
 }
 
-/** `unused`: it ended before a request of it came to us, which is then told beside `closed`. */
-export type ConnectionEvent = 'opened' | 'closed' | 'refused' | 'unused'
+export type ConnectionEvent = 'opened' | 'closed' | 'refused'
 
 export class Listener {
   readonly #parts: ListenerParts
   #door: Door | undefined
   #socket: us_listen_socket | undefined
   readonly #receiving: Receiving
-  readonly #unused: () => void
   #open = 0
   #isClosed = false
 
   constructor(parts: ListenerParts) {
     this.#parts = parts
-    this.#unused = () => parts.onConnection?.('unused')
     const { sweep, headerBytesMax, chunkedAccepted, tls } = parts
     const scheme = tls === null ? 'http' : 'https'
     this.#receiving = {
@@ -123,14 +122,15 @@ export class Listener {
   /** `change`: 1 for a connection that opened, -1 for one that ended, whoever ended it. */
   #count(http: HttpResponse, change: number): void {
     this.#open += change
-    const { connectionsMax, onConnection } = this.#parts
+    const { connectionsMax, onConnection, onUnread } = this.#parts
     if (change < 0) return onConnection?.('closed')
     // One that was accepted just before the end may come after it.
     const isRefused = this.#open > connectionsMax || this.#isClosed
     onConnection?.(isRefused ? 'refused' : 'opened')
     if (isRefused) return void http.close()
+    const address = addressOf(http)
     // The first request puts its own handler in place of this one.
-    http.onAborted(this.#unused)
+    http.onAborted(() => onUnread?.(address))
   }
 }
 

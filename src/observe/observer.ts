@@ -68,10 +68,14 @@ export class Observer {
   }
 
   /** A client connection came, was turned away, or ended; one that was turned away ends, too. */
-  connection(what: 'opened' | 'refused' | 'closed' | 'unused'): void {
-    if (what === 'unused') this.#slab.connectionUnused()
-    else if (what === 'closed') this.#slab.connectionClosed()
+  connection(what: 'opened' | 'refused' | 'closed'): void {
+    if (what === 'closed') this.#slab.connectionClosed()
     else this.#slab.connectionCame(what === 'opened')
+  }
+
+  /** A connection ended before a request of it could be read. */
+  connectionUnread(): void {
+    this.#slab.connectionUnused()
   }
 
   /** Somebody asked about the gateway itself: live, ready, metadata. */

@@ -6,7 +6,7 @@ import { eventually } from '../support/eventually.ts'
 import { inferBytes } from '../support/infer-bytes.ts'
 import { RawClient, rawRequest } from '../support/raw-client.ts'
 import { metricsOf } from '../support/read-metrics.ts'
-import { decisionsIn } from '../support/read-records.ts'
+import { decisionsIn, recordsIn } from '../support/read-records.ts'
 import { answering, ScriptedUpstream } from '../support/scripted-upstream.ts'
 import { javascriptModel, startTestGateway, type TestGateway } from '../support/start-gateway.ts'
 
@@ -288,5 +288,27 @@ t.test('whatever bytes arrive, the gateway lives, and every answer is one', asyn
     }),
     { numRuns: 250, interruptAfterTimeLimit: 15_000 },
   )
+  await isWell(t, gateway)
+})
+
+t.test('what the server refuses in its own words leaves a record with its peer all the same', async (t) => {
+  const gateway = await start(t)
+  const refused = [
+    'POST /v2/models/m/infer HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
+    'GET /v2/models/m HTTP/1.1\r\n\r\n',
+    'GET /v2/models/m HTTP/1.0\r\nhost: a\r\n\r\n',
+    'GET /v2/models/m HTTP/1.1\r\nhost: a\r\nx: 1\r\n 2\r\n\r\n',
+  ]
+  for (const bytes of refused) {
+    const answer = await rawRequest(gateway.port, bytes)
+    t.match([answer.status, answer.closed], [/^(?:400|505)$/, true], bytes.split('\r\n')[0]!)
+  }
+  const notes = await eventually(async () => {
+    const found = (await recordsIn(gateway.dataDir)).flatMap((one) =>
+      one.type === 'unread' ? [one.note] : [],
+    )
+    return found.reduce((sum, { connections }) => sum + Number(connections), 0) === refused.length && found
+  })
+  for (const note of notes) t.match(note, { lane: 0, address: '127.0.0.1' })
   await isWell(t, gateway)
 })

@@ -15,6 +15,14 @@ export interface Notes {
     /** False: it only reported what it would have done. */
     readonly enforced: boolean
   }
+  /** Connections that ended before a request of theirs was read; `connections` since the last such record of the lane. */
+  readonly unread: {
+    readonly at: number
+    readonly lane: number
+    /** Peer of the last of them. */
+    readonly address: string
+    readonly connections: number
+  }
   readonly config: {
     readonly at: number
     readonly generation: number

@@ -20,6 +20,8 @@ export const RECORD_TYPES = {
   mark: 9,
   /** How an answer ended that was passed on as it came. */
   stream: 10,
+  /** Connections that ended before a request of theirs could be read. */
+  unread: 12,
 } as const
 
 export type RecordType = keyof typeof RECORD_TYPES
