@@ -13,6 +13,7 @@ import type { Socket } from 'node:net'
 import type { FaultCode } from '../domain/fault.ts'
 import { assert } from '../kernel/assert.ts'
 import type { Clock } from '../kernel/clock.ts'
+import type { Sweep } from '../kernel/sweep.ts'
 import type { Carried, Loss } from './carried.ts'
 import { CONNECTING, type ConnectionEvent, type ConnectionState, step } from './connection-state.ts'
 import { type Destination, Dial } from './dial.ts'
@@ -39,6 +40,7 @@ export interface ConnectionOwner {
 
 export interface ConnectionParts {
   readonly clock: Clock
+  readonly sweep: Sweep
   /** Shared by every connection of the thread. */
   readonly readBuffer: Buffer
 }
@@ -80,7 +82,7 @@ export class Connection {
       ended: () => this.#ended(),
       broke: (error: Error) => this.#broke(error),
     }
-    this.#dial = new Dial(destination, parts.readBuffer, events, parts.clock.now())
+    this.#dial = new Dial(destination, parts, events)
   }
 
   /** Stands and waits for a request, as far as this side can know: checked again before each use. */

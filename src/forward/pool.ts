@@ -10,7 +10,7 @@
  * ones, requests waiting. A request keeps the connection it opened; nobody else's takes it away.
  */
 import type { Endpoint } from '../domain/routes.ts'
-import type { Sweep, Watched } from '../kernel/sweep.ts'
+import type { Watched } from '../kernel/sweep.ts'
 import type { Carried } from './carried.ts'
 import { Connection, type ConnectionOwner, type ConnectionParts } from './connection.ts'
 import { type Destination, destinationOf } from './dial.ts'
@@ -48,7 +48,6 @@ export interface Taker extends Carried {
 }
 
 export interface PoolParts extends ConnectionParts {
-  readonly sweep: Sweep
   readonly resolver: Resolver
   readonly limits: PoolLimits
 }
