@@ -17,7 +17,8 @@ import { type Destination, destinationOf } from './dial.ts'
 import type { Resolver } from './resolver.ts'
 
 export const CONNECTIONS_MAX = 256
-export const IDLE_CONNECTIONS_MAX = 128
+/** As many as there may be: with fewer, a load that needs more would close and open connections all the time. */
+export const IDLE_CONNECTIONS_MAX = CONNECTIONS_MAX
 export const WAITING_MAX = 1_024
 /** An idle connection is closed after this long, or a second before the endpoint said it would. */
 export const IDLE_MS_MAX = 30_000
