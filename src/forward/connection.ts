@@ -13,6 +13,8 @@ import type { Socket } from 'node:net'
 import type { FaultCode } from '../domain/fault.ts'
 import { assert } from '../kernel/assert.ts'
 import type { Clock } from '../kernel/clock.ts'
+import type { Sweep } from '../kernel/sweep.ts'
+import { BodyRun } from './body-run.ts'
 import type { Carried, Loss } from './carried.ts'
 import { CONNECTING, type ConnectionEvent, type ConnectionState, step } from './connection-state.ts'
 import { type Destination, Dial } from './dial.ts'
@@ -39,6 +41,7 @@ export interface ConnectionOwner {
 
 export interface ConnectionParts {
   readonly clock: Clock
+  readonly sweep: Sweep
   /** Shared by every connection of the thread. */
   readonly readBuffer: Buffer
 }
@@ -58,6 +61,8 @@ export class Connection {
   readonly #isUnix: boolean
   readonly #reader = new AnswerReader()
   readonly #line = new InOrder()
+  /** Of the read that is under way; for the first of the line. */
+  readonly #run = new BodyRun()
   /** Written by the loop's turn that is under way, to leave in one write at its end. */
   readonly #outgoing: Uint8Array[] = []
   /** Writes the kernel has not taken yet. */
@@ -80,7 +85,7 @@ export class Connection {
       ended: () => this.#ended(),
       broke: (error: Error) => this.#broke(error),
     }
-    this.#dial = new Dial(destination, parts.readBuffer, events, parts.clock.now())
+    this.#dial = new Dial(destination, parts, events)
   }
 
   /** Stands and waits for a request, as far as this side can know: checked again before each use. */
@@ -233,11 +238,14 @@ export class Connection {
     }
     const now = this.#clock.now()
     this.#reader.position = 0
+    this.#run.begin()
     for (;;) {
+      const carried = this.#line.first!
+      const event = this.#readNext(carried, length)
+      if (event !== 'body' && !this.#run.isEmpty) this.#handOver(carried)
       // What is told may lead to the end of this connection: a limit is reached, the caller left.
       if (this.#isGone) return true
-      const carried = this.#line.first!
-      switch (this.#readNext(carried, length)) {
+      switch (event) {
         case 'more':
           carried.progressed(now, this.#reader.isAwaiting)
           return !this.#isPaused
@@ -255,7 +263,9 @@ export class Connection {
     const reader = this.#reader
     const event = reader.next(this.#readBuffer, length)
     if (event === 'body') {
-      if (!carried.body(this.#readBuffer.subarray(reader.bodyStart, reader.bodyEnd))) this.#isPaused = true
+      if (this.#run.add(this.#readBuffer, reader.bodyStart, reader.bodyEnd)) return event
+      this.#handOver(carried)
+      this.#run.add(this.#readBuffer, reader.bodyStart, reader.bodyEnd)
     } else if (event === 'head') {
       carried.head({
         status: reader.head!.status,
@@ -267,6 +277,12 @@ export class Connection {
       carried.interim()
     }
     return event
+  }
+
+  #handOver(carried: Carried): void {
+    const bytes = this.#readBuffer.subarray(this.#run.start, this.#run.end)
+    this.#run.clear()
+    if (!carried.body(bytes)) this.#isPaused = true
   }
 
   /** The first of the line has its answer. True when the next answer begins in the same bytes. */

@@ -10,14 +10,15 @@
  * ones, requests waiting. A request keeps the connection it opened; nobody else's takes it away.
  */
 import type { Endpoint } from '../domain/routes.ts'
-import type { Sweep, Watched } from '../kernel/sweep.ts'
+import type { Watched } from '../kernel/sweep.ts'
 import type { Carried } from './carried.ts'
 import { Connection, type ConnectionOwner, type ConnectionParts } from './connection.ts'
 import { type Destination, destinationOf } from './dial.ts'
 import type { Resolver } from './resolver.ts'
 
 export const CONNECTIONS_MAX = 256
-export const IDLE_CONNECTIONS_MAX = 128
+/** As many as there may be: with fewer, a load that needs more would close and open connections all the time. */
+export const IDLE_CONNECTIONS_MAX = CONNECTIONS_MAX
 export const WAITING_MAX = 1_024
 /** An idle connection is closed after this long, or a second before the endpoint said it would. */
 export const IDLE_MS_MAX = 30_000
@@ -48,7 +49,6 @@ export interface Taker extends Carried {
 }
 
 export interface PoolParts extends ConnectionParts {
-  readonly sweep: Sweep
   readonly resolver: Resolver
   readonly limits: PoolLimits
 }

@@ -1,21 +1,24 @@
 /** From an endpoint to a connection: names, several addresses, private ones, unix sockets, TLS. */
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
 import t, { type Test } from 'tap'
 import type { Endpoint, EndpointTls } from '../../src/domain/routes.ts'
+import { NEXT_ADDRESS_MS } from '../../src/forward/dial.ts'
 import { type Ask, RESOLVE_EVERY_MS, Resolver } from '../../src/forward/resolver.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { expired, type Issued, makeAuthority } from '../support/certificates.ts'
+import { DeafPort } from '../support/deaf-port.ts'
 import { endpointAt } from '../support/endpoint-at.ts'
 import { answering, plainAnswer, ScriptedUpstream } from '../support/scripted-upstream.ts'
 import { unusedPort } from '../support/unused-port.ts'
 import { Carrier, textOf, until, versionOf } from './carry.ts'
 
 const OK = plainAnswer(200, 'ok')
+const ONCE = 'HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok'
 
 function carrierWith(t: Test, ask: Ask, clock: { now(): number; wall(): number } = systemClock) {
   const resolver = new Resolver({ clock, ask })
@@ -30,6 +33,64 @@ t.test('addresses of a name are tried in turn until one takes the connection', a
   const carry = carrierWith(t, (_, answered) => answered(null, ['127.0.0.2', '127.0.0.3', '127.0.0.1']))
   const result = await carry.send(versionOf(endpointAt('models.test', upstream.port))).result
   t.equal(textOf(result), 'ok')
+})
+
+t.test('a silent address fails nobody: the next is tried beside it, and first from then on', async (t) => {
+  const deaf = await DeafPort.open()
+  const other = createServer((socket) => socket.on('data', () => socket.end(ONCE)))
+  other.listen(deaf.port, '127.0.0.2')
+  await once(other, 'listening')
+  t.teardown(async () => {
+    other.close()
+    await deaf.close()
+  })
+  const carry = carrierWith(t, (_, answered) => answered(null, ['127.0.0.1', '127.0.0.2']))
+  const version = versionOf(endpointAt('models.test', deaf.port))
+  const result = await carry.send(version).result
+  t.equal(textOf(result), 'ok')
+  t.ok(result.phases.connectMs >= NEXT_ADDRESS_MS - 1, `the first had ${result.phases.connectMs} ms`)
+  t.equal(deaf.knocking, 0, 'nobody goes on knocking')
+  const tooShort = { connectMs: 0.9 * NEXT_ADDRESS_MS }
+  for (const turn of ['its', 'the other’s']) {
+    t.equal(textOf(await carry.send(version, {}, tooShort).result), 'ok', `in ${turn} turn`)
+  }
+})
+
+t.test('of several addresses that are waited for, those that are not needed are let go', async (t) => {
+  const { certificate: ca, issue } = makeAuthority()
+  const { certificate: cert, key } = issue({ names: ['models.test'] })
+  const mute = createServer()
+  mute.listen(0, '127.0.0.1')
+  await once(mute, 'listening')
+  const { port } = mute.address() as AddressInfo
+  const other = createTlsServer({ cert, key }, (socket) => socket.on('data', () => socket.end(ONCE)))
+  other.listen(port, '127.0.0.2')
+  await once(other, 'listening')
+  t.teardown(() => {
+    mute.close()
+    other.close()
+  })
+  const accepted = once(mute, 'connection') as Promise<[Socket]>
+  const carry = carrierWith(t, (_, answered) => answered(null, ['127.0.0.1', '127.0.0.2']))
+  const tls = { ca, cert: null, key: null, serverName: 'models.test', verify: true }
+  const result = carry.send(versionOf(endpointAt('models.test', port, { tls }))).result
+  const [socket] = await accepted
+  const ended = once(socket.resume(), 'end')
+  t.equal(textOf(await result), 'ok')
+  await ended
+  socket.destroy()
+})
+
+t.test('when all of them are silent it is a connect timeout, and none is left behind', async (t) => {
+  const deaf = await DeafPort.open()
+  t.teardown(() => deaf.close())
+  const carry = carrierWith(t, (_, answered) => answered(null, ['127.0.0.1', '127.0.0.1']))
+  const limits = { connectMs: 2.5 * NEXT_ADDRESS_MS }
+  const { fault } = await carry.send(versionOf(endpointAt('models.test', deaf.port)), {}, limits).result
+  t.equal(fault?.code, 'connect-timeout')
+  t.equal(carry.forwarder.counts().open, 0)
+  await until(() => deaf.knocking === 0, 'nobody goes on knocking')
+  t.equal(carry.sweep.size, 0)
 })
 
 t.test('what every address said is told when none takes it', async (t) => {

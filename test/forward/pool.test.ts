@@ -1,7 +1,7 @@
 /** The connections to an endpoint: how many, whose turn, how long an idle one is kept. */
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
-import { IDLE_MS_MAX } from '../../src/forward/pool.ts'
+import { CONNECTIONS_MAX, IDLE_MS_MAX } from '../../src/forward/pool.ts'
 import { answering, plainAnswer, type Script } from '../support/scripted-upstream.ts'
 import { type Carrying, silent, stage, textOf } from './carry.ts'
 
@@ -128,6 +128,17 @@ t.test('no more idle connections are kept than allowed', async (t) => {
   const { carry, version } = await stage(t, [answering(OK)], 'real', { poolLimits: { idleMax: 2 } })
   await Promise.all(Array.from({ length: 5 }, () => carry.send(version).result))
   t.strictSame(carry.forwarder.counts(), { open: 2, idle: 2, waiting: 0 })
+})
+
+t.test('a load that needs every connection comes back to the ones it had', async (t) => {
+  const { upstream, carry, version } = await stage(t, [answering(OK)])
+  for (let wave = 0; wave < 3; wave += 1) {
+    const sent = Array.from({ length: CONNECTIONS_MAX }, () =>
+      carry.send(version, {}, { connectMs: 5_000, firstByteMs: 5_000 }),
+    )
+    for (const { result } of sent) t.equal(textOf(await result), 'ok')
+  }
+  t.equal(upstream.connectionCount, CONNECTIONS_MAX)
 })
 
 t.test('endpoints nobody asks for any more are forgotten', async (t) => {
