@@ -271,7 +271,7 @@ export const metadata = {
   outputs: [{ name: 'score', datatype: 'FP32', shape: [-1] }],
 }
 export async function score({ x }) {
-  await new Promise((resolve) => setTimeout(resolve, 150))
+  await new Promise((resolve) => setTimeout(resolve, 800))
   return { score: { datatype: 'FP32', shape: [1], data: new Float32Array([x.data[0] + 1]) } }
 }`,
     },
