@@ -14,6 +14,7 @@ export function machine(root: string): Readonly<Record<string, unknown>> {
     cpu: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`,
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     congestionControl: readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim(),
+    rrTimesliceMs: Number(readFileSync('/proc/sys/kernel/sched_rr_timeslice_ms', 'utf8')),
     commit: commitOf(root),
     loadAverage: disturbance().load,
   }
