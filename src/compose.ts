@@ -119,7 +119,7 @@ function makeParts({ snapshot, version, log }: GatewayOptions, audit: AuditWrite
         else running.lanesWithoutLog.add(lane)
         log(`lane ${lane}: ${isWritten ? LOG_IS_BACK : LOG_IS_GONE}`)
       },
-      onName: (words) => log(`lane ${lane}: ${words}`),
+      onWords: (words) => log(`lane ${lane}: ${words}`),
       onBug: (report) => log(`a bug in lane ${lane}: ${report}`),
       onFailure: fail,
     })

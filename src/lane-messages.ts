@@ -41,6 +41,14 @@ export type FromLane =
       readonly problem: string | null
       readonly isKept: boolean
     }
+  /** An endpoint is passed over from now on, or used again (`forMs` 0). */
+  | {
+      readonly kind: 'endpoint'
+      readonly endpoint: string
+      readonly model: string
+      readonly version: string
+      readonly forMs: number
+    }
   /** An error nobody caught: a bug. The lane goes on; the words are for the log. */
   | { readonly kind: 'bug'; readonly report: string }
   | { readonly kind: 'drained'; readonly abandoned: number }

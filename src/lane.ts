@@ -11,7 +11,8 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { Listener } from './accept/listener.ts'
 import { HEADER_SLACK_BYTES, loadUws, type Uws } from './accept/load-uws.ts'
 import { LaneJournal } from './audit/lane-journal.ts'
-import type { LocalVersion } from './domain/routes.ts'
+import type { LocalVersion, Model } from './domain/routes.ts'
+import type { StandingChange } from './forward/balance/peers.ts'
 import { Forwarder } from './forward/forwarder.ts'
 import { Resolver } from './forward/resolver.ts'
 import { assert } from './kernel/assert.ts'
@@ -23,6 +24,7 @@ import { Sweep } from './kernel/sweep.ts'
 import type { FromLane, LaneStart, ToLane } from './lane-messages.ts'
 import { Limiter } from './observe/limiter.ts'
 import { Observer } from './observe/observer.ts'
+import { RetryBudget } from './observe/retry-budget.ts'
 import { Vitals } from './observe/vitals.ts'
 import type { Lane } from './passage/lane-parts.ts'
 import { Places } from './passage/places.ts'
@@ -116,6 +118,13 @@ function makeLane(): Lane {
     announce: (announcement) => tell({ kind: 'reading', announcement }),
     onBreaker: ({ why, ...change }) => recorder.event('breaker', { ...change, cause: why }),
   })
+  const observer = new Observer(vitals)
+  const onStanding = ({ version, endpoint, isOut, forMs, out }: StandingChange) => {
+    observer.endpointStanding(version, out, isOut)
+    const what = { endpoint, model: version.model, version: version.name, forMs }
+    recorder.event('endpoint', { at: clock.wall(), lane: start.lane, ...what, out: isOut })
+    tell({ kind: 'endpoint', ...what })
+  }
   const scorer = new Scorer({
     snapshot,
     clock,
@@ -132,9 +141,10 @@ function makeLane(): Lane {
     protocols: PROTOCOLS,
     snapshot: { current: snapshot },
     vitals,
+    retryBudgets: byIndex(snapshot.models.values()).map(({ retry }) => new RetryBudget(retry.budget, lanes)),
     limiter: new Limiter({ lanes, slab: vitals.slab }),
-    observer: new Observer(vitals),
-    forwarder: new Forwarder({ clock, sweep, resolver }),
+    observer,
+    forwarder: new Forwarder({ clock, sweep, resolver, onStanding }),
     shadowForwarder: new Forwarder({ clock, sweep, resolver, readBufferBytes: READ_COST }),
     scorer,
     comparer: new Comparer({ pool: scorer.pool, clock }),
@@ -147,6 +157,10 @@ function makeLane(): Lane {
     work: { draining: false, refusing: false, count: 0 },
     onBug: tellBug,
   }
+}
+
+function byIndex(models: Iterable<Model>): readonly Model[] {
+  return [...models].sort((one, other) => one.index - other.index)
 }
 
 function tellBug(error: unknown): void {

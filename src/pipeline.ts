@@ -16,10 +16,12 @@ import { carryOut } from './passage/attempts.ts'
 import type { Lane } from './passage/lane-parts.ts'
 import { AUDIT_UNAVAILABLE, DRAINING, INTERNAL } from './passage/refusals.ts'
 import { answerServer } from './passage/server-answers.ts'
-import { conclude, forgo, NOTHING_KNOWN, type Opening, openStory, refuse } from './passage/settle.ts'
+import { conclude, forgo, knownOf, NOTHING_KNOWN, type Opening, openStory, refuse } from './passage/settle.ts'
 import { ShadowCopies } from './passage/shadows.ts'
 import { StreamedReply } from './passage/streamed-reply.ts'
 import type { Match, Protocol } from './protocols/protocol.ts'
+
+const NO_BODY = new Uint8Array(0)
 
 export function handle({ head, body, client, refusal }: Incoming, lane: Lane): void {
   const opening = openStory(head, client, lane)
@@ -27,18 +29,20 @@ export function handle({ head, body, client, refusal }: Incoming, lane: Lane): v
   const recognized = recognize(head, lane.protocols, opening.routes)
   if (refusal !== null) {
     // Whatever is wrong with it, its sender reads errors of the dialect whose path it asked for.
-    const known = { ...NOTHING_KNOWN, protocol: recognized.protocol }
+    const known = knownOf(recognized.protocol, NO_BODY)
     // Also of a sender that does not stay for the answer, or sends what lets the server end the connection.
     client.onGone(() => refuse(opening, known, refusal))
     return body.outlast(refusal, () => refuse(opening, known, refusal, { close: true }))
   }
   body.read(opening.routes.server.bodyBytesMax, (bytes) => {
-    const known = { ...NOTHING_KNOWN, protocol: recognized.protocol }
-    if (isFault(bytes)) return refuse(opening, known, bytes, { close: !body.isSwallowed })
-    if ('fault' in recognized) return refuse(opening, { ...known, body: bytes }, recognized.fault)
-    const { match, protocol } = recognized
+    const { protocol } = recognized
+    if (isFault(bytes)) {
+      return refuse(opening, knownOf(protocol, NO_BODY), bytes, { close: !body.isSwallowed })
+    }
+    if ('fault' in recognized) return refuse(opening, knownOf(protocol, bytes), recognized.fault)
+    const { match } = recognized
     if (match.scope === 'server') return answerServer(match, opening)
-    guarded(opening, () => answerModel(opening, match, protocol, bytes))
+    guarded(opening, () => answerModel(opening, match, recognized.protocol, bytes))
   })
 }
 
@@ -46,7 +50,7 @@ type ModelMatch = Extract<Match, { scope: 'model' }>
 
 function answerModel(opening: Opening, match: ModelMatch, protocol: Protocol, body: Uint8Array): void {
   const { id, lane, head, routes, startedAt } = opening
-  const known = { ...NOTHING_KNOWN, protocol, body }
+  const known = knownOf(protocol, body)
   const question = { head, body, protocol, match, routes, arrivedAt: startedAt, requestId: id }
   const model = findModel(question)
   if (isFault(model)) return refuse(opening, known, model)

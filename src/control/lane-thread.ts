@@ -16,8 +16,8 @@ export interface LaneThreadParts {
   onVersions(states: readonly VersionState[]): void
   /** Whether the lane's records can be written, when that changes. */
   onLog(isWritten: boolean): void
-  /** What the operator should know of an endpoint's name. */
-  onName(words: string): void
+  /** What the operator should know of an endpoint or its name. */
+  onWords(words: string): void
   /** An error nobody caught inside the lane; the lane goes on. */
   onBug(report: string): void
   /** The lane could not start, or ended although nobody asked. */
@@ -99,7 +99,8 @@ export class LaneThread {
     if (message.kind === 'reading') this.#parts.onReading(message.announcement)
     else if (message.kind === 'versions') this.#parts.onVersions(message.states)
     else if (message.kind === 'log') this.#parts.onLog(message.isWritten)
-    else if (message.kind === 'name') this.#parts.onName(nameWords(message))
+    else if (message.kind === 'name') this.#parts.onWords(nameWords(message))
+    else if (message.kind === 'endpoint') this.#parts.onWords(standingWords(message))
     else if (message.kind === 'certificate') this.#certificateAnswered(message.problem)
     else if (message.kind === 'bug') this.#parts.onBug(message.report)
     else if (message.kind === 'cannot-start') this.#fail(new Error(message.problem))
@@ -121,4 +122,11 @@ export class LaneThread {
 function nameWords({ name, problem, isKept }: Extract<FromLane, { kind: 'name' }>): string {
   if (problem === null) return `${name} resolves again`
   return `${name} does not resolve (${problem})${isKept ? '; its last addresses stay in use' : ''}`
+}
+
+function standingWords(message: Extract<FromLane, { kind: 'endpoint' }>): string {
+  const { endpoint, model, version, forMs } = message
+  const what = `endpoint ${endpoint} of model ${model}, version ${version}`
+  if (forMs === 0) return `${what} is used again`
+  return `${what} keeps failing: others are preferred for ${Math.round(forMs / 1000)} s`
 }

@@ -80,6 +80,25 @@ export interface AttemptResult {
   readonly passed?: Passed
 }
 
+/**
+ * The same with its answer. Field by field: an object that is spread and then given more keys takes V8 (Node 20) off its fast
+ * path, for itself and for everybody who reads it; one such literal on every request cost a fifth of the lane's CPU.
+ */
+export function withAnswer(
+  { endpoint, phases, reused, fault }: AttemptResult,
+  answer: Answer,
+): AttemptResult {
+  return { endpoint, phases, reused, answer, fault }
+}
+
+/** The same, of an answer that is passed on. */
+export function withPassed(
+  { endpoint, phases, reused, answer, fault }: AttemptResult,
+  passed: Passed,
+): AttemptResult {
+  return { endpoint, phases, reused, answer, fault, passed }
+}
+
 /** One try at one version. */
 export interface Attempt {
   readonly version: string

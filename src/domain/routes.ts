@@ -82,6 +82,7 @@ export interface Model {
   readonly timeouts: Timeouts
   readonly stream: StreamSettings
   readonly limits: ModelLimits
+  readonly retry: RetrySettings
   readonly breaker: BreakerSettings
   readonly onFailure: Readonly<Record<ConsequenceKey, readonly Consequence[]>>
   readonly output: readonly OutputCheck[]
@@ -115,6 +116,15 @@ export interface StreamSettings {
 export interface ModelLimits {
   readonly concurrent: number
   readonly queue: number
+}
+
+export interface RetrySettings {
+  /** Tries at one version in all; 1: none is repeated. */
+  readonly attempts: number
+  /** `connect`, `reset`, `timeout`, or a 5xx status. */
+  readonly on: readonly string[]
+  /** Retries for each request, 0 to 1. */
+  readonly budget: number
 }
 
 export interface BreakerSettings {
@@ -201,6 +211,8 @@ interface VersionBase {
 export interface RemoteVersion extends VersionBase {
   readonly kind: 'remote'
   readonly endpoints: readonly Endpoint[]
+  /** A name in the list of ways to spread requests over them (forward/balance/index.ts). */
+  readonly balance: string
   /** What the endpoint calls the model and version; null: our own model name, and no version. */
   readonly rename: { readonly model: string | null; readonly version: string | null }
 }

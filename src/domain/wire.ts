@@ -18,6 +18,8 @@ export interface AttemptLimits {
   readonly timeouts: Timeouts
   /** Monotonic ms after which nobody waits for the answer; Infinity when the caller set no deadline. */
   readonly deadlineAt: number
+  /** The caller's sticky key, where the same caller should reach the same endpoint. */
+  readonly key?: string
   /** Endpoints that were tried already, as `AttemptResult.endpoint` names them: the last to be chosen again. */
   readonly avoid?: readonly string[]
 }

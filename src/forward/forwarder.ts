@@ -10,9 +10,10 @@ import { Buffer } from 'node:buffer'
 import type { Endpoint, RemoteVersion } from '../domain/routes.ts'
 import type { AttemptLimits, InProgress, OutboundRequest, Receiver } from '../domain/wire.ts'
 import { assert } from '../kernel/assert.ts'
+import { type Chance, systemChance } from '../kernel/chance.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Sweep } from '../kernel/sweep.ts'
-import { roundRobin } from './balance.ts'
+import { Peers, type PeersParts, type StandingChange } from './balance/peers.ts'
 import { writeHead } from './http1/request-writer.ts'
 import { InFlight } from './in-flight.ts'
 import { POOL_LIMITS, Pool, type PoolLimits, type PoolParts } from './pool.ts'
@@ -20,10 +21,15 @@ import { Resolver } from './resolver.ts'
 
 /** So that what one stream holds stays within 256 KiB: one read, and 64 KiB that its intake or its reply held. */
 const READ_BUFFER_BYTES = 192 * 1024
+const NONE: readonly string[] = []
 
 export interface ForwarderParts {
   readonly clock: Clock
   readonly sweep: Sweep
+  /** Default: the system's. */
+  readonly chance?: Chance
+  /** An endpoint is passed over from now on, or used again. */
+  readonly onStanding?: (change: StandingChange) => void
   /** For each endpoint; default POOL_LIMITS. */
   readonly poolLimits?: Partial<PoolLimits>
   /** Default: one of its own, over the system's resolver. */
@@ -43,13 +49,15 @@ export class Forwarder {
   readonly #parts: PoolParts
   /** By the endpoint’s key. Empty ones are forgotten when a new endpoint comes, so reloads leave nothing. */
   readonly #pools = new Map<string, Pool>()
-  /** By version index: how many requests were sent. */
-  readonly #cursors: number[] = []
+  /** What is known of each version's endpoints. */
+  readonly #peers = new WeakMap<RemoteVersion, Peers>()
+  readonly #peersParts: PeersParts
   #isClosed = false
 
   constructor(parts: ForwarderParts) {
     const { clock, sweep, poolLimits = {}, resolver = new Resolver({ clock }) } = parts
     const readBuffer = Buffer.allocUnsafeSlow(parts.readBufferBytes ?? READ_BUFFER_BYTES)
+    this.#peersParts = { chance: parts.chance ?? systemChance, onStanding: parts.onStanding }
     this.#parts = { clock, sweep, resolver, readBuffer, limits: { ...POOL_LIMITS, ...poolLimits } }
   }
 
@@ -61,11 +69,16 @@ export class Forwarder {
     receiver: Receiver,
   ): InProgress {
     const { clock, sweep } = this.#parts
-    const endpoint = this.#choose(version, limits.avoid)
+    const peers = this.#peersOf(version)
+    const peer = peers.choose({ key: limits.key ?? '', avoid: limits.avoid ?? NONE }, clock.now())
+    const { endpoint } = peer
     const head = writeHead(request, endpoint.authority)
     const isWritten = typeof head === 'string'
-    const mission = { version, endpoint, request, head: isWritten ? head : '', limits, receiver }
-    const inFlight = new InFlight(mission, clock, sweep)
+    const inFlight = new InFlight(
+      { version, peers, peer, request, head: isWritten ? head : '', limits, receiver },
+      clock,
+      sweep,
+    )
     if (this.#isClosed) inFlight.failSoon('draining', 'the forwarder is closed')
     else if (!isWritten) inFlight.failSoon('malformed-request', head.unwritable)
     else inFlight.start(this.#poolOf(endpoint))
@@ -91,12 +104,14 @@ export class Forwarder {
     this.#pools.clear()
   }
 
-  #choose({ endpoints, index }: RemoteVersion, avoid?: readonly string[]): Endpoint {
-    assert(endpoints.length > 0, 'a remote version has at least one endpoint')
-    const untried = avoid === undefined ? endpoints : endpoints.filter(({ url }) => !avoid.includes(url))
-    const cursor = this.#cursors[index] ?? 0
-    this.#cursors[index] = (cursor + 1) % endpoints.length
-    return roundRobin(untried.length === 0 ? endpoints : untried, cursor)
+  #peersOf(version: RemoteVersion): Peers {
+    let peers = this.#peers.get(version)
+    if (peers === undefined) {
+      assert(version.endpoints.length > 0, 'a remote version has at least one endpoint')
+      peers = new Peers(version, this.#peersParts)
+      this.#peers.set(version, peers)
+    }
+    return peers
   }
 
   #poolOf(endpoint: Endpoint): Pool {

@@ -6,20 +6,23 @@
  * for all timers: the next of the phase's own limit, the total, and the caller's deadline. While whoever
  * receives the answer asks to wait, the endpoint's clock stands still: a slow caller is no fault of a model.
  */
-import type { Fault, FaultCode } from '../domain/fault.ts'
+import { type Fault, type FaultCode, traitsOf } from '../domain/fault.ts'
 import type { AnswerHead, AttemptResult } from '../domain/outcome.ts'
-import type { Endpoint, RemoteVersion } from '../domain/routes.ts'
+import type { RemoteVersion } from '../domain/routes.ts'
 import type { AttemptLimits, InProgress, OutboundRequest, Receiver } from '../domain/wire.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Sweep, Watched } from '../kernel/sweep.ts'
 import { attemptFault } from './attempt-fault.ts'
+import type { KnownPeer, Peers } from './balance/peers.ts'
 import type { Loss } from './carried.ts'
 import type { Connection } from './connection.ts'
 import type { Pool, Taker } from './pool.ts'
 
 export interface Mission {
   readonly version: RemoteVersion
-  readonly endpoint: Endpoint
+  readonly peers: Peers
+  /** The one that was chosen for it. */
+  readonly peer: KnownPeer
   readonly request: OutboundRequest
   /** As the codec wrote it. */
   readonly head: string
@@ -46,6 +49,7 @@ export class InFlight implements Taker, Watched, InProgress {
   #totalAt: number
   #pausedAt = NOT_PAUSED
   #bodyBytes = 0
+  #status = 0
   #dueCode: FaultCode = 'total-timeout'
   #pool: Pool | undefined
   #connection: Connection | undefined
@@ -84,7 +88,11 @@ export class InFlight implements Taker, Watched, InProgress {
     queueMicrotask(() => this.#fail(code, detail, this.#clock.now()))
   }
 
-  readonly cancel = (): void => this.#leave()
+  readonly cancel = (): void => {
+    if (this.#stage === 'ended') return
+    this.#told('neutral', this.#clock.now())
+    this.#leave()
+  }
 
   /** Sent for the second time it goes alone: nobody else's end may be its own again. */
   get isRepeatable(): boolean {
@@ -152,6 +160,7 @@ export class InFlight implements Taker, Watched, InProgress {
 
   head(head: AnswerHead): void {
     const { receiver } = this.#mission
+    this.#status = head.status
     receiver.head(head)
     // A part of the head came earlier; now it is known that the wait is for content, which it is not.
     if (this.#firstByteMs !== NOT_REACHED && this.#stage !== 'ended' && receiver.awaitsContent) {
@@ -233,13 +242,14 @@ export class InFlight implements Taker, Watched, InProgress {
 
   #fail(code: FaultCode, detail: string, now: number): void {
     if (this.#stage === 'ended') return
-    const { version, endpoint, limits, receiver } = this.#mission
+    const { version, peer, limits, receiver } = this.#mission
     const context = { version, timeouts: limits.timeouts, answerBytesMax: receiver.bodyBytesMax }
-    this.#conclude(attemptFault(code, context, endpoint.url, detail), now)
+    this.#conclude(attemptFault(code, context, peer.endpoint.url, detail), now)
   }
 
   #conclude(fault: Fault | null, now: number): void {
     if (this.#stage === 'ended') return
+    this.#told(fault === null ? this.#verdict : traitsOf(fault.code).blame, now)
     this.#leave()
     this.#mission.receiver.done(this.#resultAt(now, fault))
   }
@@ -250,7 +260,7 @@ export class InFlight implements Taker, Watched, InProgress {
 
   #resultAt(now: number, fault: Fault | null): AttemptResult {
     return {
-      endpoint: this.#mission.endpoint.url,
+      endpoint: this.#mission.peer.endpoint.url,
       phases: {
         queueMs: this.#queueMs,
         connectMs: this.#connectMs,
@@ -261,6 +271,22 @@ export class InFlight implements Taker, Watched, InProgress {
       answer: null,
       fault,
     }
+  }
+
+  /** A 5xx is the endpoint's failure, 429 says nothing of it, everything else is an answer. */
+  get #verdict(): 'success' | 'failure' | 'neutral' {
+    if (this.#status >= 500) return 'failure'
+    return this.#status === 429 ? 'neutral' : 'success'
+  }
+
+  /** What this attempt says of its endpoint, once. */
+  #told(verdict: 'success' | 'failure' | 'neutral', now: number): void {
+    const { peers, peer, limits } = this.#mission
+    const tookMs = now - this.#startedAt
+    if (verdict === 'failure') peer.load.ended(now, Math.max(tookMs, limits.timeouts.firstByteMs))
+    else if (verdict === 'neutral') peer.load.abandoned(now, tookMs)
+    else peer.load.ended(now, this.#firstByteMs)
+    peers.noted(peer, verdict, now)
   }
 
   /** Every way out: no deadline, no place in a line, no connection that could still bring an answer. */

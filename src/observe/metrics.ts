@@ -8,7 +8,8 @@
  */
 import { Counter, Gauge, type MetricObject, Registry, type RegistryContentType } from 'prom-client'
 import type { Hdr } from './hdr.ts'
-import type { Metric, Sample } from './metric-table.ts'
+import type { Sample } from './metric-samples.ts'
+import type { Metric } from './metric-table.ts'
 import type { Reading } from './reading.ts'
 
 export interface MetricsText {

@@ -67,6 +67,16 @@ export class Observer {
     this.#slab.shadow(version.index, fate)
   }
 
+  /** An attempt is tried again; or would be, but for the budget. */
+  retry(modelIndex: number, isSent: boolean): void {
+    this.#slab.retry(modelIndex, isSent)
+  }
+
+  /** An endpoint of `version` is passed over from now on, or used again; `out` are passed over in all. */
+  endpointStanding(version: Version, out: number, isOut: boolean): void {
+    this.#slab.endpoints(version.index, out, isOut)
+  }
+
   /** A client connection came, was turned away, or ended; one that was turned away ends, too. */
   connection(what: 'opened' | 'refused' | 'closed'): void {
     if (what === 'closed') this.#slab.connectionClosed()

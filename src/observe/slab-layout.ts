@@ -69,6 +69,12 @@ export const STREAM_FATES: readonly StreamOutcome['fate'][] = ['complete', 'brok
 /** Streams open now, then how the others ended. */
 export const STREAM_WORDS = ['open', ...STREAM_FATES] as const
 export type StreamWord = (typeof STREAM_WORDS)[number]
+/** Of a model: attempts that were tried again, and those that would have been, had there been a budget. */
+export const RETRY_WORDS = ['sent', 'over-budget'] as const
+export type RetryWord = (typeof RETRY_WORDS)[number]
+/** Endpoints passed over now, and how often one was put out. */
+export const ENDPOINT_WORDS = ['out', 'ejections'] as const
+export type EndpointWord = (typeof ENDPOINT_WORDS)[number]
 export const TOKEN_KINDS = ['prompt', 'completion'] as const
 export type TokenKind = (typeof TOKEN_KINDS)[number]
 /** Whatever else an endpoint says is counted as the last. */
@@ -97,7 +103,7 @@ export const LANE_COUNTS = [
 ] as const
 export type LaneCount = (typeof LANE_COUNTS)[number]
 
-export const SLAB_FORMAT = 3
+export const SLAB_FORMAT = 4
 const HEAD = 16
 
 export interface SlabShape {
@@ -120,6 +126,8 @@ export class SlabLayout {
   readonly #streams: number
   readonly #tokens: number
   readonly #finishes: number
+  readonly #endpoints: number
+  readonly #retries: number
   /** In words of eight bytes. */
   readonly length: number
 
@@ -137,7 +145,9 @@ export class SlabLayout {
     this.#streams = this.#loads + models * LOAD_WORDS.length
     this.#tokens = this.#streams + versions * STREAM_WORDS.length
     this.#finishes = this.#tokens + versions * TOKEN_KINDS.length
-    this.length = this.#finishes + versions * FINISH_REASONS.length
+    this.#endpoints = this.#finishes + versions * FINISH_REASONS.length
+    this.#retries = this.#endpoints + versions * ENDPOINT_WORDS.length
+    this.length = this.#retries + models * RETRY_WORDS.length
   }
 
   /** The row of requests that no version of this model answered; -1 for no known model. */
@@ -197,5 +207,13 @@ export class SlabLayout {
 
   finishAt(version: number, reason: number): number {
     return this.#finishes + version * FINISH_REASONS.length + reason
+  }
+
+  retryAt(model: number, word: RetryWord): number {
+    return this.#retries + model * RETRY_WORDS.length + RETRY_WORDS.indexOf(word)
+  }
+
+  endpointAt(version: number, word: EndpointWord): number {
+    return this.#endpoints + version * ENDPOINT_WORDS.length + ENDPOINT_WORDS.indexOf(word)
   }
 }

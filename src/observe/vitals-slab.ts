@@ -105,6 +105,16 @@ export class VitalsSlab {
     if (state === 'open') this.#increment(this.layout.breakerAt(versionIndex, 'opens'))
   }
 
+  retry(modelIndex: number, isSent: boolean): void {
+    this.#increment(this.layout.retryAt(modelIndex, isSent ? 'sent' : 'over-budget'))
+  }
+
+  /** An endpoint was put out or is in again; `out`: of the version, now. */
+  endpoints(versionIndex: number, out: number, isEjection: boolean): void {
+    this.#words[this.layout.endpointAt(versionIndex, 'out')] = out
+    if (isEjection) this.#increment(this.layout.endpointAt(versionIndex, 'ejections'))
+  }
+
   /** The breaker refused an attempt, or would have in dry-run. */
   breakerRefused(versionIndex: number): void {
     this.#increment(this.layout.breakerAt(versionIndex, 'refusals'))

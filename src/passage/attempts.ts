@@ -9,7 +9,15 @@ import { type Chain, chainFor, nameOf, nextStep } from '../decide/consequence.ts
 import { judge, judgePassed } from '../decide/judge.ts'
 import { type ChecksInForce, checksInForce } from '../decide/output-checks.ts'
 import type { Fault } from '../domain/fault.ts'
-import type { Answer, AnswerHead, Attempt, AttemptResult, Passed, Role } from '../domain/outcome.ts'
+import {
+  type Answer,
+  type AnswerHead,
+  type Attempt,
+  type AttemptResult,
+  type Passed,
+  type Role,
+  withPassed,
+} from '../domain/outcome.ts'
 import type { Consequence, Version } from '../domain/routes.ts'
 import type { InProgress } from '../domain/wire.ts'
 import type { Watched } from '../kernel/sweep.ts'
@@ -25,6 +33,7 @@ import {
   overloaded,
   queueTimeout,
 } from './refusals.ts'
+import { Retries } from './retries.ts'
 import { KEPT_BYTES_MAX } from './shadows.ts'
 import { type Errand, startAttempt } from './start-attempt.ts'
 import { abandoned, NOT_STARTED, refusedAttempt, tookMs } from './unanswered.ts'
@@ -67,6 +76,9 @@ class Passage implements Underway, Watched {
   readonly #listeners: Listeners
   readonly #attempts: Attempt[] = []
   readonly #tried: string[] = []
+  /** Null where nothing is tried again. */
+  readonly #retries: Retries | null
+  #again: { readonly version: Version; readonly role: Role } | undefined
   #current: Current | undefined
   #holdsPlace = false
   #holdsSpare = false
@@ -86,6 +98,7 @@ class Passage implements Underway, Watched {
     this.#errand = errand
     this.#lane = lane
     this.#listeners = listeners
+    this.#retries = errand.intent.model.retry.attempts > 1 ? new Retries(errand.intent, lane) : null
   }
 
   enter(): void {
@@ -124,9 +137,12 @@ class Passage implements Underway, Watched {
     this.#tryVersion(this.#errand.plan.version, this.#errand.plan.role)
   }
 
-  /** The sweep: waited too long for a place. */
+  /** The sweep: waited too long for a place, or long enough to try again. */
   expire(now: number): void {
-    this.#guarded(() => this.#waitedTooLong(now))
+    this.#guarded(() => {
+      if (this.#again === undefined) this.#waitedTooLong(now)
+      else this.#tryAgain(this.#again)
+    })
   }
 
   #waitedTooLong(now: number): void {
@@ -165,10 +181,17 @@ class Passage implements Underway, Watched {
     const intake = this.#intakeOf(version)
     this.#current = { version, role, startedAt: now, ticket, intake, progress: NOT_STARTED }
     const { intent } = this.#errand
-    const limits = { timeouts: intent.model.timeouts, deadlineAt: intent.deadlineAt }
-    this.#current.progress = startAttempt(version, this.#errand, { lane, limits, isShadow: false }, intake)
+    const limits = { timeouts: intent.model.timeouts, deadlineAt: intent.deadlineAt, key: intent.key.value }
+    const avoid = this.#retries?.triedOf(version)
+    this.#current.progress = startAttempt(
+      version,
+      this.#errand,
+      { lane, limits: avoid === undefined ? limits : { ...limits, avoid }, isShadow: false },
+      intake,
+    )
     if (this.#isStarted) return
     this.#isStarted = true
+    lane.retryBudgets[intent.model.index]!.deposit(now)
     this.#listeners.started()
   }
 
@@ -197,7 +220,7 @@ class Passage implements Underway, Watched {
   #open({ status, headers, bodyBytes }: AnswerHead): Outlet {
     const { version, role, startedAt, progress } = this.#current!
     const passed = { status, headers, bodyBytes, isOpen: true }
-    const result = { ...progress.soFar(), passed }
+    const result = withPassed(progress.soFar(), passed)
     const attempt = { version: version.name, role, startedAt, result, verdict: 'neutral' } as const
     const course = this.#course({ passed, served: version.name, attempts: [...this.#attempts, attempt] })
     return this.#listeners.opened(course, () => progress.resume())
@@ -223,8 +246,30 @@ class Passage implements Underway, Watched {
     )
     const judged = reason === null ? result : { ...result, fault: reason }
     this.#note(current, this.#asks ? verdict : 'neutral', judged, this.#lane.clock.now())
-    if (reason !== null) this.#failed(reason, result.answer)
-    else this.#conclude({ answer: result.answer, served: current.version.name })
+    if (reason === null) this.#conclude({ answer: result.answer, served: current.version.name })
+    else if (!this.#isRetried(current, reason, result)) this.#failed(reason, result.answer)
+  }
+
+  #isRetried({ version, role }: Current, reason: Fault, { answer, endpoint }: AttemptResult): boolean {
+    if (this.#retries === null) return false
+    const { head, protocol } = this.#errand
+    const now = this.#lane.clock.now()
+    const isRepeatable = protocol.isRepeatable(head.method)
+    const afterMs = this.#retries.after({ version, fault: reason, answer, endpoint, isRepeatable }, now)
+    if (afterMs === null) return false
+    if (afterMs === 0) {
+      this.#tryVersion(version, role)
+      return true
+    }
+    this.#again = { version, role }
+    this.dueAt = now + afterMs
+    this.#lane.sweep.watch(this)
+    return true
+  }
+
+  #tryAgain({ version, role }: { readonly version: Version; readonly role: Role }): void {
+    this.#again = undefined
+    this.#tryVersion(version, role)
   }
 
   /** A stream is judged at its end, and nothing takes its place. */

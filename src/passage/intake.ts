@@ -6,7 +6,15 @@
  * Holds at most ANSWER_BYTES_MAX of an answer that must be looked into, HELD_BYTES_MAX or FLOW_BYTES_MAX of any other.
  */
 import { headerOf } from '../domain/head.ts'
-import type { Answer, AnswerHead, AnswerSummary, AttemptResult, Passed } from '../domain/outcome.ts'
+import {
+  type Answer,
+  type AnswerHead,
+  type AnswerSummary,
+  type AttemptResult,
+  type Passed,
+  withAnswer,
+  withPassed,
+} from '../domain/outcome.ts'
 import type { Version } from '../domain/routes.ts'
 import type { Receiver } from '../domain/wire.ts'
 import type { Clock } from '../kernel/clock.ts'
@@ -149,7 +157,7 @@ export class Intake implements Receiver {
       return
     }
     const copy = result.fault === null ? this.#takeCopy() : null
-    this.#parts.done({ result: { ...result, passed }, summary: this.summary, copy })
+    this.#parts.done({ result: withPassed(result, passed), summary: this.summary, copy })
   }
 
   #whole(result: AttemptResult): AttemptResult {
@@ -158,7 +166,7 @@ export class Intake implements Receiver {
     const { protocol, version } = this.#parts
     const { status, headers } = this.#head!
     const answer = { status, headers, body: this.#held.take() }
-    return { ...result, answer: withOurNames(answer, version, protocol) }
+    return withAnswer(result, withOurNames(answer, version, protocol))
   }
 
   #pass(bytes: Uint8Array): boolean {

@@ -10,6 +10,7 @@ import type { RequestIds } from '../kernel/request-id.ts'
 import type { Sweep } from '../kernel/sweep.ts'
 import type { Limiter } from '../observe/limiter.ts'
 import type { Observer } from '../observe/observer.ts'
+import type { RetryBudget } from '../observe/retry-budget.ts'
 import type { Vitals } from '../observe/vitals.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import type { Recorder } from '../record/recorder.ts'
@@ -31,6 +32,8 @@ export interface Lane {
   /** The configuration in force. A request reads it once and keeps what it read. */
   readonly snapshot: { readonly current: Snapshot }
   readonly vitals: Vitals
+  /** By model. */
+  readonly retryBudgets: readonly RetryBudget[]
   readonly limiter: Limiter
   readonly observer: Observer
   readonly forwarder: Forwarder

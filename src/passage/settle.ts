@@ -51,6 +51,10 @@ export const NOTHING_KNOWN: Known = {
   plan: null,
 }
 
+export function knownOf(protocol: Protocol | null, body: Uint8Array): Known {
+  return { protocol, body, model: null, intent: null, plan: null }
+}
+
 export function openStory(head: Head, client: ClientResponse, lane: Lane): Opening {
   const receivedAt = lane.clock.wall()
   lane.work.count += 1

@@ -121,7 +121,12 @@ class Copy {
     const errand = this.#errand
     const lane = this.#lane
     const startedAt = lane.clock.now()
-    const limits = { timeouts: timeoutsOf(plan.settings, errand.intent.model.timeouts), deadlineAt: Infinity }
+    const { model, key } = errand.intent
+    const limits = {
+      timeouts: timeoutsOf(plan.settings, model.timeouts),
+      deadlineAt: Infinity,
+      key: key.value,
+    }
     const answered = (result: AttemptResult): void => this.#answered(result, startedAt)
     const receiver = new PacedAnswer(answered, KEPT_BYTES_MAX, lane.shadowPace)
     receiver.progress = startAttempt(plan.version, errand, { lane, limits, isShadow: true }, receiver)

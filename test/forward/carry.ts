@@ -27,6 +27,7 @@ export function versionOf(...endpoints: readonly Endpoint[]): RemoteVersion {
     model: 'fraud',
     name: 'v2',
     endpoints,
+    balance: 'round-robin',
     rename: { model: null, version: null },
   }
 }

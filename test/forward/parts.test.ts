@@ -1,8 +1,7 @@
-/** The small parts: system errors to faults, whose turn it is. */
+/** The small parts: system errors to faults. */
 import t from 'tap'
 import { FAULTS, type FaultCode } from '../../src/domain/fault.ts'
 import { attemptFault } from '../../src/forward/attempt-fault.ts'
-import { roundRobin } from '../../src/forward/balance.ts'
 import { connectFault, describeError, lossFault } from '../../src/forward/socket-fault.ts'
 import { endpointAt } from '../support/endpoint-at.ts'
 import { TIMEOUTS, versionOf } from './carry.ts'
@@ -45,10 +44,4 @@ t.test('what a caller reads names version and model, never an address', async (t
     t.equal(detail, 'http://10.0.0.1:80: ECONNRESET')
   }
   t.match(attemptFault('answer-too-large', context, '', '').message, 'larger than 64 MiB')
-})
-
-t.test('each endpoint in its turn', async (t) => {
-  const endpoints = ['a', 'b', 'c'].map((host) => endpointAt(host, 1))
-  const order = [0, 1, 2, 3, 4].map((cursor) => roundRobin(endpoints, cursor).host)
-  t.strictSame(order, ['a', 'b', 'c', 'a', 'b'])
 })

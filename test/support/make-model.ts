@@ -33,6 +33,7 @@ export function makeRemoteVersion(port: number, more: Partial<RemoteVersion> = {
     model: 'fraud',
     name: 'v1',
     endpoints: [endpoint],
+    balance: 'least-loaded',
     rename: { model: null, version: null },
     ...more,
   }
@@ -57,6 +58,7 @@ export function makeModel({ versions = ['v1', 'v2'], route = {}, ...more }: Mode
     timeouts: { queueMs: 50, connectMs: 250, firstByteMs: 1000, idleMs: 1000, totalMs: 2000 },
     stream: { keepAliveMs: 0 },
     limits: { concurrent: 256, queue: 512 },
+    retry: { attempts: 1, on: [], budget: 0 },
     breaker: {
       windowMs: 10_000,
       minRequests: 20,

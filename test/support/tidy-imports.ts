@@ -68,7 +68,13 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     path: 'control/config/',
-    may: [...ALPHABET, 'protocols/index.ts', 'decide/strategies/index.ts', 'workers/runtimes/index.ts'],
+    may: [
+      ...ALPHABET,
+      'protocols/index.ts',
+      'decide/strategies/index.ts',
+      'forward/balance/index.ts',
+      'workers/runtimes/index.ts',
+    ],
     why: 'of the data plane the configuration knows the registries alone, to check names and options',
   },
 

@@ -34,6 +34,7 @@ const HEADER_CHARACTERS_MIN = 40
 const REGISTRIES = [
   /^src\/decide\/strategies$/,
   /^src\/protocols(\/[\w-]+)?$/,
+  /^src\/forward\/balance$/,
   /^src\/workers\/runtimes$/,
   /^src\/cli$/,
 ]

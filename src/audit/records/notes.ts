@@ -15,6 +15,18 @@ export interface Notes {
     /** False: it only reported what it would have done. */
     readonly enforced: boolean
   }
+  /** One endpoint of a version, as one lane saw it. */
+  readonly endpoint: {
+    readonly at: number
+    readonly lane: number
+    readonly model: string
+    readonly version: string
+    readonly endpoint: string
+    /** Passed over from now on; false: used again. */
+    readonly out: boolean
+    /** How long it is passed over at least; 0 when it is used again. */
+    readonly forMs: number
+  }
   /** Connections that ended before a request of theirs was read; `connections` since the last such record of the lane. */
   readonly unread: {
     readonly at: number

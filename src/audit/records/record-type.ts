@@ -20,6 +20,8 @@ export const RECORD_TYPES = {
   mark: 9,
   /** How an answer ended that was passed on as it came. */
   stream: 10,
+  /** An endpoint is passed over because it keeps failing, or is used again. */
+  endpoint: 11,
   /** Connections that ended before a request of theirs could be read. */
   unread: 12,
 } as const

@@ -111,6 +111,7 @@ function compileModel(name: string, model: SettledModel, numbering: Numbering): 
     },
     stream: { keepAliveMs: model.stream.keep_alive ?? 0 },
     limits: { concurrent: model.limits.concurrent, queue: model.limits.queue },
+    retry: { attempts: model.retry.attempts, on: model.retry.on, budget: model.retry.budget },
     breaker: {
       windowMs: breaker.window,
       minRequests: breaker.min_requests,
@@ -159,6 +160,7 @@ function compileVersions(modelName: string, model: SettledModel, numbering: Numb
                 pems: numbering.context.pems,
               }),
             ),
+            balance: version.balance,
             rename: { model: version.rename?.model ?? null, version: version.rename?.version ?? null },
           }
         : {

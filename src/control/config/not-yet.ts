@@ -52,14 +52,6 @@ export const NOT_YET: readonly NotYet[] = [
     off: is(false),
     instead: 'false, with limits.concurrent set by hand',
   },
-  {
-    path: [...MODEL, 'retry', 'attempts'],
-    what: 'retrying',
-    off: is(1),
-    instead: '1, and on_failure to name another version',
-  },
-  { path: [...MODEL, 'retry', 'on'], what: 'retrying', off: never, instead: REMOVE },
-  { path: [...MODEL, 'retry', 'budget'], what: 'a retry budget', off: never, instead: REMOVE },
   { path: [...MODEL, 'retry', 'hedge_after'], what: 'hedging', off: never, instead: REMOVE },
   {
     path: [...MODEL, 'audit'],
@@ -68,12 +60,6 @@ export const NOT_YET: readonly NotYet[] = [
     instead: `${REMOVE} and use [audit]`,
   },
   { path: [...MODEL, 'compare', 'segments'], what: 'comparing by segments', off: isEmpty, instead: REMOVE },
-  {
-    path: [...VERSION, 'balance'],
-    what: 'any balance but round-robin',
-    off: is('round-robin'),
-    instead: '"round-robin"',
-  },
   {
     path: [...VERSION, 'health'],
     what: 'active health checks',

@@ -5,7 +5,7 @@
 import type { z } from 'zod'
 import { canonicalHost, parseEndpoint } from './address.ts'
 import * as leaf from './leaf.ts'
-import { PROTOCOL_NAMES, RUNTIME_NAMES } from './registries.ts'
+import { BALANCER_NAMES, PROTOCOL_NAMES, RUNTIME_NAMES } from './registries.ts'
 import { route } from './schema-route.ts'
 import { name, pemFile, pointer, versionName } from './schema-words.ts'
 import { parseFilePath, parseKeySource, parseStep, REMOTE_MODEL, REMOTE_NAME } from './words.ts'
@@ -145,8 +145,11 @@ const version = leaf.table(
       )
       .optional(),
     balance: leaf
-      .choice(['round-robin', 'least-loaded', 'ring-hash'], 'How requests spread over the endpoints.')
-      .prefault('round-robin'),
+      .choice(
+        BALANCER_NAMES,
+        'How requests spread over the endpoints: the less loaded of two, each in turn, or by sticky key.',
+      )
+      .prefault(BALANCER_NAMES[0]),
     health: leaf
       .table(
         {
@@ -266,7 +269,13 @@ const compare = leaf.table(
 
 const retry = leaf.table(
   {
-    attempts: leaf.whole(1, 10, 'Tries in all; 1 is no retry.').prefault(1),
+    attempts: leaf
+      .whole(
+        1,
+        10,
+        'Tries at one version in all, at another endpoint where there is one; 1 is no retry. Only what is safe to repeat is.',
+      )
+      .prefault(1),
     on: leaf
       .list(
         leaf.pattern(
@@ -278,8 +287,10 @@ const retry = leaf.table(
         { min: 1, max: 16 },
         'What is tried again.',
       )
-      .optional(),
-    budget: leaf.number(0, 1, 'Retries as a share of all requests.').optional(),
+      .prefault(['connect', 'reset', '502', '503']),
+    budget: leaf
+      .number(0, 1, 'Retries as a share of all requests of the last 10 s; 10 a second are free.')
+      .prefault(0.2),
     hedge_after: leaf
       .pattern(
         /^(?:p(?:50|75|9[0-9](?:\.[0-9]+)?)|[0-9]{1,12}(?:ms|s|m))$/,

@@ -74,11 +74,7 @@ t.test('the contract’s own example has no problem but what is not implemented 
         'models.fraud.timeouts.idle',
         'never reached: timeouts.total ends the attempt first, after 2s',
       ],
-      ['error', 22, 25, 'models.fraud.retry.attempts', notYet('retrying')],
-      ['error', 22, 33, 'models.fraud.retry.on', notYet('retrying')],
-      ['error', 22, 78, 'models.fraud.retry.budget', notYet('a retry budget')],
       ['error', 22, 97, 'models.fraud.retry.hedge_after', notYet('hedging')],
-      ['error', 37, 13, 'models.fraud.versions.v1.balance', notYet('any balance but round-robin')],
       ['error', 38, 13, 'models.fraud.versions.v1.health', notYet('active health checks')],
       [
         'warning',

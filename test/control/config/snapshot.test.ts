@@ -122,6 +122,7 @@ t.test(
           pipeline: 1,
         },
       ],
+      balance: 'least-loaded',
       rename: { model: null, version: '1' },
     })
     t.match(fraud?.versions.get('v2'), {
