@@ -30,9 +30,10 @@ export function readChunk(json: Uint8Array): Chunk | null {
   const scan = scanJson(json, TOP)
   if (!scan.ok) return null
   const [choices, usage, error, type, code] = scan.found
-  const read = choices?.kind === 'array' ? readChoices(json, choices) : NO_CHOICES
+  const { hasContent, finishReason } = choices?.kind === 'array' ? readChoices(json, choices) : NO_CHOICES
   return {
-    ...read,
+    hasContent,
+    finishReason,
     usage: usage?.kind === 'object' ? readUsage(json, usage) : null,
     isError: error !== null && error?.kind !== 'null' && error?.kind !== 'false',
     isCallersError: isCallers(json, type) || isClientStatus(json, code),
