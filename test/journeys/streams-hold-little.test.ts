@@ -11,8 +11,8 @@ const KIB = 1024
 /** What is promised of each stream. */
 const HELD_KIB_MAX = 256
 /** Enough that what a process grows by once, its young heap for one, is told apart from what each of them holds. */
-const FEW = 24
-const MANY = 96
+const FEW = 32
+const MANY = 128
 const BLOCK = Buffer.alloc(64 * KIB, 'data: x\n\n')
 const CHUNK = Buffer.concat([Buffer.from('10000\r\n'), BLOCK, Buffer.from('\r\n')])
 
@@ -41,9 +41,9 @@ async function endless(t: Test) {
   return { upstream, sent }
 }
 
-/** Once nothing more was taken for a while. */
+/** Once hardly anything more was taken for a while: kernels short of memory for sockets go on in drops. */
 async function stalled(sent: () => number): Promise<void> {
-  for (let before = -1; before !== sent(); await pause(300)) before = sent()
+  for (let before = -Infinity; sent() - before > 256 * KIB; await pause(300)) before = sent()
 }
 
 async function holdsLittle(t: Test, way: string): Promise<void> {
@@ -83,6 +83,6 @@ async function holdsLittle(t: Test, way: string): Promise<void> {
 }
 
 t.test('a stream whose caller reads nothing holds at most 256 KiB, however it is framed', async (t) => {
-  await Promise.all([holdsLittle(t, 'length'), holdsLittle(t, 'chunks')])
-  await Promise.all([holdsLittle(t, 'close'), holdsLittle(t, 'events')])
+  // One after the other: what stands in the kernel's buffers for so many streams is a lot already.
+  for (const way of Object.keys(WAYS)) await holdsLittle(t, way)
 })
