@@ -206,10 +206,19 @@ t.test('whoever leaves takes along what was done for them, in every phase', asyn
       })
       const leftAt = performance.now()
       caller.leave(round % 2 === 0 ? 'fin' : 'reset')
-      while (queued === 1 && performance.now() - leftAt < 5_000) await look()
-      took.push(performance.now() - leftAt)
+      let lookedAt = leftAt
+      while (queued === 1 && lookedAt - leftAt <= 5_000) {
+        await pause(1)
+        // A whole page of metrics takes longer than what it is to show: a look counts from its beginning.
+        lookedAt = performance.now()
+        await look()
+      }
+      took.push(lookedAt - leftAt)
     }
-    t.ok(Math.min(...took) <= CANCEL_MS_MAX, `the place in the line was given back after ${took} ms`)
+    t.ok(
+      Math.min(...took) <= CANCEL_MS_MAX,
+      `the place in the line was given back after ${took.map(Math.round)} ms`,
+    )
     t.equal(holder.connectionCount, 1, 'and no version was asked')
     const gone = (await decisionsIn(gateway.dataDir)).filter((one) => one.model === 'queued')
     t.equal(gone.length, ROUNDS)
