@@ -22,17 +22,11 @@ import type { Consequence, Version } from '../domain/routes.ts'
 import type { InProgress } from '../domain/wire.ts'
 import type { Watched } from '../kernel/sweep.ts'
 import type { Ticket } from '../observe/vitals.ts'
-import { type Course, NO_COURSE } from './course.ts'
+import { type Course, courseOf, NO_COURSE } from './course.ts'
+import { HeldPlace, type PlaceSeeker } from './held-place.ts'
 import { Intake, type IntakeEnd, type Outlet } from './intake.ts'
 import type { Lane } from './lane-parts.ts'
-import {
-  breakerOpen,
-  DEADLINE_PASSED,
-  deadlineInQueue,
-  INTERNAL,
-  overloaded,
-  queueTimeout,
-} from './refusals.ts'
+import { breakerOpen, INTERNAL, overloaded } from './refusals.ts'
 import { Retries } from './retries.ts'
 import { KEPT_BYTES_MAX } from './shadows.ts'
 import { type Errand, startAttempt } from './start-attempt.ts'
@@ -70,27 +64,25 @@ interface Current {
   progress: InProgress
 }
 
-class Passage implements Underway, Watched {
+class Passage implements Underway, Watched, PlaceSeeker {
   readonly #errand: Errand
   readonly #lane: Lane
   readonly #listeners: Listeners
+  readonly #place: HeldPlace
   readonly #attempts: Attempt[] = []
   readonly #tried: string[] = []
   /** Null where nothing is tried again. */
   readonly #retries: Retries | null
   #again: { readonly version: Version; readonly role: Role } | undefined
   #current: Current | undefined
-  #holdsPlace = false
-  #holdsSpare = false
   #isStarted = false
   #ended = false
   #chain: Chain | undefined
   #firstFault: Fault | null = null
   #firstAnswer: Answer | null = null
   #degraded = ''
-  #queuedAt = 0
-  #waitedMs = 0
 
+  /** For the pause before a retry. */
   dueAt = Number.POSITIVE_INFINITY
   slot = -1
 
@@ -98,58 +90,25 @@ class Passage implements Underway, Watched {
     this.#errand = errand
     this.#lane = lane
     this.#listeners = listeners
+    this.#place = new HeldPlace(errand.intent, lane, this)
     this.#retries = errand.intent.model.retry.attempts > 1 ? new Retries(errand.intent, lane) : null
   }
 
   enter(): void {
-    this.#guarded(() => this.#begin())
+    this.#guarded(() => this.#place.enter())
   }
 
-  #begin(): void {
-    const { intent } = this.#errand
-    const now = this.#lane.clock.now()
-    if (intent.deadlineAt <= now) {
-      this.#failed(DEADLINE_PASSED, null)
-      return
-    }
-    const entered = this.#lane.limiter.enter(intent.model, this)
-    if (entered === 'go') this.#enterWithPlace()
-    else if (entered === 'full') this.#failed(overloaded(intent.model), null)
-    else {
-      this.#queuedAt = now
-      this.dueAt = Math.min(now + intent.model.timeouts.queueMs, intent.deadlineAt)
-      this.#lane.sweep.watch(this)
-    }
-  }
-
-  /** The limiter gives the place that was waited for. */
-  proceed(): void {
-    // Called inside another request's way out, which a bug here must not disturb.
-    this.#guarded(() => this.#enterWithPlace())
-  }
-
-  #enterWithPlace(): void {
-    if (this.slot !== -1) {
-      this.#lane.sweep.unwatch(this)
-      this.#waitedMs = this.#lane.clock.now() - this.#queuedAt
-    }
-    this.#holdsPlace = true
+  admitted(): void {
     this.#tryVersion(this.#errand.plan.version, this.#errand.plan.role)
   }
 
-  /** The sweep: waited too long for a place, or long enough to try again. */
-  expire(now: number): void {
-    this.#guarded(() => {
-      if (this.#again === undefined) this.#waitedTooLong(now)
-      else this.#tryAgain(this.#again)
-    })
+  turnedAway(reason: Fault): void {
+    this.#failed(reason, null)
   }
 
-  #waitedTooLong(now: number): void {
-    const { model, deadlineAt } = this.#errand.intent
-    this.#lane.limiter.cancel(this)
-    const waitedMs = now - this.#queuedAt
-    this.#failed(deadlineAt <= now ? deadlineInQueue(waitedMs) : queueTimeout(model, waitedMs), null)
+  /** The sweep: long enough waited to try again. */
+  expire(): void {
+    this.#guarded(() => this.#tryAgain(this.#again!))
   }
 
   abandon(): Course {
@@ -212,7 +171,7 @@ class Passage implements Underway, Watched {
         const current = this.#current
         if (current !== undefined) this.#guarded(() => this.#finished(current, end))
       },
-      broke: (bug) => this.#broke(bug),
+      broke: (bug) => this.broke(bug),
     })
   }
 
@@ -293,9 +252,9 @@ class Passage implements Underway, Watched {
 
   /** The wait for a place belongs to the first attempt's queue phase. */
   #withWait(result: AttemptResult): AttemptResult {
-    if (this.#waitedMs === 0) return result
-    const queueMs = Math.max(0, result.phases.queueMs) + this.#waitedMs
-    this.#waitedMs = 0
+    const waitedMs = this.#place.takeWaitedMs()
+    if (waitedMs === 0) return result
+    const queueMs = Math.max(0, result.phases.queueMs) + waitedMs
     return { ...result, phases: { ...result.phases, queueMs } }
   }
 
@@ -317,7 +276,7 @@ class Passage implements Underway, Watched {
     this.#degraded = nameOf(step)
     switch (step.do) {
       case 'version':
-        if (this.#hasRoom()) this.#tryVersion(model.versions.get(step.version)!, 'fallback')
+        if (this.#place.hasRoom()) this.#tryVersion(model.versions.get(step.version)!, 'fallback')
         else this.#failed(overloaded(model), null)
         return
       case 'reply':
@@ -335,47 +294,25 @@ class Passage implements Underway, Watched {
     }
   }
 
-  /** Who got no place may still be served by a fallback, but not by any number of them at once. */
-  #hasRoom(): boolean {
-    const { index, limits } = this.#errand.intent.model
-    if (this.#holdsPlace || this.#holdsSpare) return true
-    this.#holdsSpare = this.#lane.sparePlaces.enter(index, limits.concurrent)
-    return this.#holdsSpare
-  }
-
   #conclude(end: Partial<Course>): void {
     if (this.#ended) return
     this.#leave()
     this.#listeners.done(this.#course(end))
   }
 
-  /** The story so far. What is answered in another's place is told with the fault that made it necessary. */
   #course(end: Partial<Course>): Course {
-    const { attempts = this.#attempts, answer = null, passed = null, served = '' } = end
-    const isFallback = this.#degraded !== ''
-    const reason = isFallback ? 'fallback' : served === '' ? '' : this.#errand.plan.reason
-    return {
-      attempts,
-      answer,
-      passed,
-      summary: end.summary ?? null,
-      copy: end.copy ?? null,
-      fault: end.fault ?? (isFallback ? this.#firstFault : null),
-      cut: end.cut ?? null,
-      served,
-      reason,
+    return courseOf(end, {
+      attempts: this.#attempts,
+      planned: this.#errand.plan.reason,
       degraded: this.#degraded,
-    }
+      firstFault: this.#firstFault,
+    })
   }
 
   #leave(): void {
     this.#ended = true
     this.#lane.sweep.unwatch(this)
-    if (this.#holdsPlace) this.#lane.limiter.leave(this.#errand.intent.model)
-    else this.#lane.limiter.cancel(this)
-    this.#holdsPlace = false
-    if (this.#holdsSpare) this.#lane.sparePlaces.leave(this.#errand.intent.model.index)
-    this.#holdsSpare = false
+    this.#place.leave()
   }
 
   /** A bug ends this request with `internal`, and gives back what it holds. */
@@ -383,11 +320,11 @@ class Passage implements Underway, Watched {
     try {
       work()
     } catch (bug) {
-      this.#broke(bug)
+      this.broke(bug)
     }
   }
 
-  #broke(bug: unknown): void {
+  broke(bug: unknown): void {
     this.#lane.onBug(bug)
     if (this.#ended) return
     const { attempts, passed, summary, served } = this.abandon()

@@ -36,3 +36,32 @@ export const NO_COURSE: Course = {
   reason: '',
   degraded: '',
 }
+
+/** What is known of a plan's execution, whatever its end. */
+export interface SoFar {
+  readonly attempts: readonly Attempt[]
+  /** Why the plan chose its version. */
+  readonly planned: Reason
+  /** The consequence in force; empty: none. */
+  readonly degraded: string
+  /** What made it necessary. */
+  readonly firstFault: Fault | null
+}
+
+/** What is answered in another's place is told with the fault that made it necessary. */
+export function courseOf(end: Partial<Course>, { attempts, planned, degraded, firstFault }: SoFar): Course {
+  const { served = '' } = end
+  const isFallback = degraded !== ''
+  return {
+    attempts: end.attempts ?? attempts,
+    answer: end.answer ?? null,
+    passed: end.passed ?? null,
+    summary: end.summary ?? null,
+    copy: end.copy ?? null,
+    fault: end.fault ?? (isFallback ? firstFault : null),
+    cut: end.cut ?? null,
+    served,
+    reason: isFallback ? 'fallback' : served === '' ? '' : planned,
+    degraded,
+  }
+}
