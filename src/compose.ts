@@ -15,10 +15,15 @@ import { CertificateWatch } from './control/certificate-watch.ts'
 import { LaneThread } from './control/lane-thread.ts'
 import { logMetrics } from './control/log-metrics.ts'
 import { freePort, probePort } from './control/port-probe.ts'
+import { descriptorsMax, type SocketShares, socketShares } from './control/socket-shares.ts'
 import { VersionReadiness } from './control/version-readiness.ts'
 import type { HostPort, Snapshot } from './domain/routes.ts'
+import { CONNECTIONS_MAX } from './forward/pool.ts'
 import { systemClock } from './kernel/clock.ts'
+import { laneShare } from './kernel/lane-share.ts'
+import type { LaneStart, VersionState } from './lane-messages.ts'
 import { type Running, stopInOrder } from './lifecycle.ts'
+import type { LaneAnnouncement } from './observe/announcements.ts'
 import { Observatory } from './observe/observatory.ts'
 
 export interface GatewayOptions {
@@ -52,6 +57,9 @@ export type Start =
 export async function startGateway(options: GatewayOptions): Promise<Start> {
   const { snapshot } = options
   const { server } = snapshot
+  const shares = socketShares(snapshot, { descriptors: descriptorsMax(), eachEndpoint: CONNECTIONS_MAX })
+  if (typeof shares === 'string') return { ok: false, problem: shares }
+  if (shares.warning !== '') options.log(shares.warning)
   const taken =
     (await probePort(server.listen, 'server.listen')) ?? (await probePort(server.admin, 'server.admin'))
   if (taken !== null) return { ok: false, problem: taken }
@@ -62,7 +70,7 @@ export async function startGateway(options: GatewayOptions): Promise<Start> {
     digestBytesMax: snapshot.audit.digestBytesMax,
   })
   if ('kind' in opened) return { ok: false, problem: opened.message }
-  const running = makeParts(options, opened.audit)
+  const running = makeParts(options, opened.audit, shares)
   try {
     return { ok: true, gateway: await open(options, running, opened.recovery) }
   } catch (error) {
@@ -87,7 +95,8 @@ interface Parts extends Running {
 
 const AT_FIRST = { isDraining: false, isListening: false, isLogLost: false }
 
-function makeParts({ snapshot, version, log }: GatewayOptions, audit: AuditWriter): Parts {
+function makeParts(options: GatewayOptions, audit: AuditWriter, shares: SocketShares): Parts {
+  const { snapshot, version, log } = options
   const { promise: failed, resolve: fail } = withResolvers<Error>()
   const readiness = new VersionReadiness(snapshot)
   const certificates = watchCertificates(snapshot, () => lanes, log)
@@ -108,21 +117,15 @@ function makeParts({ snapshot, version, log }: GatewayOptions, audit: AuditWrite
     running.isLogLost = true
     fail(new Error(problem))
   })
-  const lanes = Array.from({ length: snapshot.server.lanes }, (_, lane) => {
-    const start = { lane, lanes: snapshot.server.lanes, version, snapshot, journal: audit.laneParts(lane) }
-    return new LaneThread({
-      start,
-      onReading: (announcement) => observatory.take(lane, announcement),
-      onVersions: (states) => readiness.update(lane, states),
-      onLog: (isWritten) => {
-        if (isWritten) running.lanesWithoutLog.delete(lane)
-        else running.lanesWithoutLog.add(lane)
-        log(`lane ${lane}: ${isWritten ? LOG_IS_BACK : LOG_IS_GONE}`)
-      },
-      onWords: (words) => log(`lane ${lane}: ${words}`),
-      onBug: (report) => log(`a bug in lane ${lane}: ${report}`),
-      onFailure: fail,
-    })
+  const lanes = makeLanes(options, shares, {
+    journalOf: (lane) => audit.laneParts(lane),
+    onReading: (lane, announcement) => observatory.take(lane, announcement),
+    onVersions: (lane, states) => readiness.update(lane, states),
+    onLog: (lane, isWritten) => {
+      if (isWritten) running.lanesWithoutLog.delete(lane)
+      else running.lanesWithoutLog.add(lane)
+    },
+    onFailure: fail,
   })
   const parts = {
     clock: systemClock,
@@ -140,11 +143,47 @@ function makeParts({ snapshot, version, log }: GatewayOptions, audit: AuditWrite
     readiness: () => readinessOf(running),
     clock: systemClock,
     version,
+    connectionsMax: shares.admin,
     more: [decision(snapshot.server.dataDir)],
     onBug: (error) => log(`a bug in the admin API: ${String((error as Error).stack ?? error)}`),
   })
   const running: Parts = { ...parts, admin }
   return running
+}
+
+interface LaneEvents {
+  journalOf(lane: number): LaneStart['journal']
+  onReading(lane: number, announcement: LaneAnnouncement): void
+  onVersions(lane: number, states: readonly VersionState[]): void
+  onLog(lane: number, isWritten: boolean): void
+  onFailure(error: Error): void
+}
+
+function makeLanes(
+  { snapshot, version, log }: GatewayOptions,
+  shares: SocketShares,
+  events: LaneEvents,
+): readonly LaneThread[] {
+  const { lanes } = snapshot.server
+  const sockets = {
+    clients: laneShare(shares.clients, lanes),
+    endpoints: laneShare(shares.endpoints, lanes),
+  }
+  return Array.from({ length: lanes }, (_, lane) => {
+    const start = { lane, lanes, version, snapshot, journal: events.journalOf(lane), sockets }
+    return new LaneThread({
+      start,
+      onReading: (announcement) => events.onReading(lane, announcement),
+      onVersions: (states) => events.onVersions(lane, states),
+      onLog: (isWritten) => {
+        events.onLog(lane, isWritten)
+        log(`lane ${lane}: ${isWritten ? LOG_IS_BACK : LOG_IS_GONE}`)
+      },
+      onWords: (words) => log(`lane ${lane}: ${words}`),
+      onBug: (report) => log(`a bug in lane ${lane}: ${report}`),
+      onFailure: events.onFailure,
+    })
+  })
 }
 
 /** Made before the lanes read the files, so that no change is missed. */

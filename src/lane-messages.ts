@@ -14,6 +14,8 @@ export interface LaneStart {
   readonly version: string
   readonly snapshot: Snapshot
   readonly journal: JournalParts
+  /** Of this lane. */
+  readonly sockets: { readonly clients: number; readonly endpoints: number }
 }
 
 export type ToLane =

@@ -15,6 +15,7 @@ import type { LocalVersion, Model } from './domain/routes.ts'
 import type { StandingChange } from './forward/balance/peers.ts'
 import { Forwarder } from './forward/forwarder.ts'
 import { Resolver } from './forward/resolver.ts'
+import { SocketBudget } from './forward/socket-budget.ts'
 import { assert } from './kernel/assert.ts'
 import { systemChance } from './kernel/chance.ts'
 import { systemClock } from './kernel/clock.ts'
@@ -69,7 +70,7 @@ async function run(uws: Uws, build: string): Promise<void> {
   const unread = new UnreadConnections(lane.recorder, start.lane)
   const listener = new Listener({
     uws,
-    connectionsMax: laneShare(snapshot.server.connectionsMax, lanes),
+    connectionsMax: start.sockets.clients,
     headerBytesMax: snapshot.server.headerBytesMax,
     chunkedAccepted: snapshot.server.chunkedAccepted,
     trust: snapshot.server.trust,
@@ -109,6 +110,7 @@ function makeLane(): Lane {
   const clock = systemClock
   const chance = systemChance
   const sweep = new Sweep(clock)
+  const sockets = new SocketBudget(start.sockets.endpoints)
   const resolver = new Resolver({ clock, onEvent: (event) => tell({ kind: 'name', ...event }) })
   const recorder = new Recorder({ journal: new LaneJournal(start.journal, clock) })
   const vitals = new Vitals({
@@ -144,8 +146,8 @@ function makeLane(): Lane {
     retryBudgets: byIndex(snapshot.models.values()).map(({ retry }) => new RetryBudget(retry.budget, lanes)),
     limiter: new Limiter({ lanes, slab: vitals.slab }),
     observer,
-    forwarder: new Forwarder({ clock, sweep, resolver, onStanding }),
-    shadowForwarder: new Forwarder({ clock, sweep, resolver, readBufferBytes: READ_COST }),
+    forwarder: new Forwarder({ clock, sweep, resolver, sockets, onStanding }),
+    shadowForwarder: new Forwarder({ clock, sweep, resolver, sockets, readBufferBytes: READ_COST }),
     scorer,
     comparer: new Comparer({ pool: scorer.pool, clock }),
     recorder,

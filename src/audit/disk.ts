@@ -75,6 +75,12 @@ export function writeAll(
   }
 }
 
+/** No file can be opened at present: it says nothing of the disk, and passes. */
+export function isOutOfDescriptors(error: unknown): boolean {
+  const code = codeOf(error)
+  return code === 'EMFILE' || code === 'ENFILE'
+}
+
 /** `ENOSPC`, `EIO`, …; empty for what is not a system error. */
 export function codeOf(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code

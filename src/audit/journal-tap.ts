@@ -108,7 +108,7 @@ export class JournalTap {
     const { file } = this.state.position()
     for (let number = Math.max(1, this.#file); number <= file; number += 1) {
       if (number === this.#file && this.#fd !== -1) this.#disk.sync(this.#fd)
-      else this.#syncFile(journalPath(this.parts.dataDir, this.parts.lane, this.parts.start, number))
+      else this.#syncFile(this.#path(number))
     }
     // A synced file whose name is not on the disk is gone with the power all the same.
     if (file > this.#filesNamed) this.#disk.syncDirectory(journalsOf(this.parts.dataDir))
@@ -132,8 +132,8 @@ export class JournalTap {
 
   #open(lastFile: number): boolean {
     if (this.#file >= lastFile) return false
+    this.#fd = this.#disk.openForReading(this.#path(this.#file + 1))
     this.#file += 1
-    this.#fd = this.#disk.openForReading(this.#path())
     this.#reader = new FrameReader(this.#disk, this.#fd, { at: FILE_HEADER_BYTES, last: this.#last })
     return true
   }
@@ -145,14 +145,14 @@ export class JournalTap {
   }
 
   #finish(): void {
-    this.#finished.push({ path: this.#path(), fd: this.#fd })
+    this.#finished.push({ path: this.#path(this.#file), fd: this.#fd })
     this.#reader = undefined
     this.#fd = -1
   }
 
-  #path(): string {
+  #path(file: number): string {
     const { dataDir, lane, start } = this.parts
-    return journalPath(dataDir, lane, start, this.#file)
+    return journalPath(dataDir, lane, start, file)
   }
 
   #keepDamages(onHole: (hole: Hole) => void, after?: Frame): void {
@@ -160,7 +160,7 @@ export class JournalTap {
     if (reader.damages.length === 0) return
     const { dataDir, lane } = this.parts
     for (const damage of reader.damages.splice(0)) {
-      keepTorn(this.#disk, dataDir, { fd: this.#fd, path: this.#path() }, damage)
+      keepTorn(this.#disk, dataDir, { fd: this.#fd, path: this.#path(this.#file) }, damage)
       this.#bytes += damage.bytes
     }
     const to = after === undefined ? this.#last + 1 : after.sequence

@@ -68,10 +68,20 @@ function lockAt(dataDir: string, own: string, clock: Clock): Lock {
   const path = join(dataDir, LOCK_FILE)
   return {
     touch: () => touchLock(dataDir, clock),
-    isHeld: () => readText(path) === own,
+    isHeld: () => isHeld(path, own),
     release() {
       if (readText(path) === own) unlinkSync(path)
     },
+  }
+}
+
+/** A file that cannot be looked at (no descriptor left, an error of the disk) is believed to be as it was. */
+function isHeld(path: string, own: string): boolean {
+  try {
+    return readFileSync(path, 'utf8') === own
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return code !== 'ENOENT' && code !== 'ENOTDIR'
   }
 }
 

@@ -6,7 +6,7 @@
  * is never tried again: the kernel may have dropped the pages and would report success the second time.
  */
 import type { Clock } from '../kernel/clock.ts'
-import { type Disk, writeAll } from './disk.ts'
+import { type Disk, isOutOfDescriptors, writeAll } from './disk.ts'
 import { encodeFileHeader, FILE_HEADER_BYTES } from './file-header.ts'
 import { FRAME_BYTES_MAX, FRAME_HEAD_BYTES, sealFrame } from './frame.ts'
 import { segmentPath, segmentsOf } from './paths.ts'
@@ -133,6 +133,7 @@ export class SegmentWriter {
     const header = encodeFileHeader({ kind: 'segment', lane: 0, start, number: 0, first, createdAt, keyId })
     try {
       writeAll(disk, fd, header, { length: header.length, position: 0 })
+      this.#syncDirectory()
     } catch (error) {
       disk.close(fd)
       disk.remove(path)
@@ -141,9 +142,15 @@ export class SegmentWriter {
     this.#fd = fd
     this.#offset = FILE_HEADER_BYTES
     this.#begun += 1
+  }
+
+  #syncDirectory(): void {
+    const { dataDir, disk } = this.#parts
     try {
       disk.syncDirectory(segmentsOf(dataDir))
     } catch (error) {
+      // Nothing was synced yet, so nothing has failed: it may be tried again.
+      if (isOutOfDescriptors(error)) throw error
       throw new SyncFailure(`the log's directory could not be synced: ${(error as Error).message}`)
     }
   }

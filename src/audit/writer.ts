@@ -8,7 +8,7 @@
  */
 import type { Clock } from '../kernel/clock.ts'
 import type { Digester } from './digests.ts'
-import type { Disk } from './disk.ts'
+import { type Disk, isOutOfDescriptors } from './disk.ts'
 import { type Hole, JournalTap } from './journal-tap.ts'
 import type { JournalParts } from './lane-journal.ts'
 import type { LossNote, MarkNote, Notes } from './records/notes.ts'
@@ -65,10 +65,8 @@ export class Writer {
       this.#syncJournals(now)
       return false
     }
-    let isMore = false
-    for (const tap of this.#taps) isMore = tap.take(segment, (hole) => this.#holes.push(hole)) || isMore
-    this.#tellHoles()
-    if (!this.#flush()) return false
+    const isMore = this.#take()
+    if (isMore === null || !this.#flush()) return false
     const later = clock.now()
     if (Number.isNaN(this.#dirtySince) && segment.isDirty) this.#dirtySince = later
     if (later - this.#dirtySince >= SYNC_AFTER_MS) this.#sync(isMore)
@@ -96,17 +94,36 @@ export class Writer {
     this.#parts.segment.close()
   }
 
+  /** Whether more is left to take; null: no journal can be opened at present. */
+  #take(): boolean | null {
+    const { segment } = this.#parts
+    let isMore = false
+    try {
+      for (const tap of this.#taps) isMore = tap.take(segment, (hole) => this.#holes.push(hole)) || isMore
+    } catch (error) {
+      if (!isOutOfDescriptors(error)) throw error
+      this.#stall()
+      return null
+    }
+    this.#tellHoles()
+    return isMore
+  }
+
   #flush(): boolean {
-    const { clock } = this.#parts
     try {
       this.#put()
       return true
     } catch (error) {
       if (error instanceof SyncFailure) throw error
-      this.#stalledUntil = clock.now() + STALL_MS
-      this.#syncJournals(clock.now())
+      this.#stall()
       return false
     }
+  }
+
+  #stall(): void {
+    const now = this.#parts.clock.now()
+    this.#stalledUntil = now + STALL_MS
+    this.#syncJournals(now)
   }
 
   /**
@@ -138,6 +155,8 @@ export class Writer {
     try {
       for (const tap of this.#taps) tap.syncJournal()
     } catch (error) {
+      // What could not be opened was not synced, and has not failed to be.
+      if (isOutOfDescriptors(error)) return
       throw new SyncFailure(`a journal could not be synced: ${(error as Error).message}`)
     }
   }

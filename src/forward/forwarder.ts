@@ -18,6 +18,7 @@ import { writeHead } from './http1/request-writer.ts'
 import { InFlight } from './in-flight.ts'
 import { POOL_LIMITS, Pool, type PoolLimits, type PoolParts } from './pool.ts'
 import { Resolver } from './resolver.ts'
+import { SocketBudget } from './socket-budget.ts'
 
 /** So that what one stream holds stays within 256 KiB: one read, and 64 KiB that its intake or its reply held. */
 const READ_BUFFER_BYTES = 192 * 1024
@@ -32,6 +33,8 @@ export interface ForwarderParts {
   readonly onStanding?: (change: StandingChange) => void
   /** For each endpoint; default POOL_LIMITS. */
   readonly poolLimits?: Partial<PoolLimits>
+  /** Of all connections, over all endpoints, and of other forwarders that share it. Default: no limit. */
+  readonly sockets?: SocketBudget
   /** Default: one of its own, over the system's resolver. */
   readonly resolver?: Resolver
   /** Default READ_BUFFER_BYTES. A smaller one lets others have their turn sooner. */
@@ -58,7 +61,8 @@ export class Forwarder {
     const { clock, sweep, poolLimits = {}, resolver = new Resolver({ clock }) } = parts
     const readBuffer = Buffer.allocUnsafeSlow(parts.readBufferBytes ?? READ_BUFFER_BYTES)
     this.#peersParts = { chance: parts.chance ?? systemChance, onStanding: parts.onStanding }
-    this.#parts = { clock, sweep, resolver, readBuffer, limits: { ...POOL_LIMITS, ...poolLimits } }
+    const sockets = parts.sockets ?? new SocketBudget(Number.POSITIVE_INFINITY)
+    this.#parts = { clock, sweep, resolver, readBuffer, sockets, limits: { ...POOL_LIMITS, ...poolLimits } }
   }
 
   /** Tells `receiver` nothing inside this call; `done` exactly once unless cancelled. */
@@ -115,10 +119,13 @@ export class Forwarder {
   }
 
   #poolOf(endpoint: Endpoint): Pool {
+    const { sockets } = this.#parts
     const known = this.#pools.get(endpoint.key)
     if (known !== undefined) return known
     for (const [key, pool] of this.#pools) {
-      if (pool.openCount === 0 && pool.waitingCount === 0) this.#pools.delete(key)
+      if (pool.openCount > 0 || pool.waitingCount > 0) continue
+      sockets.part(pool)
+      this.#pools.delete(key)
     }
     const pool = new Pool(endpoint, this.#parts)
     this.#pools.set(endpoint.key, pool)

@@ -15,6 +15,7 @@ import type { Carried } from './carried.ts'
 import { Connection, type ConnectionOwner, type ConnectionParts } from './connection.ts'
 import { type Destination, destinationOf } from './dial.ts'
 import type { Resolver } from './resolver.ts'
+import type { SocketBudget, SocketUser } from './socket-budget.ts'
 
 export const CONNECTIONS_MAX = 256
 /** As many as there may be: with fewer, a load that needs more would close and open connections all the time. */
@@ -51,9 +52,11 @@ export interface Taker extends Carried {
 export interface PoolParts extends ConnectionParts {
   readonly resolver: Resolver
   readonly limits: PoolLimits
+  /** Shared by all pools of a lane. */
+  readonly sockets: SocketBudget
 }
 
-export class Pool implements ConnectionOwner, Watched {
+export class Pool implements ConnectionOwner, SocketUser, Watched {
   /** Watched: when the first idle connection has to go. */
   dueAt = Number.POSITIVE_INFINITY
   slot = -1
@@ -75,6 +78,7 @@ export class Pool implements ConnectionOwner, Watched {
     this.#destination = destinationOf(endpoint, parts.resolver)
     this.#parts = parts
     this.#pipelines = endpoint.pipeline > 1
+    parts.sockets.join(this)
   }
 
   get openCount(): number {
@@ -101,7 +105,7 @@ export class Pool implements ConnectionOwner, Watched {
       this.#grant(connection, taker, now)
       return 'granted'
     }
-    if (this.#all.size < this.#parts.limits.connectionsMax) {
+    if (this.#mayOpen()) {
       this.#open(taker, now)
       return 'granted'
     }
@@ -113,8 +117,14 @@ export class Pool implements ConnectionOwner, Watched {
   /** For a request whose connection was dead: one that was never used, as soon as there may be one. */
   again(taker: Taker, now: number): void {
     if (this.#isClosed) taker.refused()
-    else if (this.#all.size < this.#parts.limits.connectionsMax) this.#open(taker, now)
+    else if (this.#mayOpen()) this.#open(taker, now)
     else this.#waiting.add(taker)
+  }
+
+  /** Counts it; `#open` follows. */
+  #mayOpen(): boolean {
+    const { limits, sockets } = this.#parts
+    return this.#all.size < limits.connectionsMax && sockets.take()
   }
 
   #open(taker: Taker, now: number): void {
@@ -163,18 +173,20 @@ export class Pool implements ConnectionOwner, Watched {
 
   closed(connection: Connection): void {
     if (this.#latest === connection) this.#latest = undefined
-    this.#all.delete(connection)
+    if (this.#all.delete(connection)) this.#parts.sockets.giveBack(this.#parts.clock.now())
     const index = this.#idle.lastIndexOf(connection)
     if (index !== -1) this.#idle.splice(index, 1)
   }
 
+  retireIdle(): boolean {
+    const oldest = this.#idle[0]
+    oldest?.close()
+    return oldest !== undefined
+  }
+
   vacated(now: number): void {
     if (this.#isClosed) return
-    while (this.#all.size < this.#parts.limits.connectionsMax) {
-      const waiting = this.#nextWaiting()
-      if (waiting === undefined) break
-      this.#open(waiting, now)
-    }
+    while (this.#waiting.size > 0 && this.#mayOpen()) this.#open(this.#nextWaiting()!, now)
     if (this.#all.size === 0) this.#parts.sweep.unwatch(this)
   }
 
@@ -190,6 +202,7 @@ export class Pool implements ConnectionOwner, Watched {
   /** Ends every connection; what they carry and what waits is told that the gateway stops. */
   close(): void {
     this.#isClosed = true
+    this.#parts.sockets.part(this)
     this.#parts.sweep.unwatch(this)
     for (const connection of [...this.#all]) connection.fail('draining', 'the forwarder was closed')
     for (const taker of [...this.#waiting]) taker.refused()

@@ -14,6 +14,8 @@ export class FaultyDisk implements Disk {
   interrupts = 0
   failsTruncate = false
   failsSync = false
+  /** No file can be opened. */
+  isOutOfDescriptors = false
   syncs = 0
   /** Every file opened, and every directory synced, in order. */
   readonly opened: string[] = []
@@ -22,11 +24,13 @@ export class FaultyDisk implements Disk {
   #interrupted = 0
 
   open(path: string): number {
+    this.#claim()
     this.opened.push(path)
     return systemDisk.open(path)
   }
 
   openForReading(path: string): number {
+    this.#claim()
     this.opened.push(path)
     return systemDisk.openForReading(path)
   }
@@ -60,6 +64,7 @@ export class FaultyDisk implements Disk {
   }
 
   syncDirectory(path: string): void {
+    this.#claim()
     this.directorySyncs.push(path)
     systemDisk.syncDirectory(path)
   }
@@ -78,6 +83,10 @@ export class FaultyDisk implements Disk {
 
   freeBytes(): number {
     return this.room
+  }
+
+  #claim(): void {
+    if (this.isOutOfDescriptors) throw failure('EMFILE')
   }
 }
 

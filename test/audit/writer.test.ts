@@ -185,6 +185,45 @@ t.test('when segments cannot be written the journals are synced and nothing is l
   t.strictSame(decisionIds(await allRecords(log.dataDir)), ids)
 })
 
+t.test('without a descriptor left the writer waits, and nothing is lost', async (t) => {
+  const log = openBenchLog({ fileBytesMax: 4000 })
+  const ids = record(log.lanes[0]!, 5)
+  log.disk.isOutOfDescriptors = true
+  for (let round = 0; round < 5; round += 1) {
+    log.writer.round()
+    ids.push(...record(log.lanes[0]!, 8))
+    log.clock.advance(300)
+  }
+  log.disk.isOutOfDescriptors = false
+  log.clock.advance(500)
+  while (log.writer.round());
+  log.disk.isOutOfDescriptors = true
+  ids.push(...record(log.lanes[0]!, 20))
+  log.writer.round()
+  log.disk.isOutOfDescriptors = false
+  log.clock.advance(500)
+  log.lanes[0]!.close()
+  log.writer.finish()
+  t.match(verifyFrames(log.dataDir), { isWhole: true, records: 65, tailBytes: 0 })
+  t.strictSame(decisionIds(await allRecords(log.dataDir)), ids)
+})
+
+t.test('a lane without a descriptor left takes no records, and goes on when there is one', async (t) => {
+  const log = openBenchLog({ fileBytesMax: 2000 })
+  const lane = log.lanes[0]!
+  record(lane, 5)
+  log.laneDisk.isOutOfDescriptors = true
+  record(lane, 5)
+  t.notOk(lane.available())
+  log.laneDisk.isOutOfDescriptors = false
+  log.clock.advance(1000)
+  t.ok(lane.available())
+  record(lane, 5)
+  lane.close()
+  log.writer.finish()
+  t.match(verifyFrames(log.dataDir), { isWhole: true, tailBytes: 0 })
+})
+
 t.test('a failed sync ends everything and is not tried again', async (t) => {
   const log = openBenchLog()
   record(log.lanes[0]!, 1)

@@ -55,7 +55,7 @@ export class AdminServer {
       },
       (request, response) => void this.#serve(request, response),
     )
-    this.#server.maxConnections = ADMIN_LIMITS.connections
+    this.#server.maxConnections = parts.connectionsMax ?? ADMIN_LIMITS.connections
   }
 
   /** `port` 0: any free one; resolves to the one taken. Rejects with the system's error when it cannot listen. */

@@ -51,6 +51,8 @@ export interface AdminParts {
   readonly clock: Clock
   /** Of this program. */
   readonly version: string
+  /** Beyond it connections are closed unread; ADMIN_LIMITS.connections when not given. */
+  readonly connectionsMax?: number
   /** Resources of other parts, in the same form. */
   readonly more?: readonly Resource[]
   /** A resource threw. */
