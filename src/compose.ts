@@ -14,6 +14,7 @@ import { decision } from './control/admin/resources/decision.ts'
 import { CertificateWatch } from './control/certificate-watch.ts'
 import { LaneThread } from './control/lane-thread.ts'
 import { logMetrics } from './control/log-metrics.ts'
+import { bodiesShare, memoryBytes } from './control/memory-share.ts'
 import { freePort, probePort } from './control/port-probe.ts'
 import { descriptorsMax, type SocketShares, socketShares } from './control/socket-shares.ts'
 import { VersionReadiness } from './control/version-readiness.ts'
@@ -60,6 +61,8 @@ export async function startGateway(options: GatewayOptions): Promise<Start> {
   const shares = socketShares(snapshot, { descriptors: descriptorsMax(), eachEndpoint: CONNECTIONS_MAX })
   if (typeof shares === 'string') return { ok: false, problem: shares }
   if (shares.warning !== '') options.log(shares.warning)
+  const bodies = bodiesShare(snapshot, memoryBytes())
+  if (bodies.warning !== '') options.log(bodies.warning)
   const taken =
     (await probePort(server.listen, 'server.listen')) ?? (await probePort(server.admin, 'server.admin'))
   if (taken !== null) return { ok: false, problem: taken }
@@ -70,7 +73,7 @@ export async function startGateway(options: GatewayOptions): Promise<Start> {
     digestBytesMax: snapshot.audit.digestBytesMax,
   })
   if ('kind' in opened) return { ok: false, problem: opened.message }
-  const running = makeParts(options, opened.audit, shares)
+  const running = makeParts(options, opened.audit, { ...shares, bodyBytes: bodies.bytes })
   try {
     return { ok: true, gateway: await open(options, running, opened.recovery) }
   } catch (error) {
@@ -95,7 +98,7 @@ interface Parts extends Running {
 
 const AT_FIRST = { isDraining: false, isListening: false, isLogLost: false }
 
-function makeParts(options: GatewayOptions, audit: AuditWriter, shares: SocketShares): Parts {
+function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares): Parts {
   const { snapshot, version, log } = options
   const { promise: failed, resolve: fail } = withResolvers<Error>()
   const readiness = new VersionReadiness(snapshot)
@@ -151,6 +154,11 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: SocketSh
   return running
 }
 
+interface Shares extends SocketShares {
+  /** Of bodies under way, over all lanes. */
+  readonly bodyBytes: number
+}
+
 interface LaneEvents {
   journalOf(lane: number): LaneStart['journal']
   onReading(lane: number, announcement: LaneAnnouncement): void
@@ -161,7 +169,7 @@ interface LaneEvents {
 
 function makeLanes(
   { snapshot, version, log }: GatewayOptions,
-  shares: SocketShares,
+  shares: Shares,
   events: LaneEvents,
 ): readonly LaneThread[] {
   const { lanes } = snapshot.server
@@ -169,8 +177,10 @@ function makeLanes(
     clients: laneShare(shares.clients, lanes),
     endpoints: laneShare(shares.endpoints, lanes),
   }
+  const bodyBytesMax = laneShare(shares.bodyBytes, lanes)
   return Array.from({ length: lanes }, (_, lane) => {
-    const start = { lane, lanes, version, snapshot, journal: events.journalOf(lane), sockets }
+    const journal = events.journalOf(lane)
+    const start = { lane, lanes, version, snapshot, journal, sockets, bodyBytesMax }
     return new LaneThread({
       start,
       onReading: (announcement) => events.onReading(lane, announcement),

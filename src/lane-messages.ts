@@ -14,6 +14,8 @@ export interface LaneStart {
   readonly version: string
   readonly snapshot: Snapshot
   readonly journal: JournalParts
+  /** Bytes of bodies that this lane may hold. */
+  readonly bodyBytesMax: number
   /** Of this lane. */
   readonly sockets: { readonly clients: number; readonly endpoints: number }
 }

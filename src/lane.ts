@@ -20,6 +20,7 @@ import { assert } from './kernel/assert.ts'
 import { systemChance } from './kernel/chance.ts'
 import { systemClock } from './kernel/clock.ts'
 import { laneShare } from './kernel/lane-share.ts'
+import { MemoryBudget } from './kernel/memory-budget.ts'
 import { RequestIds } from './kernel/request-id.ts'
 import { Sweep } from './kernel/sweep.ts'
 import type { FromLane, LaneStart, ToLane } from './lane-messages.ts'
@@ -29,7 +30,7 @@ import { RetryBudget } from './observe/retry-budget.ts'
 import { Vitals } from './observe/vitals.ts'
 import type { Lane } from './passage/lane-parts.ts'
 import { Places } from './passage/places.ts'
-import { ShadowBodies } from './passage/shadow-bodies.ts'
+import { SHADOW_BODIES_BYTES_MAX, ShadowBodies } from './passage/shadow-bodies.ts'
 import { ShadowLosses } from './passage/shadow-losses.ts'
 import { READ_COST, ShadowPace } from './passage/shadow-pace.ts'
 import { handle } from './pipeline.ts'
@@ -76,6 +77,7 @@ async function run(uws: Uws, build: string): Promise<void> {
     trust: snapshot.server.trust,
     tls: snapshot.server.tls,
     sweep: lane.sweep,
+    memory: new MemoryBudget(start.bodyBytesMax),
     onRequest: (incoming) => handle(incoming, lane),
     onConnection: (what) => lane.observer.connection(what),
     onUnread: (address) => {
@@ -154,7 +156,7 @@ function makeLane(): Lane {
     shadowPlaces: new Places(lanes),
     shadowPace: new ShadowPace(clock, sweep),
     shadowLosses: new ShadowLosses(clock),
-    shadowBodies: new ShadowBodies(),
+    shadowBodies: new ShadowBodies(Math.min(SHADOW_BODIES_BYTES_MAX, start.bodyBytesMax / 2)),
     sparePlaces: new Places(lanes),
     work: { draining: false, refusing: false, count: 0 },
     onBug: tellBug,

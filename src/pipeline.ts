@@ -23,8 +23,9 @@ import type { Match, Protocol } from './protocols/protocol.ts'
 
 const NO_BODY = new Uint8Array(0)
 
-export function handle({ head, body, client, refusal }: Incoming, lane: Lane): void {
-  const opening = openStory(head, client, lane)
+export function handle(incoming: Incoming, lane: Lane): void {
+  const { head, body, client, refusal } = incoming
+  const opening = openStory(incoming, lane)
   client.onGone(() => forgo(opening, NOTHING_KNOWN, []))
   const recognized = recognize(head, lane.protocols, opening.routes)
   if (refusal !== null) {
@@ -65,7 +66,7 @@ function answerModel(opening: Opening, match: ModelMatch, protocol: Protocol, bo
     chance: lane.chance,
     repeatable: protocol.isRepeatable(head.method),
   })
-  const errand = { id, head, body, intent, protocol, plan }
+  const errand = { id, head, body, intent, protocol, plan, claim: opening.claim }
   const all = { protocol, body, model, intent, plan }
   const shadows = new ShadowCopies(errand, lane)
   let reply: StreamedReply | undefined

@@ -3,27 +3,24 @@
  * returns) and never larger than its limit. Nothing is handed on before the last byte arrived, because
  * only then is the request's framing proven.
  *
- * What all unfinished bodies of a lane hold together is bounded too: many slow senders within their own
+ * What all bodies of a lane hold together is bounded too (kernel/memory-budget.ts): many senders within their own
  * limits must not fill the memory. How long one may take is bounded by body-patience.ts.
  */
 import type { HttpResponse } from 'uWebSockets.js'
-import { type Fault, fault } from '../domain/fault.ts'
+import { type Fault, fault, isFault } from '../domain/fault.ts'
 import { GatheredBytes } from '../kernel/gathered-bytes.ts'
+import { type MemoryBudget, MemoryClaim } from '../kernel/memory-budget.ts'
 import { type Awaited, BODY_SPAN_BYTES_MIN, BODY_SPAN_MS, type BodyPatience } from './body-patience.ts'
 import type { Framing } from './framing.ts'
 
 export type BodyRead = (body: Uint8Array | Fault) => void
 
-/** Bytes of unfinished bodies in one lane. */
-export const UNFINISHED_BYTES_MAX = 512 * 1024 * 1024
-
 /** A refused body up to here is read to its end and dropped; a larger one ends its connection. */
 export const SWALLOWED_BYTES_MAX = 256 * 1024 * 1024
 
-/** One for a lane. */
-export interface BodyBudget {
-  held: number
-  readonly bytesMax: number
+/** Of a lane. */
+export interface BodyKeeping {
+  readonly memory: MemoryBudget
   readonly patience: BodyPatience
 }
 
@@ -33,21 +30,23 @@ export class BodySource implements Awaited {
   spanStartedBytes = 0
   putOffAt = -1
   bytesReceived = 0
+  /** The memory this request takes; its body's until that has come, then whatever its story needs. */
+  readonly claim: MemoryClaim
   readonly #http: HttpResponse
   readonly #framing: Framing
-  readonly #budget: BodyBudget
+  readonly #patience: BodyPatience
   #gathered: GatheredBytes | null = null
   #done: BodyRead | null = null
   /** Why the body is refused although it is still read, and how much of it there was at the last look. */
   #refusal: Fault | null = null
   #bytesLookedAt = -1
-  #held = 0
   #isCut = false
 
-  constructor(http: HttpResponse, framing: Framing, budget: BodyBudget) {
+  constructor(http: HttpResponse, framing: Framing, { memory, patience }: BodyKeeping) {
     this.#http = http
     this.#framing = framing
-    this.#budget = budget
+    this.#patience = patience
+    this.claim = new MemoryClaim(memory)
   }
 
   /** After a refusal: the rest of the body comes for sure and does no harm, so the connection may stay. */
@@ -60,7 +59,7 @@ export class BodySource implements Awaited {
 
   /**
    * Calls `done` once: with the complete body, or with a refusal: `body-too-large` at once when too much
-   * was declared, `overloaded` when the lane holds too much, `request-timeout` when it comes too slowly.
+   * was declared, `memory-exhausted` when the lane holds too much, `request-timeout` when it comes too slowly.
    * Never called when the client leaves before the last byte. Must be called before the server's request
    * callback returns.
    */
@@ -80,7 +79,7 @@ export class BodySource implements Awaited {
     this.#gathered = gathered
     this.#done = done
     this.#http.onData((chunk, isLast) => this.#receive(chunk, isLast, limit))
-    if (isChunked || contentLength > 0) this.#budget.patience.wait(this)
+    if (isChunked || contentLength > 0) this.#patience.wait(this)
   }
 
   /**
@@ -94,15 +93,18 @@ export class BodySource implements Awaited {
     this.#refusal = refusal
     this.#done = done
     this.#http.onData((chunk, isLast) => this.#receive(chunk, isLast, 0))
-    this.#budget.patience.wait(this)
+    this.#patience.wait(this)
   }
 
-  /** Gives its share of the budget back; also when the client left in the middle. */
+  /** The client left, or the body is refused: nobody will have it. */
   release(): void {
+    this.#stop()
+    this.claim.release()
+  }
+
+  #stop(): void {
     this.#done = null
-    this.#budget.patience.stop(this)
-    this.#budget.held -= this.#held
-    this.#held = 0
+    this.#patience.stop(this)
     this.#gathered?.begin(-1)
     this.#gathered = null
   }
@@ -138,22 +140,23 @@ export class BodySource implements Awaited {
 
   #finish(body: Uint8Array | Fault): void {
     const done = this.#done
-    this.release()
+    this.#stop()
+    if (isFault(body)) this.claim.release()
     done?.(body)
   }
 
   #take(chunk: Uint8Array, limit: number): Fault | null {
-    if (this.#budget.held + chunk.length > this.#budget.bytesMax) return TOO_MANY
-    this.#budget.held += chunk.length
-    this.#held += chunk.length
-    return this.#gathered!.append(chunk, 0, chunk.length) ? null : tooLarge(this.#held, limit)
+    if (!this.claim.take(chunk.length, 'request')) return NO_MEMORY
+    return this.#gathered!.append(chunk, 0, chunk.length) ? null : tooLarge(this.bytesReceived, limit)
   }
 }
 
-const TOO_MANY = fault('overloaded', 'this gateway holds too many unfinished request bodies', '', [
-  'retry-after',
-  '1',
-])
+const NO_MEMORY = fault(
+  'memory-exhausted',
+  'this gateway holds as many bytes of bodies as it may (server.limits.memory)',
+  '',
+  ['retry-after', '1'],
+)
 
 const TOO_SLOW = fault(
   'request-timeout',

@@ -9,9 +9,10 @@ import type { HttpRequest, HttpResponse, us_listen_socket } from 'uWebSockets.js
 import { type Fault, fault } from '../domain/fault.ts'
 import type { Head } from '../domain/head.ts'
 import type { ServerTls } from '../domain/routes.ts'
+import type { MemoryBudget } from '../kernel/memory-budget.ts'
 import type { Sweep } from '../kernel/sweep.ts'
 import { addressOf } from './address.ts'
-import { type BodyBudget, BodySource, UNFINISHED_BYTES_MAX } from './body.ts'
+import { type BodyKeeping, BodySource } from './body.ts'
 import { BodyPatience } from './body-patience.ts'
 import { ClientResponse } from './client-response.ts'
 import { Door, hasCertificate } from './door.ts'
@@ -40,6 +41,8 @@ export interface ListenerParts {
   /** Null: plain HTTP. */
   readonly tls: ServerTls | null
   readonly sweep: Sweep
+  /** For bodies, of this lane. */
+  readonly memory: MemoryBudget
   onRequest(incoming: Incoming): void
   /** One that is refused is closed, too. */
   onConnection?(what: ConnectionEvent): void
@@ -65,7 +68,7 @@ export class Listener {
       rules: { headerBytesMax, chunkedAccepted, trust: new TrustPolicy(parts.trust, scheme) },
       sweep,
       isCertificateNeeded: tls !== null && tls.clientCaFile !== null,
-      budget: { held: 0, bytesMax: UNFINISHED_BYTES_MAX, patience: new BodyPatience(sweep) },
+      keeping: { memory: parts.memory, patience: new BodyPatience(sweep) },
     }
   }
 
@@ -140,11 +143,11 @@ interface Receiving {
   readonly sweep: Sweep
   /** Only clients that showed a certificate are served. */
   readonly isCertificateNeeded: boolean
-  readonly budget: BodyBudget
+  readonly keeping: BodyKeeping
 }
 
 function receive(http: HttpResponse, request: HttpRequest, receiving: Receiving): Incoming {
-  const { rules, sweep, budget, isCertificateNeeded } = receiving
+  const { rules, sweep, keeping, isCertificateNeeded } = receiving
   const client = new ClientResponse(http, request.getCaseSensitiveMethod() === 'HEAD', sweep)
   let body: BodySource | undefined
   http.onAborted(() => {
@@ -154,7 +157,7 @@ function receive(http: HttpResponse, request: HttpRequest, receiving: Receiving)
   const { head, framing, refusal } = readHead(request, addressOf(http), rules)
   // What follows is not taken for a request; the server's reader of chunks is lenient.
   if (framing.isLast) client.closeAfter()
-  body = new BodySource(http, framing, budget)
+  body = new BodySource(http, framing, keeping)
   const isStranger = isCertificateNeeded && !hasCertificate(http)
   return { head, body, client, refusal: isStranger ? NO_CERTIFICATE : refusal }
 }

@@ -89,6 +89,7 @@ export const FAULTS = {
 
   'breaker-open': gateway(503, 'breaker_open', 'the version’s circuit breaker refuses traffic'),
   overloaded: gateway(503, 'overload', 'limits.concurrent and limits.queue of the model are full'),
+  'memory-exhausted': gateway(503, 'overload', 'server.limits.memory is full of bodies under way'),
   'queue-timeout': gateway(503, 'overload', 'no free place within timeouts.queue'),
   'scoring-queue-full': gateway(503, 'overload', 'scoring.queue is full'),
   'audit-unavailable': gateway(503, null, 'the decision record cannot be written', { level: 'error' }),

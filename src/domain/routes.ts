@@ -32,6 +32,8 @@ export interface ServerSettings {
   readonly bodyBytesMax: number
   readonly headerBytesMax: number
   readonly connectionsMax: number
+  /** Bodies under way, over all lanes; null: what the machine leaves. */
+  readonly memoryBytesMax: number | null
   /** Bodies without a length are read; otherwise answered 411. */
   readonly chunkedAccepted: boolean
   /** Addresses and ranges whose forwarding headers are believed. */

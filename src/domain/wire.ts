@@ -42,6 +42,8 @@ export interface Receiver {
   readonly awaitsContent: boolean
   /** Of a body: an attempt whose answer is longer fails with `answer-too-large`. Read after each call. */
   readonly bodyBytesMax: number
+  /** There is no memory for more of it: the attempt fails with `memory-exhausted`. Read after each call. */
+  readonly lacksMemory?: boolean
   /** The answer's head; at most once. */
   head(head: AnswerHead): void
   /** The next bytes of its body: a view that is valid during the call only. False: wait for `resume`. */

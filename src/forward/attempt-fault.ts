@@ -56,6 +56,13 @@ export function attemptFault(
     }
     case 'overloaded':
       return fault(code, `too many requests wait for a connection to ${who}`, inside, RETRY_SOON)
+    case 'memory-exhausted':
+      return fault(
+        code,
+        `no memory is left for the answer of ${who} (server.limits.memory)`,
+        inside,
+        RETRY_SOON,
+      )
     case 'draining':
       return fault(code, 'the gateway is shutting down; try another one', inside, RETRY_SOON)
     case 'malformed-request':

@@ -34,6 +34,7 @@ type Stage = 'waiting' | 'connecting' | 'sending' | 'awaiting' | 'reading' | 'en
 
 const NOT_REACHED = -1
 const ANNOUNCED = 'its announced length is over the limit'
+const FULL = 'server.limits.memory is full'
 const CAME = 'the body is over the limit'
 const NOT_PAUSED = Number.NEGATIVE_INFINITY
 
@@ -167,6 +168,7 @@ export class InFlight implements Taker, Watched, InProgress {
       this.#firstByteMs = NOT_REACHED
       this.#await()
     }
+    if (receiver.lacksMemory === true) this.#connection?.fail('memory-exhausted', FULL)
     if (head.bodyBytes > receiver.bodyBytesMax) this.#connection?.fail('answer-too-large', ANNOUNCED)
   }
 
@@ -174,6 +176,7 @@ export class InFlight implements Taker, Watched, InProgress {
     const { receiver } = this.#mission
     this.#bodyBytes += bytes.length
     const goesOn = receiver.body(bytes)
+    if (receiver.lacksMemory === true) this.#connection?.fail('memory-exhausted', FULL)
     if (this.#bodyBytes > receiver.bodyBytesMax) this.#connection?.fail('answer-too-large', CAME)
     if (!goesOn && this.#pausedAt === NOT_PAUSED) this.#pausedAt = this.#clock.now()
     return goesOn

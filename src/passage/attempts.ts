@@ -164,6 +164,7 @@ class Passage implements Underway, Watched, PlaceSeeker {
       isChecked: (status) => this.#checks(status).checks.length > 0,
       keepBytesMax: isCompared ? KEPT_BYTES_MAX : 0,
       keepAliveMs: intent.model.stream.keepAliveMs,
+      claim: this.#errand.claim,
       clock: this.#lane.clock,
       sweep: this.#lane.sweep,
       open: (answerHead) => this.#open(answerHead),

@@ -19,6 +19,7 @@ import type { Version } from '../domain/routes.ts'
 import type { Receiver } from '../domain/wire.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { GatheredBytes } from '../kernel/gathered-bytes.ts'
+import type { MemoryClaim } from '../kernel/memory-budget.ts'
 import type { Sweep } from '../kernel/sweep.ts'
 import type { AnswerTap, Protocol } from '../protocols/protocol.ts'
 import { ANSWER_BYTES_MAX } from './held-answer.ts'
@@ -42,6 +43,8 @@ export interface IntakeParts {
   readonly keepBytesMax: number
   /** Between two comments to a caller who waits for content; 0: none. */
   readonly keepAliveMs: number
+  /** What is held of the answer counts here. */
+  readonly claim: MemoryClaim
   readonly clock: Clock
   readonly sweep: Sweep
   /** The answer begins to be passed on; at most once. */
@@ -62,12 +65,15 @@ export interface IntakeEnd {
 
 export class Intake implements Receiver {
   bodyBytesMax = ANSWER_BYTES_MAX
+  lacksMemory = false
   readonly #parts: IntakeParts
   readonly #held = new GatheredBytes(ANSWER_BYTES_MAX)
   #head: AnswerHead | undefined
   #manner: Manner = 'hold'
   #tap: AnswerTap | null = null
   #outlet: Outlet | undefined
+  /** Of the claim, for what is held. */
+  #reserved = 0
   #bodyBytes = 0
   #copy: GatheredBytes | undefined
   #keepAlive: KeepAlive | undefined
@@ -116,6 +122,9 @@ export class Intake implements Receiver {
     this.#manner = holdOrPass(head, { method, isLookedInto, answersWhole: protocol.answersWhole })
     this.#head = head
     if (this.#manner !== 'pass') {
+      // All at once where it is announced: of many that each take a part none would ever be whole.
+      this.#reserved = Math.max(0, head.bodyBytes)
+      this.lacksMemory = !this.#parts.claim.take(this.#reserved, 'answer')
       this.#held.begin(head.bodyBytes)
       return
     }
@@ -135,7 +144,11 @@ export class Intake implements Receiver {
       const goesOn = this.#held.length === 0 || this.#pass(this.#held.take())
       return this.#pass(bytes) && goesOn
     }
-    this.#held.append(bytes, 0, bytes.length)
+    const length = this.#held.length + bytes.length
+    if (length > this.#reserved)
+      this.lacksMemory ||= !this.#parts.claim.take(length - this.#reserved, 'answer')
+    this.#reserved = Math.max(this.#reserved, length)
+    if (!this.lacksMemory) this.#held.append(bytes, 0, bytes.length)
     return true
   }
 
@@ -200,8 +213,15 @@ export class Intake implements Receiver {
   #write(bytes: Uint8Array): boolean {
     if (this.#outlet === undefined) this.#open()
     this.#bodyBytes += bytes.length
-    if (this.#copy !== undefined && !this.#copy.append(bytes, 0, bytes.length)) this.#copy = undefined
+    if (this.#copy !== undefined) this.#keep(bytes)
     return this.#outlet!.write(bytes)
+  }
+
+  /** A copy that there is no room for is one less to compare. */
+  #keep(bytes: Uint8Array): void {
+    const isKept =
+      this.#parts.claim.take(bytes.length, 'answer') && this.#copy!.append(bytes, 0, bytes.length)
+    if (!isKept) this.#copy = undefined
   }
 
   #open(): void {

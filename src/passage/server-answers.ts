@@ -4,7 +4,7 @@
  */
 import type { Snapshot } from '../domain/routes.ts'
 import type { Match } from '../protocols/protocol.ts'
-import type { Opening } from './settle.ts'
+import { endStory, type Opening } from './settle.ts'
 
 type Question = Extract<Match, { scope: 'server' }>
 
@@ -15,7 +15,7 @@ const METADATA = {
 
 export function answerServer(question: Question, opening: Opening): void {
   const { lane, client, id, routes } = opening
-  lane.work.count -= 1
+  endStory(opening)
   lane.observer.serverQuestion()
   const ready = !lane.work.draining && lane.recorder.available()
   const status = question.ask === 'ready' && !ready ? 503 : 200

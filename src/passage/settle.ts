@@ -6,6 +6,7 @@
  * answer that is in no record must not reach anybody.
  */
 import type { ClientResponse } from '../accept/client-response.ts'
+import type { Incoming } from '../accept/listener.ts'
 import type { Exchange } from '../domain/exchange.ts'
 import { type Fault, traitsOf } from '../domain/fault.ts'
 import { type Head, OWN_PREFIX } from '../domain/head.ts'
@@ -13,6 +14,7 @@ import type { Intent } from '../domain/intent.ts'
 import type { Answer, AnswerSummary, Attempt } from '../domain/outcome.ts'
 import type { Plan } from '../domain/plan.ts'
 import type { Model, Snapshot } from '../domain/routes.ts'
+import type { MemoryClaim } from '../kernel/memory-budget.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import { raw } from '../protocols/raw/index.ts'
 import { type Course, NO_COURSE } from './course.ts'
@@ -27,6 +29,8 @@ export interface Opening {
   readonly routes: Snapshot
   readonly head: Head
   readonly client: ClientResponse
+  /** The memory it takes, given back at its end. */
+  readonly claim: MemoryClaim
   /** Unix ms, and monotonic ms. */
   readonly receivedAt: number
   readonly startedAt: number
@@ -55,7 +59,7 @@ export function knownOf(protocol: Protocol | null, body: Uint8Array): Known {
   return { protocol, body, model: null, intent: null, plan: null }
 }
 
-export function openStory(head: Head, client: ClientResponse, lane: Lane): Opening {
+export function openStory({ head, body, client }: Incoming, lane: Lane): Opening {
   const receivedAt = lane.clock.wall()
   lane.work.count += 1
   return {
@@ -64,10 +68,17 @@ export function openStory(head: Head, client: ClientResponse, lane: Lane): Openi
     routes: lane.snapshot.current,
     head,
     client,
+    claim: body.claim,
     receivedAt,
     startedAt: lane.clock.now(),
     settled: false,
   }
+}
+
+/** Nothing of it is held or waited for any more. */
+export function endStory({ lane, claim }: Opening): void {
+  lane.work.count -= 1
+  claim.release()
 }
 
 /** A plan was carried out: an answer, a degraded answer, or the fault nothing could mend. */
@@ -126,7 +137,7 @@ function finish(opening: Opening, exchange: Exchange, protocol: Protocol | null,
   client.onGone(NOTHING_LEFT_TO_DO)
   const answer = client.gone ? null : (exchange.answer ?? explained(exchange.fault!, protocol))
   const finished = () => {
-    lane.work.count -= 1
+    endStory(opening)
     giveBodyBack(exchange)
   }
   const close = () => (closing?.close ?? false) || lane.work.draining

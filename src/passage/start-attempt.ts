@@ -10,6 +10,7 @@ import type { LocalVersion, RemoteVersion, Version } from '../domain/routes.ts'
 import type { AttemptLimits, Cancel, InProgress, Receiver } from '../domain/wire.ts'
 import { outboundHeaders } from '../forward/outbound-headers.ts'
 import { assert } from '../kernel/assert.ts'
+import type { MemoryClaim } from '../kernel/memory-budget.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import type { Lane } from './lane-parts.ts'
 import { isRenamed } from './our-names.ts'
@@ -21,6 +22,8 @@ export interface Errand {
   readonly intent: Intent
   readonly protocol: Protocol
   readonly plan: Plan
+  /** The memory it takes. */
+  readonly claim: MemoryClaim
 }
 
 export interface Conduct {

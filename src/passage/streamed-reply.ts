@@ -18,6 +18,7 @@ import { isEventStream } from './hold-or-pass.ts'
 import type { Outlet } from './intake.ts'
 import { AUDIT_UNAVAILABLE, CLIENT_GONE, CLIENT_STALL_MS_MAX, CLIENT_STALLED, DRAINING } from './refusals.ts'
 import {
+  endStory,
   exchangeOf,
   explained,
   type Known,
@@ -196,6 +197,6 @@ export class StreamedReply implements Outlet, Watched {
     const { lane } = this.#opening
     lane.observer.streamEnded(this.#version, fate)
     lane.sweep.unwatch(this)
-    lane.work.count -= 1
+    endStory(this.#opening)
   }
 }

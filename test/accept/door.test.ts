@@ -10,6 +10,7 @@ import { Listener } from '../../src/accept/listener.ts'
 import { loadUws } from '../../src/accept/load-uws.ts'
 import type { ServerTls } from '../../src/domain/routes.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
+import { MemoryBudget } from '../../src/kernel/memory-budget.ts'
 import { Sweep } from '../../src/kernel/sweep.ts'
 import { expired, type Issued, makeAuthority } from '../support/certificates.ts'
 import { eventually } from '../support/eventually.ts'
@@ -52,6 +53,7 @@ async function listen(t: Pick<Test, 'teardown'>, tls: ServerTls, connectionsMax 
     trust: [],
     tls,
     sweep,
+    memory: new MemoryBudget(Number.POSITIVE_INFINITY),
     onRequest: ({ head, refusal, client, body }) => {
       const text = refusal?.code ?? `${head.forwarded.scheme} ${head.target}`
       body.read(1_000_000, () => {

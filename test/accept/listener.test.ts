@@ -7,6 +7,7 @@ import { type Incoming, Listener } from '../../src/accept/listener.ts'
 import { loadUws } from '../../src/accept/load-uws.ts'
 import { isFault } from '../../src/domain/fault.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
+import { MemoryBudget } from '../../src/kernel/memory-budget.ts'
 import { Sweep } from '../../src/kernel/sweep.ts'
 import { RawClient, rawRequest } from '../support/raw-client.ts'
 
@@ -28,6 +29,7 @@ const listener = new Listener({
   trust: [],
   tls: null,
   sweep,
+  memory: new MemoryBudget(Number.POSITIVE_INFINITY),
   onRequest: (incoming) => {
     seen.push(incoming)
     onRequest(incoming)
@@ -174,6 +176,7 @@ t.test(
       trust: [],
       tls: null,
       sweep,
+      memory: new MemoryBudget(Number.POSITIVE_INFINITY),
       onRequest: (incoming) => {
         callers.push(`${incoming.head.clientAddress} ${incoming.head.forwarded.chain}`)
         answerEcho(incoming)
@@ -196,6 +199,7 @@ t.test('a taken port is an error that says so', async (t) => {
     trust: [],
     tls: null,
     sweep,
+    memory: new MemoryBudget(Number.POSITIVE_INFINITY),
     onRequest: () => {},
   })
   t.teardown(() => other.close())

@@ -39,6 +39,7 @@ export function makeSnapshot(breaker: Partial<BreakerSettings> = {}): Snapshot {
       bodyBytesMax: 1024,
       headerBytesMax: 4096,
       connectionsMax: 100,
+      memoryBytesMax: null,
       chunkedAccepted: false,
       trust: [],
       graceMs: 1000,

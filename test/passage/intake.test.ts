@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { AnswerHead } from '../../src/domain/outcome.ts'
 import { GatheredBytes } from '../../src/kernel/gathered-bytes.ts'
+import { MemoryBudget, MemoryClaim } from '../../src/kernel/memory-budget.ts'
 import { Sweep } from '../../src/kernel/sweep.ts'
 import { FLOW_BYTES_MAX, HELD_BYTES_MAX, holdOrPass } from '../../src/passage/hold-or-pass.ts'
 import { Intake, type IntakeEnd, type IntakeParts } from '../../src/passage/intake.ts'
@@ -40,6 +41,7 @@ function stage(more: Partial<IntakeParts> = {}) {
     isChecked: () => false,
     keepBytesMax: 0,
     keepAliveMs: 0,
+    claim: new MemoryClaim(new MemoryBudget(1e9)),
     clock,
     sweep,
     open: (head) => {

@@ -59,6 +59,7 @@ export function compile(settled: Settled, context: CompileContext): Snapshot {
       bodyBytesMax: server.limits.body,
       headerBytesMax: server.limits.headers,
       connectionsMax: server.limits.connections,
+      memoryBytesMax: server.limits.memory ?? null,
       chunkedAccepted: server.limits.chunked_requests === 'accept',
       trust: server.trust,
       graceMs: server.grace,

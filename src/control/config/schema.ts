@@ -40,6 +40,14 @@ const server = leaf.table(
           body: leaf.size('1B', '1GiB', 'Largest request body; more is 413.').prefault('16MiB'),
           headers: leaf.size('1KiB', '256KiB', 'Largest header block; more is 431.').prefault('16KiB'),
           connections: leaf.whole(1, 1_000_000, 'Open client connections, over all lanes.').prefault(20_000),
+          memory: leaf
+            .size(
+              '1MiB',
+              '1024GiB',
+              'Bodies under way and answers held, over all lanes; what finds no room is 503.',
+            )
+            .meta({ defaultText: 'half of what the machine or its container leaves, at most 512MiB a lane' })
+            .optional(),
           chunked_requests: leaf
             .choice(['refuse', 'accept'], 'Request bodies without Content-Length: answer 411, or read them.')
             .prefault('refuse'),
