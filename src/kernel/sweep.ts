@@ -28,6 +28,8 @@ export class Sweep {
   readonly #watched: Watched[] = []
   #timer: NodeJS.Timeout | undefined
   #lastTickAt = 0
+  /** By how much ticks came too late, in all. */
+  #heldUpMs = 0
   #afterReading: NodeJS.Immediate | undefined
 
   constructor(clock: Clock, tickMs: number = SWEEP_TICK_MS) {
@@ -37,6 +39,14 @@ export class Sweep {
 
   get size(): number {
     return this.#watched.length
+  }
+
+  /**
+   * For how long, in all, the loop kept what waits from being looked at, up to `now`: of two readings the difference is
+   * how much of the time between them was our own doing. Counts only while something is watched.
+   */
+  heldUpMs(now: number): number {
+    return this.#timer === undefined ? this.#heldUpMs : this.#heldUpMs + this.#latenessAt(now)
   }
 
   watch(entry: Watched): void {
@@ -78,13 +88,19 @@ export class Sweep {
     this.#afterReading = undefined
   }
 
+  #latenessAt(now: number): number {
+    const lateMs = now - this.#lastTickAt - this.#tickMs
+    return lateMs > LATE_MS ? lateMs : 0
+  }
+
   /** Timers come before sockets in a turn of the loop, what waits for the next turn after them. */
   #tick(): void {
     const now = this.#clock.now()
-    const isLate = now - this.#lastTickAt > this.#tickMs + LATE_MS
+    const lateMs = this.#latenessAt(now)
+    this.#heldUpMs += lateMs
     this.#lastTickAt = now
     if (this.#afterReading !== undefined) return
-    if (!isLate) return this.run()
+    if (lateMs === 0) return this.run()
     // A connection is made in one reading and answers in the next: two turns.
     this.#afterReading = setImmediate(() => {
       this.#afterReading = setImmediate(() => {

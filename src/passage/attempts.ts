@@ -59,6 +59,8 @@ interface Current {
   readonly version: Version
   readonly role: Role
   readonly startedAt: number
+  /** What the sweep had counted by then. */
+  readonly heldUpMs: number
   readonly ticket: Ticket
   readonly intake: Intake
   progress: InProgress
@@ -138,7 +140,8 @@ class Passage implements Underway, Watched, PlaceSeeker {
       return
     }
     const intake = this.#intakeOf(version)
-    this.#current = { version, role, startedAt: now, ticket, intake, progress: NOT_STARTED }
+    const heldUpMs = lane.sweep.heldUpMs(now)
+    this.#current = { version, role, startedAt: now, heldUpMs, ticket, intake, progress: NOT_STARTED }
     const { intent } = this.#errand
     const limits = { timeouts: intent.model.timeouts, deadlineAt: intent.deadlineAt, key: intent.key.value }
     const avoid = this.#retries?.triedOf(version)
@@ -247,7 +250,8 @@ class Passage implements Underway, Watched, PlaceSeeker {
     const { version, role, startedAt } = current
     this.#current = undefined
     current.intake.stop()
-    this.#lane.vitals.settle(current.ticket, verdict, tookMs(result, now - startedAt), now)
+    const heldUpMs = this.#lane.sweep.heldUpMs(now) - current.heldUpMs
+    this.#lane.vitals.settle(current.ticket, verdict, tookMs(result, now - startedAt, heldUpMs), now)
     this.#attempts.push({ version: version.name, role, startedAt, result: this.#withWait(result), verdict })
   }
 

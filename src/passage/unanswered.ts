@@ -17,9 +17,14 @@ export function abandoned(result: AttemptResult): AttemptResult {
   return { ...result, fault: fault('client-gone', 'the caller left while this version was working') }
 }
 
-/** How long an answer lets its caller wait, for the breaker: one passed on is of use from its first content. */
-export function tookMs({ passed, phases }: AttemptResult, totalMs: number): number {
-  return passed === undefined || phases.firstByteMs < 0 ? totalMs : phases.firstByteMs
+/**
+ * How long a version lets its caller wait, for the breaker: an answer that is passed on is of use from its first content.
+ * What this lane's own loop took meanwhile (`heldUpMs`) is not the version's doing: an overloaded gateway must not
+ * take a healthy version from everybody.
+ */
+export function tookMs({ passed, phases }: AttemptResult, totalMs: number, heldUpMs: number): number {
+  const waitedMs = passed === undefined || phases.firstByteMs < 0 ? totalMs : phases.firstByteMs
+  return Math.max(0, waitedMs - heldUpMs)
 }
 
 const NOTHING_YET: AttemptResult = {
