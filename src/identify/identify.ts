@@ -89,7 +89,8 @@ function checkPin(pin: string, model: Model): Fault | null {
 
 /** W3C Trace Context §3.2: version-traceid-parentid-flags; all-zero ids are invalid. */
 function traceIdOf(traceparent: string | undefined): string {
-  const parts = /^[0-9a-f]{2}-([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}/.exec(traceparent ?? '')
+  if (traceparent === undefined) return ''
+  const parts = /^[0-9a-f]{2}-([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}/.exec(traceparent)
   const id = parts?.[1] ?? ''
   return /^0*$/.test(id) ? '' : id
 }

@@ -205,9 +205,10 @@ export function withMarks(
   reply: Pick<Answer, 'headers'>,
   reason: Fault | null,
 ): string[] {
-  const marks = ['modelgate-request-id', exchange.id, 'modelgate-config', String(exchange.generation)]
-  if (reason !== null) marks.push('modelgate-error', reason.code)
-  return withoutMarks(reply.headers).concat(marks)
+  const headers = withoutMarks(reply.headers)
+  headers.push('modelgate-request-id', exchange.id, 'modelgate-config', String(exchange.generation))
+  if (reason !== null) headers.push('modelgate-error', reason.code)
+  return headers
 }
 
 /** Written by the HTTP server in front itself, on every answer. */
