@@ -137,13 +137,6 @@ export const METRICS: readonly Metric[] = [
       ),
   },
   {
-    name: 'modelgate_endpoints_out',
-    type: 'gauge',
-    labels: ['model', 'version'],
-    help: 'Endpoints that are passed over because they kept failing, as each lane sees it, summed.',
-    samples: (reading) => ofVersions(reading, ({ index }) => reading.layout.endpointAt(index, 'out')),
-  },
-  {
     name: 'modelgate_endpoint_ejections_total',
     type: 'counter',
     labels: ['model', 'version'],

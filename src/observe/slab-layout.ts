@@ -72,8 +72,8 @@ export type StreamWord = (typeof STREAM_WORDS)[number]
 /** Of a model: attempts that were tried again, and those that would have been, had there been a budget. */
 export const RETRY_WORDS = ['sent', 'over-budget'] as const
 export type RetryWord = (typeof RETRY_WORDS)[number]
-/** Endpoints passed over now, and how often one was put out. */
-export const ENDPOINT_WORDS = ['out', 'ejections'] as const
+/** How often an endpoint was put out. */
+export const ENDPOINT_WORDS = ['ejections'] as const
 export type EndpointWord = (typeof ENDPOINT_WORDS)[number]
 export const TOKEN_KINDS = ['prompt', 'completion'] as const
 export type TokenKind = (typeof TOKEN_KINDS)[number]
@@ -103,7 +103,7 @@ export const LANE_COUNTS = [
 ] as const
 export type LaneCount = (typeof LANE_COUNTS)[number]
 
-export const SLAB_FORMAT = 4
+export const SLAB_FORMAT = 5
 const HEAD = 16
 
 export interface SlabShape {

@@ -109,10 +109,8 @@ export class VitalsSlab {
     this.#increment(this.layout.retryAt(modelIndex, isSent ? 'sent' : 'over-budget'))
   }
 
-  /** An endpoint was put out or is in again; `out`: of the version, now. */
-  endpoints(versionIndex: number, out: number, isEjection: boolean): void {
-    this.#words[this.layout.endpointAt(versionIndex, 'out')] = out
-    if (isEjection) this.#increment(this.layout.endpointAt(versionIndex, 'ejections'))
+  endpointPutOut(versionIndex: number): void {
+    this.#increment(this.layout.endpointAt(versionIndex, 'ejections'))
   }
 
   /** The breaker refused an attempt, or would have in dry-run. */

@@ -98,6 +98,7 @@ t.test(
       model: 'fraud',
       name: 'v1',
       kind: 'remote',
+      firstEndpoint: 0,
       endpoints: [
         {
           url: 'http://a:8000',
@@ -123,6 +124,8 @@ t.test(
         },
       ],
       balance: 'least-loaded',
+      health: null,
+      slowStartMs: 0,
       rename: { model: null, version: '1' },
     })
     t.match(fraud?.versions.get('v2'), {

@@ -9,6 +9,7 @@ import {
   type Standing,
   type StandingEvent,
   step,
+  TRIAL_MS,
 } from '../../../src/forward/balance/outlier.ts'
 
 const NOW = 1_000_000
@@ -16,7 +17,7 @@ const IN: Standing = { is: 'in', failures: 2, times: 1, since: NOW - 1 }
 const LAST: Standing = { is: 'in', failures: FAILURES_MAX - 1, times: 1, since: NOW - 1 }
 const OUT: Standing = { is: 'out', until: NOW + 10, times: 1 }
 const DUE: Standing = { is: 'out', until: NOW, times: 1 }
-const TRIAL: Standing = { is: 'trial', times: 1 }
+const TRIAL: Standing = { is: 'trial', until: NOW + TRIAL_MS, times: 1 }
 const BACK: Standing = { is: 'in', failures: 0, times: 1, since: NOW }
 const AGAIN: Standing = { is: 'out', until: NOW + 2 * OUT_MS, times: 2 }
 

@@ -35,13 +35,18 @@ t.test(
     fail(peers, a!, 0, 1)
     t.same(chosenOf(peers, 0), ['b', 'c', 'd'])
     t.same(
-      changes.map(({ endpoint, isOut, forMs, out }) => ({ endpoint, isOut, forMs, out })),
-      [{ endpoint: 'http://a:80', isOut: true, forMs: OUT_MS, out: 1 }],
+      changes.map(({ endpoint, isOut, forMs, cause }) => ({ endpoint, isOut, forMs, cause })),
+      [{ endpoint: 'http://a:80', isOut: true, forMs: OUT_MS, cause: '5 failures in a row' }],
     )
     const tried = Array.from({ length: 12 }, () => peers.choose(WISH, OUT_MS).endpoint.host)
     t.equal(tried.filter((host) => host === 'a').length, 1, 'one request is enough to find out')
     peers.noted(a!, 'success', OUT_MS)
-    t.match(changes.at(-1), { endpoint: 'http://a:80', isOut: false, forMs: 0, out: 0 })
+    t.match(changes.at(-1), {
+      endpoint: 'http://a:80',
+      isOut: false,
+      forMs: 0,
+      cause: 'an attempt succeeded',
+    })
     t.same(chosenOf(peers, OUT_MS), ['a', 'b', 'c', 'd'])
   },
 )
