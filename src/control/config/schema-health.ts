@@ -1,18 +1,25 @@
 /** The grammar of `health` and `slow_start` of a version: how its endpoints are looked after. */
+import type { Parsed } from './address.ts'
 import * as leaf from './leaf.ts'
 
 /** What a request line can carry: a path, perhaps with a query, of visible ASCII. */
 const PATH = /^\/[!-"$-~]{0,1023}$/
 
+function parseProbePath(text: string): Parsed<string> {
+  if (PATH.test(text)) return { ok: true, value: text }
+  const message = 'this is no path that can be asked for'
+  const [guess = ''] = `/${text.replace(/^(?:[a-z]+:\/\/[^/]*)?\/?/, '')}`.split('#')
+  return { ok: false, message, suggestion: PATH.test(guess) ? guess : undefined }
+}
+
 export const health = leaf.table(
   {
     path: leaf
-      .pattern(
-        PATH,
-        'a path',
-        'a path that begins with / and has neither blanks nor #',
-        'What to ask each endpoint for, with GET.',
-      )
+      .parsed(parseProbePath, {
+        what: 'a path',
+        expected: 'a path that begins with / and has neither blanks nor #',
+        description: 'What to ask each endpoint for, with GET.',
+      })
       .prefault('/v2/health/ready'),
     interval: leaf
       .duration('100ms', '1h', 'From one question to the next; up to a tenth sooner, by chance.')

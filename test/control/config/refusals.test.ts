@@ -75,7 +75,6 @@ t.test('the contract’s own example has no problem but what is not implemented 
         'never reached: timeouts.total ends the attempt first, after 2s',
       ],
       ['error', 22, 97, 'models.fraud.retry.hedge_after', notYet('hedging')],
-      ['error', 38, 13, 'models.fraud.versions.v1.health', notYet('active health checks')],
       [
         'warning',
         47,

@@ -1,0 +1,209 @@
+/** One question to an endpoint, over real sockets: what counts as a good answer, and what never happens. */
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import t, { type Test } from 'tap'
+import { BODY_BYTES_MAX, type ProbeAnswer, probeOf } from '../../../src/control/probes/probe.ts'
+import type { Endpoint, EndpointTls, HealthSettings } from '../../../src/domain/routes.ts'
+import { makeAuthority } from '../../support/certificates.ts'
+import { endpointAt } from '../../support/endpoint-at.ts'
+import { type Script, ScriptedUpstream } from '../../support/scripted-upstream.ts'
+import { unusedPort } from '../../support/unused-port.ts'
+
+const HEALTH: HealthSettings = {
+  path: '/ready?deep=1',
+  intervalMs: 2000,
+  timeoutMs: 2000,
+  healthy: 2,
+  unhealthy: 3,
+  expect: [],
+}
+
+function probed(endpoint: Endpoint, more: Partial<HealthSettings> = {}): Promise<ProbeAnswer> {
+  return new Promise((resolve) => probeOf(endpoint, { ...HEALTH, ...more })(resolve))
+}
+
+async function scripted(t: Test, script: Script): Promise<ScriptedUpstream> {
+  const upstream = await ScriptedUpstream.start(script)
+  t.teardown(() => upstream.close())
+  return upstream
+}
+
+/** Answers with these bytes, and ends. */
+async function answering(t: Test, bytes: string): Promise<Endpoint> {
+  const upstream = await scripted(t, async (connection) => {
+    await connection.request()
+    connection.send(bytes)
+    connection.finish()
+  })
+  return endpointAt('127.0.0.1', upstream.port)
+}
+
+t.test('it asks by GET, for the path with its query, on a connection of its own', async (t) => {
+  const heads: string[] = []
+  const upstream = await scripted(t, async (connection) => {
+    const { head } = await connection.request()
+    heads.push(head)
+    connection.send('HTTP/1.1 204 No Content\r\n\r\n')
+  })
+  const endpoint = endpointAt('127.0.0.1', upstream.port)
+  t.same(await probed(endpoint), { passed: true, detail: 'answered 204' })
+  t.same(await probed(endpoint), { passed: true, detail: 'answered 204' })
+  t.match(heads[0], /^GET \/ready\?deep=1 HTTP\/1\.1\r\n/)
+  t.match(heads[0]?.toLowerCase(), `host: 127.0.0.1:${upstream.port}\r\n`)
+  t.match(heads[0]?.toLowerCase(), 'connection: close\r\n')
+  t.match(heads[0]?.toLowerCase(), 'user-agent: modelgate-health\r\n')
+  t.equal(heads.length, 2)
+})
+
+t.test('200 to 299 is good, or what is expected; a redirect is not followed', async (t) => {
+  const status = (code: number) => `HTTP/1.1 ${code} X\r\ncontent-length: 2\r\n\r\nok`
+  t.match(await probed(await answering(t, status(299))), { passed: true })
+  t.match(await probed(await answering(t, status(503))), { passed: false, detail: 'answered 503' })
+  const moved = `HTTP/1.1 302 X\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n`
+  t.match(await probed(await answering(t, moved)), { passed: false, detail: 'answered 302' })
+  const expect = [302, 404]
+  t.match(await probed(await answering(t, moved), { expect }), { passed: true, detail: 'answered 302' })
+  t.match(await probed(await answering(t, status(200)), { expect }), {
+    passed: false,
+    detail: 'answered 200',
+  })
+})
+
+t.test('a body is read to its end, however it is framed, up to a limit', async (t) => {
+  const text = 'x'.repeat(5000)
+  t.match(await probed(await answering(t, `HTTP/1.1 200 OK\r\n\r\n${text}`)), { passed: true })
+  const chunked = `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`
+  t.match(await probed(await answering(t, chunked)), { passed: true })
+  const cut = `HTTP/1.1 200 OK\r\ncontent-length: 9000\r\n\r\n${text}`
+  t.match(await probed(await answering(t, cut)), { passed: false, detail: 'broke off its answer' })
+  let sent = 0
+  const endless = await scripted(t, async (connection) => {
+    await connection.request()
+    connection.send('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n')
+    while (!connection.isClosed && sent < 1e9) {
+      connection.send(`2000\r\n${'y'.repeat(0x2000)}\r\n`)
+      sent += 0x2000
+      await pause(1)
+    }
+  })
+  t.match(await probed(endpointAt('127.0.0.1', endless.port)), { passed: true, detail: 'answered 200' })
+  t.ok(sent < 100 * BODY_BYTES_MAX, `${sent} bytes were sent until nobody read them`)
+})
+
+t.test('whoever is silent, refuses, closes or speaks no HTTP has not answered', async (t) => {
+  const silent = await scripted(t, async (connection) => void (await connection.closed))
+  const startedAt = performance.now()
+  t.same(await probed(endpointAt('127.0.0.1', silent.port), { timeoutMs: 150 }), {
+    passed: false,
+    detail: 'did not answer within 150 ms',
+  })
+  t.ok(performance.now() - startedAt >= 145)
+  const slowBody = await scripted(t, async (connection) => {
+    await connection.request()
+    await connection.drip('HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\nhello', 10)
+    await connection.closed
+  })
+  t.match(await probed(endpointAt('127.0.0.1', slowBody.port), { timeoutMs: 150 }), {
+    detail: /^did not answer/,
+  })
+  const nobody = endpointAt('127.0.0.1', await unusedPort(t))
+  t.match(await probed(nobody), { passed: false, detail: /ECONNREFUSED/ })
+  t.match(await probed(await answering(t, '')), { passed: false, detail: /hang up|closed the connection/ })
+  t.match(await probed(await answering(t, 'SSH-2.0-x\r\n\r\n')), { passed: false, detail: /Parse Error/ })
+  const upgrade = 'HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'
+  t.match(await probed(await answering(t, upgrade)), { passed: false })
+  const large = `HTTP/1.1 200 OK\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`
+  t.match(await probed(await answering(t, large)), { passed: false, detail: /Header overflow/ })
+})
+
+t.test('an answer that came while this thread was held up is not too late', async (t) => {
+  const thread = new Worker(new URL('../../support/ending-endpoint-thread.js', import.meta.url))
+  const [port] = (await once(thread, 'message')) as [number]
+  t.teardown(() => void thread.postMessage('end'))
+  const asked = probed(endpointAt('127.0.0.1', port), { path: '/late', timeoutMs: 100 })
+  // The connection is made and the question sent; then nothing is read for longer than the answer may take.
+  await pause(20)
+  const heldUntil = performance.now() + 150
+  while (performance.now() < heldUntil);
+  t.match(await asked, { passed: true })
+})
+
+t.test('nothing is told after it was given up, and the connection ends', async (t) => {
+  const upstream = await scripted(t, async (connection) => {
+    await connection.request()
+    await connection.closed
+  })
+  let told = 0
+  const stop = probeOf(endpointAt('127.0.0.1', upstream.port), { ...HEALTH, timeoutMs: 100 })(() => {
+    told += 1
+  })
+  await pause(50)
+  stop()
+  await pause(100)
+  t.equal(told, 0)
+})
+
+t.test('a unix socket is asked like any other', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'probe-'))
+  const socketPath = join(directory, 'model.sock')
+  const server = createHttpServer((_, response) => response.end('well')).listen(socketPath)
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.close()
+    rmSync(directory, { recursive: true })
+  })
+  t.match(await probed(endpointAt('', 0, { socketPath })), { passed: true })
+  t.match(await probed(endpointAt('', 0, { socketPath: `${socketPath}.gone` })), {
+    passed: false,
+    detail: /ENOENT/,
+  })
+})
+
+t.test('TLS is that of the endpoint: who is trusted, which name it must have, what we show', async (t) => {
+  const authority = makeAuthority()
+  const { certificate: cert, key } = authority.issue({ names: ['models.example'] })
+  const server = createTlsServer({ cert, key, ca: authority.certificate, requestCert: true }, (_, response) =>
+    response.end(),
+  )
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const ours = authority.issue({ names: ['gateway'], use: 'client' })
+  const tls: EndpointTls = {
+    ca: authority.certificate,
+    cert: ours.certificate,
+    key: ours.key,
+    serverName: 'models.example',
+    verify: true,
+  }
+  const ask = (more: Partial<EndpointTls>) =>
+    probed(endpointAt('127.0.0.1', port, { tls: { ...tls, ...more } }))
+  t.match(await ask({}), { passed: true })
+  t.match(await ask({ serverName: 'other.example' }), { passed: false, detail: /altnames/ })
+  t.match(await ask({ serverName: '127.0.0.1' }), { passed: false, detail: /altnames|IP/ })
+  t.match(await ask({ ca: makeAuthority().certificate }), { passed: false, detail: /certificate|issuer/ })
+  t.match(await ask({ ca: null, verify: false }), { passed: true })
+  t.match(await ask({ ca: 'nonsense', cert: 'nonsense' }), { passed: false })
+})
+
+t.test('with deny_private no private address is connected to, whatever the name says', async (t) => {
+  let connections = 0
+  const upstream = await scripted(t, async (connection) => {
+    connections += 1
+    await connection.request()
+    connection.send('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
+  })
+  for (const host of ['127.0.0.1', 'localhost']) {
+    const endpoint = endpointAt(host, upstream.port, { denyPrivate: true })
+    t.match(await probed(endpoint), { passed: false, detail: /private address.*deny_private/ }, host)
+  }
+  t.equal(connections, 0)
+})
