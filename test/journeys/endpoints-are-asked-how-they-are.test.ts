@@ -1,88 +1,21 @@
-/** Active health, slow start, and what lanes know together, over real gateways and endpoints that change their mood. */
+/** Active health, over real gateways and endpoints that change their mood. */
 import { setTimeout as pause } from 'node:timers/promises'
-import t, { type Test } from 'tap'
-import { tensorOf } from '../support/ask.ts'
+import t from 'tap'
 import { eventually } from '../support/eventually.ts'
+import {
+  type Call,
+  load,
+  type MoodyEndpoint,
+  modelOver,
+  moodyEndpoint,
+  moodyEndpoints,
+  READY,
+} from '../support/moody-endpoint.ts'
 import { metricsOf } from '../support/read-metrics.ts'
 import { recordsIn } from '../support/read-records.ts'
-import { plainAnswer, type Script, ScriptedUpstream } from '../support/scripted-upstream.ts'
 import { startTestGateway, type TestGateway } from '../support/start-gateway.ts'
 
-/** `coy`: answers requests, and not the question whether it is well. */
-type Mood = 'well' | 'failing' | 'hanging' | 'resetting' | 'coy'
-
-const READY = '/v2/health/ready'
-const WELL = plainAnswer(200, '{"outputs":[{"name":"score","datatype":"FP32","shape":[1],"data":[7]}]}', [
-  'content-type: application/json',
-])
-
-interface Endpoint {
-  mood: Mood
-  /** Requests; and questions whether it is well. */
-  asked: number
-  probed: number
-  readonly upstream: ScriptedUpstream
-}
-
-async function endpointOf(t: Test, mood: Mood = 'well'): Promise<Endpoint> {
-  const state = { mood, asked: 0, probed: 0 }
-  const script: Script = async (connection) => {
-    for (;;) {
-      const { target } = await connection.request()
-      const isProbe = target === READY
-      state[isProbe ? 'probed' : 'asked'] += 1
-      if (state.mood === 'hanging' || (state.mood === 'coy' && isProbe)) return connection.closed
-      if (state.mood === 'resetting') return connection.reset()
-      connection.send(state.mood === 'failing' ? plainAnswer(500, 'ill') : WELL)
-    }
-  }
-  const upstream = await ScriptedUpstream.start(script)
-  t.teardown(() => upstream.close())
-  return Object.assign(state, { upstream })
-}
-
-const endpointsOf = (t: Test, count: number) =>
-  Promise.all(Array.from({ length: count }, () => endpointOf(t)))
-
-const model = (endpoints: readonly Endpoint[], { of = '', version = '' } = {}) => `
-[models.m]
-${of}
-[models.m.versions.v1]
-endpoints = ${JSON.stringify(endpoints.map(({ upstream }) => upstream.url))}
-${version}
-`
-const ask = (gateway: TestGateway) => gateway.infer('m', tensorOf('x', [1]))
-
-interface Call {
-  readonly status: number
-  readonly at: number
-  readonly tookMs: number
-}
-
-/** Four callers, each one request after the other, until they are told to stop; what they were told, as it comes. */
-function load(gateway: TestGateway) {
-  const told: Call[] = []
-  let isOver = false
-  const call = async () => {
-    while (!isOver) {
-      const { status, tookMs } = await ask(gateway)
-      told.push({ status, at: performance.now(), tookMs })
-    }
-  }
-  const calls = Promise.all([call(), call(), call(), call()])
-  const stop = async () => {
-    isOver = true
-    await calls
-    return told
-  }
-  const more = async (count: number) => {
-    const enough = told.length + count
-    await eventually(() => told.length >= enough, { withinMs: 20_000, until: `${count} more answers` })
-  }
-  return { told, stop, more }
-}
-
-const healthy = (gateway: TestGateway, { upstream }: Endpoint, value: 0 | 1) =>
+const healthy = (gateway: TestGateway, { upstream }: MoodyEndpoint, value: 0 | 1) =>
   eventually(
     async () => {
       const metrics = await metricsOf(gateway)
@@ -100,17 +33,17 @@ const failed = (told: readonly Call[]) => told.filter(({ status }) => status !==
 t.test(
   'whichever way one of four endpoints fails, callers see nothing of it, and soon it gets nothing',
   async (t) => {
-    const ways: readonly (readonly [way: string, spoil: (endpoint: Endpoint) => unknown])[] = [
+    const ways: readonly (readonly [way: string, spoil: (endpoint: MoodyEndpoint) => unknown])[] = [
       ['refused', ({ upstream }) => upstream.close()],
       ['failing', (endpoint) => Object.assign(endpoint, { mood: 'failing' })],
       ['hanging', (endpoint) => Object.assign(endpoint, { mood: 'hanging' })],
     ]
     const runs = ways.map(async ([way, spoil]) => {
-      const endpoints = await endpointsOf(t, 4)
+      const endpoints = await moodyEndpoints(t, 4)
       const ill = endpoints[2]!
       const gateway = await startTestGateway(t, {
-        toml: model(endpoints, {
-          of: `timeouts = { connect = "2s", first_byte = "2s", total = "10s" }
+        toml: modelOver(endpoints, {
+          of: `timeouts = { connect = "1s", first_byte = "1s", total = "10s" }
 retry = { attempts = 2, on = ["connect", "reset", "timeout", "500"] }`,
           version: 'balance = "round-robin"\nhealth = { interval = "100ms", unhealthy = 2 }',
         }),
@@ -122,7 +55,7 @@ retry = { attempts = 2, on = ["connect", "reset", "timeout", "500"] }`,
       await healthy(gateway, ill, 0)
       await more(8)
       const { asked } = ill
-      await more(60)
+      await more(30)
       t.equal(ill.asked, asked, `${way}: once it is unhealthy it gets no requests`)
       t.same(failed(await stop()), [], `${way}: no caller saw a failure`)
       t.match(
@@ -145,10 +78,10 @@ retry = { attempts = 2, on = ["connect", "reset", "timeout", "500"] }`,
 t.test(
   'when all endpoints were down, traffic returns soon, and asking them never became a load',
   async (t) => {
-    const endpoints = await endpointsOf(t, 4)
+    const endpoints = await moodyEndpoints(t, 4)
     const [intervalMs, healthyAfter] = [200, 2]
     const gateway = await startTestGateway(t, {
-      toml: model(endpoints, {
+      toml: modelOver(endpoints, {
         of: `breaker = { open_for = "100ms", open_for_max = "200ms", probes = 1 }
 retry = { attempts = 2, on = ["connect", "reset", "500"] }`,
         version: `health = { interval = "${intervalMs}ms", healthy = ${healthyAfter} }\nslow_start = "5s"`,
@@ -197,9 +130,9 @@ retry = { attempts = 2, on = ["connect", "reset", "500"] }`,
 )
 
 t.test('endpoints that never say whether they are well delay no request, and no stop', async (t) => {
-  const endpoints = await Promise.all([endpointOf(t, 'coy'), endpointOf(t, 'coy')])
+  const endpoints = await Promise.all([moodyEndpoint(t, 'coy'), moodyEndpoint(t, 'coy')])
   const gateway = await startTestGateway(t, {
-    toml: model(endpoints, { version: 'health = { interval = "10s", timeout = "10s" }' }),
+    toml: modelOver(endpoints, { version: 'health = { interval = "10s", timeout = "10s" }' }),
   })
   await eventually(() => endpoints.every(({ probed }) => probed > 0))
   const { more, stop } = load(gateway)
@@ -218,83 +151,4 @@ t.test('endpoints that never say whether they are well delay no request, and no 
   await eventually(() => endpoints.every(({ upstream }) => upstream.openCount === 0), {
     until: 'nothing is connected to the endpoints',
   })
-})
-
-t.test('two lanes find out together that an endpoint fails, and one request tries it for both', async (t) => {
-  const endpoints = await endpointsOf(t, 2)
-  const [ill] = endpoints
-  ill!.mood = 'failing'
-  const lanes = `[server]
-listen = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-lanes = 2
-data_dir = "data"
-`
-  const gateway = await startTestGateway(t, {
-    toml:
-      lanes + model(endpoints, { of: 'breaker = { enforce = false }', version: 'balance = "round-robin"' }),
-  })
-  const told: number[] = []
-  const startedAt = performance.now()
-  // Each on a connection of its own, which the kernel gives to either lane.
-  for (let count = 0; count < 40; count += 1) told.push((await ask(gateway)).status)
-  t.ok(performance.now() - startedAt < 4_500, 'all while the endpoint was out')
-  t.equal(told.filter((status) => status !== 200).length, 5, 'five failures, over both lanes')
-  t.equal(ill!.asked, 5)
-  const metrics = await metricsOf(gateway)
-  const labels = { model: 'm', version: 'v1' }
-  t.equal(metrics.value('modelgate_endpoints_out', labels), 1)
-  t.equal(metrics.value('modelgate_endpoint_ejections_total', labels), 1)
-  const { versions } = (await gateway.admin('/api/v1/endpoints')).json() as {
-    versions: readonly {
-      readonly endpoints: readonly { readonly standing: { readonly state: string } }[]
-    }[]
-  }
-  t.same(
-    versions[0]?.endpoints.map(({ standing }) => standing.state),
-    ['out', 'in'],
-  )
-  const lanesUsed = new Set(
-    (await recordsIn(gateway.dataDir)).flatMap(({ type, origin }) =>
-      type === 'decision' ? [origin.lane] : [],
-    ),
-  )
-  t.equal(lanesUsed.size, 2, 'both lanes had requests')
-  await pause(5_100)
-  await Promise.all(Array.from({ length: 40 }, () => ask(gateway)))
-  t.equal(ill!.asked, 6, 'its time was up, and one of forty requests tried it')
-  const lines = gateway.log.filter((line) => line.includes('keeps failing'))
-  t.equal(lines.length, 1, lines.join('\n'))
-})
-
-t.test('an endpoint that is well again gets its share little by little', async (t) => {
-  const endpoints = await endpointsOf(t, 2)
-  const [ill, other] = endpoints
-  ill!.mood = 'failing'
-  const slowStartMs = 2000
-  const gateway = await startTestGateway(t, {
-    toml: model(endpoints, {
-      version: `balance = "round-robin"
-slow_start = "${slowStartMs}ms"
-health = { interval = "100ms", healthy = 1 }`,
-    }),
-  })
-  await healthy(gateway, ill!, 0)
-  const { more, stop } = load(gateway)
-  ill!.mood = 'well'
-  await eventually(() => gateway.log.some((line) => line.includes('is healthy again')))
-  const backAt = performance.now()
-  const before = [ill!.asked, other!.asked]
-  await eventually(() => performance.now() > backAt + slowStartMs / 2)
-  const [came, others] = [ill!.asked - before[0]!, other!.asked - before[1]!]
-  // A tenth of its half of the requests at first, half of it now: a sixth of all on average. By chance it may be more.
-  const share = (came + others) / 6
-  t.ok(came <= share + 4 * Math.sqrt(share) + 2, `${came} of the first ${came + others}`)
-  await eventually(() => performance.now() > backAt + slowStartMs + 50)
-  await more(8)
-  const warm = [ill!.asked, other!.asked]
-  await more(40)
-  const [late, lateOthers] = [ill!.asked - warm[0]!, other!.asked - warm[1]!]
-  t.ok(Math.abs(late - lateOthers) <= 2, `${late} and ${lateOthers} in the end`)
-  t.same(failed(await stop()), [])
 })
