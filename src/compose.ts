@@ -108,7 +108,7 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
   const { snapshot, version, log } = options
   const { promise: failed, resolve: fail } = withResolvers<Error>()
   const board = new EndpointBoard(boardShapeOf(snapshot))
-  const health = watchEndpoints(snapshot, { board, audit, log })
+  const health = watchEndpoints(snapshot, { board, audit, log, atOnce: shares.probes })
   const readiness = new VersionReadiness(snapshot, health)
   const certificates = watchCertificates(snapshot, () => lanes, log)
   const observatory = new Observatory({
@@ -229,12 +229,13 @@ function makeAdmin(
 }
 
 /** Nothing is asked before `open`. */
-function watchEndpoints(snapshot: Snapshot, { board, audit, log }: Watching): EndpointHealth {
+function watchEndpoints(snapshot: Snapshot, { board, audit, log, atOnce }: Watching): EndpointHealth {
   return new EndpointHealth({
     snapshot,
     board,
     clock: systemClock,
     chance: systemChance,
+    atOnce,
     record: (note) => audit.event('endpoint', note),
     log,
   })
@@ -244,6 +245,7 @@ interface Watching {
   readonly board: EndpointBoard
   readonly audit: AuditWriter
   readonly log: GatewayOptions['log']
+  readonly atOnce: number
 }
 
 /** Made before the lanes read the files, so that no change is missed. */

@@ -20,7 +20,8 @@ export const health = leaf.table(
         expected: 'a path that begins with / and has neither blanks nor #',
         description: 'What to ask each endpoint for, with GET.',
       })
-      .prefault('/v2/health/ready'),
+      .meta({ defaultText: '"/v2/health/ready" with open-inference; others have to say it' })
+      .optional(),
     interval: leaf
       .duration('100ms', '1h', 'From one question to the next; up to a tenth sooner, by chance.')
       .prefault('5s'),

@@ -14,13 +14,15 @@ import type { Clock } from '../../kernel/clock.ts'
 import { leastEligible } from '../../kernel/least-eligible.ts'
 import type { Health } from './health.ts'
 import { probeOf } from './probe.ts'
-import { type Probed, type ProbePlace, Prober, probeTargets } from './prober.ts'
+import { AT_ONCE, type Probed, type ProbePlace, Prober, probeTargets } from './prober.ts'
 
 export interface EndpointHealthParts {
   readonly snapshot: Snapshot
   readonly board: EndpointBoard
   readonly clock: Clock
   readonly chance: Chance
+  /** How many endpoints are asked at once; default AT_ONCE. */
+  readonly atOnce?: number
   record(note: Notes['endpoint']): void
   log(line: string): void
 }
@@ -32,12 +34,13 @@ export class EndpointHealth {
   readonly #probed: ReadonlyMap<number, Probed>
 
   constructor(parts: EndpointHealthParts) {
-    const { snapshot, clock, chance } = parts
+    const { snapshot, clock, chance, atOnce = AT_ONCE } = parts
     this.#parts = parts
     this.#prober = new Prober({
       targets: probeTargets(snapshot),
       clock,
       chance,
+      atOnce,
       askOf: ({ endpoint, settings }) => probeOf(endpoint, settings),
       onChange: (probed, from) => {
         for (const place of probed.target.places) this.#changed(place, probed, from)

@@ -43,7 +43,7 @@ export function endpointMetrics({ snapshot, board, health }: EndpointMetricsPart
       name: 'modelgate_probes_total',
       type: 'counter',
       labels: ['model', 'version', 'result'],
-      help: 'Questions to endpoints whether they are well; one that several versions share counts for each of them.',
+      help: 'Questions to endpoints whether they are well, by what they say of the endpoint; one that several versions share counts for each of them.',
       samples: () => asked.flatMap((version) => probeSamples(version, health)),
     },
   ]
@@ -68,7 +68,7 @@ function healthSamples({ model, name, endpoints, firstEndpoint }: RemoteVersion,
 }
 
 function probeSamples({ model, name, endpoints, firstEndpoint }: RemoteVersion, health: EndpointHealth) {
-  return (['passed', 'failed'] as const).map((result) => {
+  return (['passed', 'failed', 'neutral'] as const).map((result) => {
     const counts = endpoints.map((_, index) => health.probedOf(firstEndpoint + index)?.[result] ?? 0)
     return { labels: [model, name, result], value: counts.reduce((sum, count) => sum + count, 0) }
   })

@@ -16,7 +16,8 @@ export const BODY_BYTES_MAX = 64 * 1024
 const HEADER_BYTES_MAX = 16 * 1024
 
 export interface ProbeAnswer {
-  readonly passed: boolean
+  /** `neutral`: it could not be asked, for reasons of our own; that says nothing of the endpoint. */
+  readonly verdict: 'passed' | 'failed' | 'neutral'
   /** `answered 503`, `connect ECONNREFUSED …`: what comes behind the path in a sentence. */
   readonly detail: string
 }
@@ -85,7 +86,7 @@ function ask(
   try {
     request = begin()
   } catch (error) {
-    return soon(done, { passed: false, detail: describe(error as Error) })
+    return soon(done, lost(error as Error))
   }
   let isOver = false
   const leave = (): boolean => {
@@ -98,7 +99,7 @@ function ask(
   const conclude = (answer: ProbeAnswer): void => {
     if (leave()) done(answer)
   }
-  const fail = (detail: string): void => conclude({ passed: false, detail })
+  const fail = (detail: string): void => conclude({ verdict: 'failed', detail })
   // Timers come before sockets in a turn of the loop: where this thread was held up, the answer may lie there unread.
   const timer = setTimeout(() => {
     setImmediate(() => setImmediate(() => fail(`did not answer within ${timeoutMs} ms`)))
@@ -113,7 +114,7 @@ function ask(
       broke: () => fail('broke off its answer'),
     })
   })
-  request.on('error', (error) => fail(describe(error)))
+  request.on('error', (error) => conclude(lost(error)))
   request.on('close', () => {
     // The end of an answer without a length is told only after this.
     if (!hasHead) fail('closed the connection before it had answered')
@@ -134,11 +135,8 @@ function read(response: IncomingMessage, { ended, broke }: Record<'ended' | 'bro
 }
 
 function judged({ statusCode = 0 }: IncomingMessage, expect: readonly number[]): ProbeAnswer {
-  const isGood = statusCode >= 200 && statusCode <= 299
-  return {
-    passed: expect.length === 0 ? isGood : expect.includes(statusCode),
-    detail: `answered ${statusCode}`,
-  }
+  const isGood = expect.length === 0 ? statusCode >= 200 && statusCode <= 299 : expect.includes(statusCode)
+  return { verdict: isGood ? 'passed' : 'failed', detail: `answered ${statusCode}` }
 }
 
 function isDenied({ denyPrivate, socketPath, host }: Endpoint): boolean {
@@ -146,7 +144,8 @@ function isDenied({ denyPrivate, socketPath, host }: Endpoint): boolean {
 }
 
 function refusedAddress(host: string): ProbeAnswer {
-  return { passed: false, detail: `is at a private address (${host}), which upstream.deny_private refuses` }
+  const detail = `is at a private address (${host}), which upstream.deny_private refuses`
+  return { verdict: 'failed', detail }
 }
 
 type Found = (error: Error | null, addresses: string | LookupAddress[], family?: number) => void
@@ -168,8 +167,23 @@ function soon(done: (answer: ProbeAnswer) => void, answer: ProbeAnswer): () => v
   return () => clearImmediate(turn)
 }
 
+type SystemError = Error & {
+  readonly code?: string
+  readonly syscall?: string
+  readonly errors?: readonly Error[]
+}
+
+/** Of this machine and not of an endpoint: no descriptor, port or memory left. */
+const OUR_ERRORS = ['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']
+
+/** A name that does not resolve is ours, too: requests go on with the addresses it had last. */
+function lost(error: SystemError): ProbeAnswer {
+  const isOurs = OUR_ERRORS.includes(error.code ?? '') || error.syscall === 'getaddrinfo'
+  return { verdict: isOurs ? 'neutral' : 'failed', detail: describe(error) }
+}
+
 /** Node joins what each address of a name said in an error without a message. */
-function describe(error: Error & { readonly errors?: readonly Error[]; readonly code?: string }): string {
-  if (error.message !== '') return error.message
-  return error.errors?.map(({ message }) => message).join('; ') ?? error.code ?? error.name
+function describe({ message, errors, code, name }: SystemError): string {
+  if (message !== '') return message
+  return errors?.map((one) => one.message).join('; ') ?? code ?? name
 }

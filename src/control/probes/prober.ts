@@ -1,7 +1,7 @@
 /**
  * Asks every endpoint that wants it, again and again, and keeps what each answered. Endpoints with the same address
  * and the same settings are asked once, however many versions name them. Beginnings and pauses are spread by
- * chance, so that endpoints and gateways do not fall in step. One question per endpoint at a time, at most AT_ONCE in
+ * chance, so that endpoints and gateways do not fall in step. One question per endpoint at a time, and so many at once in
  * all; whoever is due beyond that waits. What is not asked any more keeps nothing alive.
  */
 import type { Endpoint, HealthSettings, RemoteVersion, Snapshot } from '../../domain/routes.ts'
@@ -10,6 +10,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { type Health, step, UNKNOWN } from './health.ts'
 import type { Ask, ProbeAnswer } from './probe.ts'
 
+/** Endpoints that are asked at once, where there are descriptors for them. */
 export const AT_ONCE = 256
 /** The first questions are asked within this, or within the interval if it is shorter. */
 export const FIRST_WITHIN_MS = 1000
@@ -53,10 +54,14 @@ export interface Probed {
   readonly last: (ProbeAnswer & { readonly at: number; readonly tookMs: number }) | null
   readonly passed: number
   readonly failed: number
+  /** Questions that say nothing of the endpoint. */
+  readonly neutral: number
 }
 
 export interface ProberParts {
   readonly targets: readonly ProbeTarget[]
+  /** How many are asked at once. */
+  readonly atOnce: number
   readonly clock: Clock
   readonly chance: Chance
   readonly askOf: (target: ProbeTarget) => Ask
@@ -70,6 +75,7 @@ interface Entry extends Probed {
   last: Probed['last']
   passed: number
   failed: number
+  neutral: number
   readonly ask: Ask
   /** Of what is under way: a pause, or a question. */
   cancel: () => void
@@ -91,6 +97,7 @@ export class Prober {
       last: null,
       passed: 0,
       failed: 0,
+      neutral: 0,
       ask: parts.askOf(target),
       cancel: NOTHING,
     }))
@@ -123,7 +130,7 @@ export class Prober {
 
   #due(entry: Entry): void {
     entry.cancel = NOTHING
-    if (this.#underWay >= AT_ONCE) this.#waiting.push(entry)
+    if (this.#underWay >= this.#parts.atOnce) this.#waiting.push(entry)
     else this.#ask(entry)
   }
 
@@ -146,9 +153,10 @@ export class Prober {
   #answered(entry: Entry, answer: ProbeAnswer, tookMs: number): void {
     const at = this.#parts.clock.wall()
     entry.last = { ...answer, at, tookMs }
-    entry[answer.passed ? 'passed' : 'failed'] += 1
+    entry[answer.verdict] += 1
+    if (answer.verdict === 'neutral') return
     const from = entry.health.is
-    entry.health = step(entry.health, answer.passed ? 'passed' : 'failed', entry.target.settings)
+    entry.health = step(entry.health, answer.verdict, entry.target.settings)
     if (entry.health.is === from) return
     entry.since = at
     this.#parts.onChange(entry, from)

@@ -118,7 +118,7 @@ t.test('an endpoint that is not well is so in memory, log, records, metrics and 
         },
         {
           url,
-          health: { state: 'unhealthy', path: '/ready', last: { passed: false, detail: 'answered 503' } },
+          health: { state: 'unhealthy', path: '/ready', last: { verdict: 'failed', detail: 'answered 503' } },
         },
       ],
     },

@@ -53,8 +53,8 @@ t.test('it asks by GET, for the path with its query, on a connection of its own'
     connection.send('HTTP/1.1 204 No Content\r\n\r\n')
   })
   const endpoint = endpointAt('127.0.0.1', upstream.port)
-  t.same(await probed(endpoint), { passed: true, detail: 'answered 204' })
-  t.same(await probed(endpoint), { passed: true, detail: 'answered 204' })
+  t.same(await probed(endpoint), { verdict: 'passed', detail: 'answered 204' })
+  t.same(await probed(endpoint), { verdict: 'passed', detail: 'answered 204' })
   t.match(heads[0], /^GET \/ready\?deep=1 HTTP\/1\.1\r\n/)
   t.match(heads[0]?.toLowerCase(), `host: 127.0.0.1:${upstream.port}\r\n`)
   t.match(heads[0]?.toLowerCase(), 'connection: close\r\n')
@@ -64,25 +64,25 @@ t.test('it asks by GET, for the path with its query, on a connection of its own'
 
 t.test('200 to 299 is good, or what is expected; a redirect is not followed', async (t) => {
   const status = (code: number) => `HTTP/1.1 ${code} X\r\ncontent-length: 2\r\n\r\nok`
-  t.match(await probed(await answering(t, status(299))), { passed: true })
-  t.match(await probed(await answering(t, status(503))), { passed: false, detail: 'answered 503' })
+  t.match(await probed(await answering(t, status(299))), { verdict: 'passed' })
+  t.match(await probed(await answering(t, status(503))), { verdict: 'failed', detail: 'answered 503' })
   const moved = `HTTP/1.1 302 X\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n`
-  t.match(await probed(await answering(t, moved)), { passed: false, detail: 'answered 302' })
+  t.match(await probed(await answering(t, moved)), { verdict: 'failed', detail: 'answered 302' })
   const expect = [302, 404]
-  t.match(await probed(await answering(t, moved), { expect }), { passed: true, detail: 'answered 302' })
+  t.match(await probed(await answering(t, moved), { expect }), { verdict: 'passed', detail: 'answered 302' })
   t.match(await probed(await answering(t, status(200)), { expect }), {
-    passed: false,
+    verdict: 'failed',
     detail: 'answered 200',
   })
 })
 
 t.test('a body is read to its end, however it is framed, up to a limit', async (t) => {
   const text = 'x'.repeat(5000)
-  t.match(await probed(await answering(t, `HTTP/1.1 200 OK\r\n\r\n${text}`)), { passed: true })
+  t.match(await probed(await answering(t, `HTTP/1.1 200 OK\r\n\r\n${text}`)), { verdict: 'passed' })
   const chunked = `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`
-  t.match(await probed(await answering(t, chunked)), { passed: true })
+  t.match(await probed(await answering(t, chunked)), { verdict: 'passed' })
   const cut = `HTTP/1.1 200 OK\r\ncontent-length: 9000\r\n\r\n${text}`
-  t.match(await probed(await answering(t, cut)), { passed: false, detail: 'broke off its answer' })
+  t.match(await probed(await answering(t, cut)), { verdict: 'failed', detail: 'broke off its answer' })
   let sent = 0
   const endless = await scripted(t, async (connection) => {
     await connection.request()
@@ -93,7 +93,7 @@ t.test('a body is read to its end, however it is framed, up to a limit', async (
       await pause(1)
     }
   })
-  t.match(await probed(endpointAt('127.0.0.1', endless.port)), { passed: true, detail: 'answered 200' })
+  t.match(await probed(endpointAt('127.0.0.1', endless.port)), { verdict: 'passed', detail: 'answered 200' })
   t.ok(sent < 100 * BODY_BYTES_MAX, `${sent} bytes were sent until nobody read them`)
 })
 
@@ -101,7 +101,7 @@ t.test('whoever is silent, refuses, closes or speaks no HTTP has not answered', 
   const silent = await scripted(t, async (connection) => void (await connection.closed))
   const startedAt = performance.now()
   t.same(await probed(endpointAt('127.0.0.1', silent.port), { timeoutMs: 150 }), {
-    passed: false,
+    verdict: 'failed',
     detail: 'did not answer within 150 ms',
   })
   t.ok(performance.now() - startedAt >= 145)
@@ -114,13 +114,16 @@ t.test('whoever is silent, refuses, closes or speaks no HTTP has not answered', 
     detail: /^did not answer/,
   })
   const nobody = endpointAt('127.0.0.1', await unusedPort(t))
-  t.match(await probed(nobody), { passed: false, detail: /ECONNREFUSED/ })
-  t.match(await probed(await answering(t, '')), { passed: false, detail: /hang up|closed the connection/ })
-  t.match(await probed(await answering(t, 'SSH-2.0-x\r\n\r\n')), { passed: false, detail: /Parse Error/ })
+  t.match(await probed(nobody), { verdict: 'failed', detail: /ECONNREFUSED/ })
+  t.match(await probed(await answering(t, '')), {
+    verdict: 'failed',
+    detail: /hang up|closed the connection/,
+  })
+  t.match(await probed(await answering(t, 'SSH-2.0-x\r\n\r\n')), { verdict: 'failed', detail: /Parse Error/ })
   const upgrade = 'HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'
-  t.match(await probed(await answering(t, upgrade)), { passed: false })
+  t.match(await probed(await answering(t, upgrade)), { verdict: 'failed' })
   const large = `HTTP/1.1 200 OK\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`
-  t.match(await probed(await answering(t, large)), { passed: false, detail: /Header overflow/ })
+  t.match(await probed(await answering(t, large)), { verdict: 'failed', detail: /Header overflow/ })
 })
 
 t.test('an answer that came while this thread was held up is not too late', async (t) => {
@@ -132,7 +135,7 @@ t.test('an answer that came while this thread was held up is not too late', asyn
   await pause(20)
   const heldUntil = performance.now() + 150
   while (performance.now() < heldUntil);
-  t.match(await asked, { passed: true })
+  t.match(await asked, { verdict: 'passed' })
 })
 
 t.test('nothing is told after it was given up, and the connection ends', async (t) => {
@@ -150,6 +153,12 @@ t.test('nothing is told after it was given up, and the connection ends', async (
   t.equal(told, 0)
 })
 
+t.test('a name that does not resolve says nothing of the endpoint', async (t) => {
+  t.match(await probed(endpointAt('no-such-host.invalid', 80)), { verdict: 'neutral', detail: /getaddrinfo/ })
+  const denied = endpointAt('no-such-host.invalid', 80, { denyPrivate: true })
+  t.match(await probed(denied), { verdict: 'neutral', detail: /getaddrinfo/ })
+})
+
 t.test('a unix socket is asked like any other', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'probe-'))
   const socketPath = join(directory, 'model.sock')
@@ -159,9 +168,9 @@ t.test('a unix socket is asked like any other', async (t) => {
     server.close()
     rmSync(directory, { recursive: true })
   })
-  t.match(await probed(endpointAt('', 0, { socketPath })), { passed: true })
+  t.match(await probed(endpointAt('', 0, { socketPath })), { verdict: 'passed' })
   t.match(await probed(endpointAt('', 0, { socketPath: `${socketPath}.gone` })), {
-    passed: false,
+    verdict: 'failed',
     detail: /ENOENT/,
   })
 })
@@ -186,12 +195,12 @@ t.test('TLS is that of the endpoint: who is trusted, which name it must have, wh
   }
   const ask = (more: Partial<EndpointTls>) =>
     probed(endpointAt('127.0.0.1', port, { tls: { ...tls, ...more } }))
-  t.match(await ask({}), { passed: true })
-  t.match(await ask({ serverName: 'other.example' }), { passed: false, detail: /altnames/ })
-  t.match(await ask({ serverName: '127.0.0.1' }), { passed: false, detail: /altnames|IP/ })
-  t.match(await ask({ ca: makeAuthority().certificate }), { passed: false, detail: /certificate|issuer/ })
-  t.match(await ask({ ca: null, verify: false }), { passed: true })
-  t.match(await ask({ ca: 'nonsense', cert: 'nonsense' }), { passed: false })
+  t.match(await ask({}), { verdict: 'passed' })
+  t.match(await ask({ serverName: 'other.example' }), { verdict: 'failed', detail: /altnames/ })
+  t.match(await ask({ serverName: '127.0.0.1' }), { verdict: 'failed', detail: /altnames|IP/ })
+  t.match(await ask({ ca: makeAuthority().certificate }), { verdict: 'failed', detail: /certificate|issuer/ })
+  t.match(await ask({ ca: null, verify: false }), { verdict: 'passed' })
+  t.match(await ask({ ca: 'nonsense', cert: 'nonsense' }), { verdict: 'failed' })
 })
 
 t.test('with deny_private no private address is connected to, whatever the name says', async (t) => {
@@ -203,7 +212,7 @@ t.test('with deny_private no private address is connected to, whatever the name 
   })
   for (const host of ['127.0.0.1', 'localhost']) {
     const endpoint = endpointAt(host, upstream.port, { denyPrivate: true })
-    t.match(await probed(endpoint), { passed: false, detail: /private address.*deny_private/ }, host)
+    t.match(await probed(endpoint), { verdict: 'failed', detail: /private address.*deny_private/ }, host)
   }
   t.equal(connections, 0)
 })

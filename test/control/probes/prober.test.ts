@@ -18,8 +18,9 @@ const HEALTH: HealthSettings = {
   unhealthy: 2,
   expect: [],
 }
-const GOOD: ProbeAnswer = { passed: true, detail: 'answered 200' }
-const BAD: ProbeAnswer = { passed: false, detail: 'answered 503' }
+const GOOD: ProbeAnswer = { verdict: 'passed', detail: 'answered 200' }
+const BAD: ProbeAnswer = { verdict: 'failed', detail: 'answered 503' }
+const UNASKED: ProbeAnswer = { verdict: 'neutral', detail: 'connect EMFILE' }
 
 function versionAt(index: number, firstEndpoint: number, more: Partial<RemoteVersion> = {}): RemoteVersion {
   return { ...makeRemoteVersion(80), index, name: `v${index}`, firstEndpoint, health: HEALTH, ...more }
@@ -42,6 +43,7 @@ function started(t: Test, targets: readonly ProbeTarget[], ...chances: readonly 
   const cancelled: string[] = []
   const prober = new Prober({
     targets,
+    atOnce: AT_ONCE,
     clock: systemClock,
     chance: new LoadedChance(...(chances.length === 0 ? [0] : chances)),
     askOf:
@@ -117,20 +119,29 @@ t.test('an endpoint is asked again only when it has answered', async (t) => {
   await eventually(() => questions.length === 2, { withinMs: 1000 })
 })
 
-t.test('changes are told once, with what changed them', async (t) => {
-  const { questions, changes, prober } = started(t, targetsOf(1))
-  const answers = [GOOD, BAD, GOOD, BAD, BAD, BAD, GOOD, GOOD, GOOD]
-  for (const [index, answer] of answers.entries()) {
-    await eventually(() => questions.length === index + 1, { until: `question ${index + 1}` })
-    questions[index]!.answer(answer)
-  }
-  t.same(changes, [
-    'h0: unknown → healthy (answered 200)',
-    'h0: healthy → unhealthy (answered 503)',
-    'h0: unhealthy → healthy (answered 200)',
-  ])
-  t.match(prober.probed[0], { health: { is: 'healthy' }, passed: 5, failed: 4, last: { passed: true } })
-})
+t.test(
+  'changes are told once, with what changed them; a question that could not be asked changes nothing',
+  async (t) => {
+    const { questions, changes, prober } = started(t, targetsOf(1))
+    const answers = [UNASKED, GOOD, BAD, GOOD, BAD, UNASKED, BAD, BAD, GOOD, UNASKED, GOOD, GOOD]
+    for (const [index, answer] of answers.entries()) {
+      await eventually(() => questions.length === index + 1, { until: `question ${index + 1}` })
+      questions[index]!.answer(answer)
+    }
+    t.same(changes, [
+      'h0: unknown → healthy (answered 200)',
+      'h0: healthy → unhealthy (answered 503)',
+      'h0: unhealthy → healthy (answered 200)',
+    ])
+    t.match(prober.probed[0], {
+      health: { is: 'healthy' },
+      passed: 5,
+      failed: 4,
+      neutral: 3,
+      last: { verdict: 'passed' },
+    })
+  },
+)
 
 t.test('so many are asked at once; whoever is due beyond that waits for an answer', async (t) => {
   const { questions } = started(t, targetsOf(AT_ONCE + 2))

@@ -50,17 +50,18 @@ function describe(version: RemoteVersion, { board, health, clock }: EndpointsPar
 /** Null: it is not asked. */
 function describeHealth(probed: Probed | undefined): object | null {
   if (probed === undefined) return null
-  const { health, since, last, passed, failed, target } = probed
+  const { health, since, last, passed, failed, neutral, target } = probed
   return {
     state: health.is,
     since: since === 0 ? null : dated(since),
     path: target.settings.path,
     passed,
     failed,
+    neutral,
     last:
       last === null
         ? null
-        : { at: dated(last.at), passed: last.passed, detail: last.detail, took_ms: rounded(last.tookMs) },
+        : { at: dated(last.at), verdict: last.verdict, detail: last.detail, took_ms: rounded(last.tookMs) },
   }
 }
 

@@ -1,4 +1,5 @@
 /** What a version says of looking after its endpoints: an answer is waited for no longer than until the next question. */
+import { protocolOf } from '../registries.ts'
 import { durationText } from '../units.ts'
 import type { ModelScope } from './scope.ts'
 
@@ -8,6 +9,7 @@ export function checkHealth(scope: ModelScope): void {
     if (health?.timeout !== undefined && health.timeout > health.interval) {
       checkTimeout(scope, [...at, 'health'], [health.timeout, health.interval])
     }
+    if (health !== undefined && health.path === undefined) checkPath(scope, [...at, 'health'])
     if (slow_start === undefined || endpoints.length !== 1 || !scope.isSound(...at, 'endpoints')) continue
     scope.warning(
       [...at, 'slow_start'],
@@ -17,6 +19,16 @@ export function checkHealth(scope: ModelScope): void {
       },
     )
   }
+}
+
+function checkPath(scope: ModelScope, at: string[]): void {
+  const { protocol } = scope.model
+  if (!scope.isSound('protocol') || !scope.isSound(...at)) return
+  if (protocolOf(protocol)?.readyPath !== null) return
+  scope.error(at, `protocol "${protocol}" has no path of its own for health: health.path is needed`, {
+    expected: 'path = "/…", what the endpoints answer with 200 to 299 when they are well',
+    on: 'key',
+  })
 }
 
 function checkTimeout(scope: ModelScope, at: string[], [timeout, interval]: readonly [number, number]): void {
