@@ -78,6 +78,8 @@ export interface AttemptResult {
   /** With an answer passed on, it tells how that ended badly; else exactly one of `answer` and `fault` is present. */
   readonly fault: Fault | null
   readonly passed?: Passed
+  /** It failed, and of the version's endpoints only this one does, again and again: that says nothing of the version. */
+  readonly isEndpointsOwn?: boolean
 }
 
 /**
@@ -86,18 +88,18 @@ export interface AttemptResult {
  * literal cost a fifth of the lane's CPU. To write a key anew that was spread does no harm (24 ns).
  */
 export function withAnswer(
-  { endpoint, phases, reused, fault }: AttemptResult,
+  { endpoint, phases, reused, fault, isEndpointsOwn = false }: AttemptResult,
   answer: Answer,
 ): AttemptResult {
-  return { endpoint, phases, reused, answer, fault }
+  return { endpoint, phases, reused, answer, fault, isEndpointsOwn }
 }
 
 /** The same, of an answer that is passed on. */
 export function withPassed(
-  { endpoint, phases, reused, answer, fault }: AttemptResult,
+  { endpoint, phases, reused, answer, fault, isEndpointsOwn = false }: AttemptResult,
   passed: Passed,
 ): AttemptResult {
-  return { endpoint, phases, reused, answer, fault, passed }
+  return { endpoint, phases, reused, answer, fault, passed, isEndpointsOwn }
 }
 
 /** One try at one version. */

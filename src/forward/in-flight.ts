@@ -252,16 +252,19 @@ export class InFlight implements Taker, Watched, InProgress {
 
   #conclude(fault: Fault | null, now: number): void {
     if (this.#stage === 'ended') return
-    this.#told(fault === null ? this.#verdict : traitsOf(fault.code).blame, now)
+    const { peers, peer, receiver } = this.#mission
+    const verdict = fault === null ? this.#verdict : traitsOf(fault.code).blame
+    const isEndpointsOwn = verdict === 'failure' && peers.failsAlone(peer)
+    this.#told(verdict, now)
     this.#leave()
-    this.#mission.receiver.done(this.#resultAt(now, fault))
+    receiver.done(this.#resultAt(now, fault, isEndpointsOwn))
   }
 
   soFar(): AttemptResult {
-    return this.#resultAt(this.#clock.now(), null)
+    return this.#resultAt(this.#clock.now(), null, false)
   }
 
-  #resultAt(now: number, fault: Fault | null): AttemptResult {
+  #resultAt(now: number, fault: Fault | null, isEndpointsOwn: boolean): AttemptResult {
     return {
       endpoint: this.#mission.peer.endpoint.url,
       phases: {
@@ -273,6 +276,7 @@ export class InFlight implements Taker, Watched, InProgress {
       reused: this.#isReused,
       answer: null,
       fault,
+      isEndpointsOwn,
     }
   }
 

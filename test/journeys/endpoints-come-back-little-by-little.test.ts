@@ -89,3 +89,29 @@ health = { interval = "100ms", healthy = 1 }`,
     [],
   )
 })
+
+t.test('an endpoint that hangs under many callers takes no others along', async (t) => {
+  const endpoints = await moodyEndpoints(t, 4)
+  endpoints[1]!.mood = 'hanging'
+  const gateway = await startTestGateway(t, {
+    toml: modelOver(endpoints, {
+      of: `timeouts = { connect = "1s", first_byte = "1s", total = "5s" }
+retry = { attempts = 2, on = ["timeout"] }`,
+      version: 'balance = "round-robin"',
+    }),
+  })
+  for (let round = 0; round < 2; round += 1) {
+    const told = await Promise.all(Array.from({ length: 40 }, () => askM(gateway)))
+    const bad = told.filter(({ status }) => status !== 200)
+    t.same(
+      bad.map(({ status, text }) => [status, text]),
+      [],
+      `round ${round + 1}`,
+    )
+  }
+  t.ok(endpoints[1]!.asked >= 8, `${endpoints[1]!.asked} requests waited for it at once`)
+  const metrics = await metricsOf(gateway)
+  const labels = { model: 'm', version: 'v1' }
+  t.equal(metrics.value('modelgate_breaker_opens_total', labels), 0)
+  t.equal(metrics.value('modelgate_endpoint_ejections_total', labels), 1)
+})

@@ -19,6 +19,9 @@ import { BALANCERS } from './index.ts'
 import { FAILURES_MAX, GOOD_STANDING, isWelcome, type Standing, type StandingEvent } from './outlier.ts'
 import { givesWay, warmth } from './warmth.ts'
 
+/** After so many failures in a row, further ones may be an endpoint's own. */
+export const OWN_FAILURES_MIN = 2
+
 export interface Wish {
   /** The caller's sticky key. */
   readonly key: string
@@ -129,6 +132,23 @@ export class Peers {
       forMs: after.is === 'out' ? Math.round(after.until - now) : 0,
       cause: isOut ? `${FAILURES_MAX} failures in a row` : 'an attempt succeeded',
     })
+  }
+
+  /**
+   * Whether this one's failures are its own: it has failed in a row, or is out, while of the others none has, and they
+   * are enough. Where all endpoints fail now and then, that is rarely so.
+   */
+  failsAlone(peer: KnownPeer): boolean {
+    const own = this.#board.standingOf(peer.place)
+    if (this.all.length === 1 || (own.is === 'in' && own.failures < OWN_FAILURES_MIN)) return false
+    let others = 0
+    for (const other of this.all) {
+      if (other === peer || this.#board.isUnhealthy(other.place.endpoint)) continue
+      const standing = this.#board.standingOf(other.place)
+      if (standing.is !== 'in' || standing.failures > 0) return false
+      others += 1
+    }
+    return others >= leastEligible(this.all.length)
   }
 
   /** False: it was to be a trial, and another lane was faster. */

@@ -2,7 +2,12 @@ import t from 'tap'
 import type { RemoteVersion } from '../../../src/domain/routes.ts'
 import { EndpointBoard } from '../../../src/forward/balance/endpoint-board.ts'
 import { FAILURES_MAX, OUT_MS } from '../../../src/forward/balance/outlier.ts'
-import { type KnownPeer, Peers, type StandingChange } from '../../../src/forward/balance/peers.ts'
+import {
+  type KnownPeer,
+  OWN_FAILURES_MIN,
+  Peers,
+  type StandingChange,
+} from '../../../src/forward/balance/peers.ts'
 import { endpointAt } from '../../support/endpoint-at.ts'
 import { versionOf } from '../carry.ts'
 
@@ -182,3 +187,59 @@ t.test('an endpoint that comes back is not judged by what it was before', async 
   board.note({ ...at(0), side: 'serving' }, 'recovered', 30)
   t.equal(first.choose(WISH, 40).endpoint.host, 'a')
 })
+
+t.test('failures are an endpoint’s own when it fails in a row and no other does', async (t) => {
+  const { first, second, board } = lanesOf({}, 'a', 'b', 'c', 'd')
+  const [a, b, c] = first.all
+  fail(first, a!, 0, OWN_FAILURES_MIN - 1)
+  t.equal(first.failsAlone(a!), false, 'not the first ones: they may be anybody’s')
+  fail(first, a!, 0, 1)
+  t.equal(second.failsAlone(second.all[0]!), true)
+  t.equal(first.failsAlone(b!), false)
+  fail(second, second.all[1]!, 0, 1)
+  t.equal(first.failsAlone(a!), false, 'another one fails, too')
+  first.noted(b!, 'success', 0)
+  fail(first, a!, 0)
+  t.equal(first.failsAlone(a!), true, 'and when it is out')
+  board.setHealth(at(1), 'unhealthy')
+  t.equal(first.failsAlone(a!), true, 'the other two are half of them')
+  board.setHealth(at(2), 'unhealthy')
+  t.equal(first.failsAlone(a!), false)
+  board.setHealth(at(2), 'healthy')
+  fail(first, c!, 0, 1)
+  t.equal(first.failsAlone(a!), false)
+  const single = lanesOf({}, 'only')
+  fail(single.first, single.first.all[0]!, 0)
+  t.equal(single.first.failsAlone(single.first.all[0]!), false, 'the only one is its version')
+})
+
+t.test('where all endpoints fail now and then, hardly a failure is one endpoint’s own', async (t) => {
+  const chance = seededChance()
+  for (const [count, rate] of [
+    [2, 0.1],
+    [2, 0.5],
+    [4, 0.1],
+    [4, 0.5],
+  ] as const) {
+    const { first } = lanesOf({}, ...Array.from({ length: count }, (_, index) => `h${index}`))
+    let failures = 0
+    let own = 0
+    for (let now = 0; now < 5000; now += 1) {
+      const peer = first.choose(WISH, now)
+      peer.load.ended(now, 10)
+      const isFailure = chance() < rate
+      if (isFailure) failures += 1
+      if (isFailure && first.failsAlone(peer)) own += 1
+      first.noted(peer, isFailure ? 'failure' : 'success', now)
+    }
+    t.ok(own / failures < 0.2, `${count} endpoints, ${rate} of the requests fail: ${own} of ${failures}`)
+  }
+})
+
+function seededChance(): () => number {
+  let state = 1
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return state / 2 ** 32
+  }
+}
