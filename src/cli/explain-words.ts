@@ -7,6 +7,20 @@ import { FAULTS, type FaultCode } from '../domain/fault.ts'
 import type { Usage } from '../domain/outcome.ts'
 
 export function attemptLine(attempt: AttemptRecord): string {
+  return `${ownLine(attempt)}${sieveWords(attempt)}`
+}
+
+function sieveWords({ sieve }: AttemptRecord): string {
+  if (sieve === null) return ''
+  const { eligible, endpoints, isHealthIgnored } = sieve
+  const who = eligible === endpoints ? `all ${endpoints}` : `${eligible} of ${endpoints}`
+  const why = isHealthIgnored
+    ? 'fewer than half were healthy, which was ignored'
+    : 'the others failed or were unhealthy'
+  return `; chosen from ${who} endpoints: ${why}`
+}
+
+function ownLine(attempt: AttemptRecord): string {
   const { version, role, endpoint, reused, verdict } = attempt
   if (attempt.faultCode === 'breaker-open') return `${version} as ${role} not asked: its breaker refused`
   const who = `${version} as ${role}${endpoint === '' ? '' : ` at ${placeOf(endpoint, reused)}`}`

@@ -80,6 +80,17 @@ export interface AttemptResult {
   readonly passed?: Passed
   /** It failed, and of the version's endpoints only this one does, again and again: that says nothing of the version. */
   readonly isEndpointsOwn?: boolean
+  /** Null: its version's endpoints could all be chosen, or it has none. */
+  readonly sieve?: Sieve | null
+}
+
+/** Some of a version's endpoints failed, or said that they are not well. */
+export interface Sieve {
+  /** So many of `endpoints` could be chosen. */
+  readonly eligible: number
+  readonly endpoints: number
+  /** So few said that they are well that it was ignored. */
+  readonly isHealthIgnored: boolean
 }
 
 /**
@@ -88,18 +99,18 @@ export interface AttemptResult {
  * literal cost a fifth of the lane's CPU. To write a key anew that was spread does no harm (24 ns).
  */
 export function withAnswer(
-  { endpoint, phases, reused, fault, isEndpointsOwn = false }: AttemptResult,
+  { endpoint, phases, reused, fault, isEndpointsOwn = false, sieve = null }: AttemptResult,
   answer: Answer,
 ): AttemptResult {
-  return { endpoint, phases, reused, answer, fault, isEndpointsOwn }
+  return { endpoint, phases, reused, answer, fault, isEndpointsOwn, sieve }
 }
 
 /** The same, of an answer that is passed on. */
 export function withPassed(
-  { endpoint, phases, reused, answer, fault, isEndpointsOwn = false }: AttemptResult,
+  { endpoint, phases, reused, answer, fault, isEndpointsOwn = false, sieve = null }: AttemptResult,
   passed: Passed,
 ): AttemptResult {
-  return { endpoint, phases, reused, answer, fault, passed, isEndpointsOwn }
+  return { endpoint, phases, reused, answer, fault, passed, isEndpointsOwn, sieve }
 }
 
 /** One try at one version. */

@@ -7,7 +7,7 @@
  * receives the answer asks to wait, the endpoint's clock stands still: a slow caller is no fault of a model.
  */
 import { type Fault, type FaultCode, traitsOf } from '../domain/fault.ts'
-import type { AnswerHead, AttemptResult } from '../domain/outcome.ts'
+import type { AnswerHead, AttemptResult, Sieve } from '../domain/outcome.ts'
 import type { RemoteVersion } from '../domain/routes.ts'
 import type { AttemptLimits, InProgress, OutboundRequest, Receiver } from '../domain/wire.ts'
 import type { Clock } from '../kernel/clock.ts'
@@ -52,6 +52,7 @@ export class InFlight implements Taker, Watched, InProgress {
   #bodyBytes = 0
   #status = 0
   #dueCode: FaultCode = 'total-timeout'
+  readonly #sieve: Sieve | null
   #pool: Pool | undefined
   #connection: Connection | undefined
   #stage: Stage = 'waiting'
@@ -68,6 +69,7 @@ export class InFlight implements Taker, Watched, InProgress {
     this.#mission = mission
     this.#clock = clock
     this.#sweep = sweep
+    this.#sieve = mission.peers.sieve
     this.#startedAt = clock.now()
     this.#totalAt = this.#startedAt + mission.limits.timeouts.totalMs
   }
@@ -277,6 +279,7 @@ export class InFlight implements Taker, Watched, InProgress {
       answer: null,
       fault,
       isEndpointsOwn,
+      sieve: this.#sieve,
     }
   }
 

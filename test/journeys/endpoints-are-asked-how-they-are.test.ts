@@ -63,9 +63,13 @@ retry = { attempts = 2, on = ["connect", "reset", "timeout", "500"] }`,
         `${ill.upstream.url} of model m, version v1 is unhealthy (${READY} `,
         way,
       )
-      const [note] = (await recordsIn(gateway.dataDir)).flatMap((one) =>
+      const records = await recordsIn(gateway.dataDir)
+      const [note] = records.flatMap((one) =>
         one.type === 'endpoint' && one.note.lane === -1 ? [one.note] : [],
       )
+      const last = records.findLast(({ type }) => type === 'decision')
+      const sieve = { eligible: 3, endpoints: 4, isHealthIgnored: false }
+      t.match(last?.type === 'decision' ? last.decision.attempts : [], [{ sieve }], way)
       t.match(note, { endpoint: ill.upstream.url, out: true, model: 'm', version: 'v1' })
       t.ok(String(note?.cause).startsWith(READY), String(note?.cause))
       const ready = await gateway.admin('/readyz?verbose')

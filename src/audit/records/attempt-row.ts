@@ -1,5 +1,5 @@
 /** One try at one version, as decision, shadow and stream records keep it. Layout in SPEC.md, "attempt". */
-import type { Role } from '../../domain/outcome.ts'
+import type { Role, Sieve } from '../../domain/outcome.ts'
 import { fromMicros, toMicros, Words } from './row.ts'
 import type { RowWriter } from './row-writer.ts'
 
@@ -24,6 +24,8 @@ export interface AttemptRecord {
   readonly faultDetail: string
   /** How the breaker counted it; `streaming`: its answer is still being passed on, the stream's record will tell. */
   readonly verdict: 'success' | 'failure' | 'neutral' | 'streaming'
+  /** Null: all endpoints could be chosen. */
+  readonly sieve: Sieve | null
 }
 
 const ROLE_WORDS = new Words<Role>(['primary', 'canary', 'arm', 'shadow', 'fallback'])
@@ -41,7 +43,8 @@ export function decodeRole(value: unknown): Role {
 }
 
 export function writeAttempt(row: RowWriter, attempt: AttemptRecord): void {
-  row.array(14)
+  const { sieve } = attempt
+  row.array(sieve === null ? 14 : 16)
   row.text(attempt.version, NAME_LENGTH_MAX)
   row.word(ROLE_WORDS.encode(attempt.role))
   row.number(toMicros(attempt.afterMs))
@@ -56,6 +59,12 @@ export function writeAttempt(row: RowWriter, attempt: AttemptRecord): void {
   row.text(attempt.faultCode, NAME_LENGTH_MAX)
   row.text(attempt.faultDetail, DETAIL_LENGTH_MAX)
   row.word(VERDICT_WORDS.encode(attempt.verdict))
+  if (sieve === null) return
+  row.nil()
+  row.array(3)
+  row.number(sieve.eligible)
+  row.number(sieve.endpoints)
+  row.boolean(sieve.isHealthIgnored)
 }
 
 export function decodeAttempt(row: readonly unknown[]): AttemptRecord {
@@ -74,5 +83,16 @@ export function decodeAttempt(row: readonly unknown[]): AttemptRecord {
     faultCode: String(row[11]),
     faultDetail: String(row[12]),
     verdict: VERDICT_WORDS.decode(row[13]),
+    sieve: decodeSieve(row[15]),
+  }
+}
+
+function decodeSieve(row: unknown): Sieve | null {
+  if (!Array.isArray(row)) return null
+  const [eligible, endpoints, isHealthIgnored] = row as unknown[]
+  return {
+    eligible: Number(eligible),
+    endpoints: Number(endpoints),
+    isHealthIgnored: isHealthIgnored === true,
   }
 }

@@ -8,6 +8,7 @@
  *
  * What is known is the board's, which all lanes share; here is what it said last, read anew when it changed.
  */
+import type { Sieve } from '../../domain/outcome.ts'
 import type { RemoteVersion } from '../../domain/routes.ts'
 import { assert } from '../../kernel/assert.ts'
 import type { Chance } from '../../kernel/chance.ts'
@@ -83,6 +84,8 @@ export class Peers {
   /** Those that may be chosen, until the time of one of those that are out has come. */
   #eligible: readonly KnownPeer[]
   #eligibleUntil = Number.POSITIVE_INFINITY
+  /** What was so when an endpoint was chosen last. */
+  sieve: Sieve | null = null
 
   constructor(version: RemoteVersion, parts: PeersParts) {
     const { board, lane, side } = parts.share ?? ownBoard(version)
@@ -231,15 +234,20 @@ export class Peers {
     const trusted = healthy.length >= least ? healthy : all
     const welcome = trusted.filter(({ standing }) => isWelcome(standing, now))
     this.#eligibleUntil = Math.min(...all.map(({ standing }) => welcomeFrom(standing, now)))
-    this.#eligible = welcome
-    if (welcome.length === all.length) this.#eligible = all
-    if (welcome.length >= least) return
-    const others = all.filter((peer) => !welcome.includes(peer))
+    this.#eligible = welcome.length === all.length ? all : this.#enough(welcome, least)
+    const isHealthIgnored = trusted.length > healthy.length
+    const isWhole = this.#eligible === all && !isHealthIgnored
+    this.sieve = isWhole ? null : { eligible: this.#eligible.length, endpoints: all.length, isHealthIgnored }
+  }
+
+  #enough(welcome: readonly KnownPeer[], least: number): readonly KnownPeer[] {
+    if (welcome.length >= least) return welcome
+    const others = this.all.filter((peer) => !welcome.includes(peer))
     others.sort(
       (one, other) =>
         Number(one.isUnhealthy) - Number(other.isUnhealthy) || backAt(one.standing) - backAt(other.standing),
     )
-    this.#eligible = [...welcome, ...others.slice(0, least - welcome.length)]
+    return [...welcome, ...others.slice(0, least - welcome.length)]
   }
 }
 

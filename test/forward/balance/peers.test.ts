@@ -145,9 +145,12 @@ t.test('an endpoint that says it is not well is not chosen, until it says that i
 t.test('where fewer than half are healthy, what they say is ignored', async (t) => {
   const { first, board } = lanesOf({}, 'a', 'b', 'c', 'd')
   for (const endpoint of [0, 1]) board.setHealth(at(endpoint), 'unhealthy')
+  t.equal(first.sieve, null)
   t.same(chosenOf(first, 0), ['c', 'd'], 'half of them is enough')
+  t.same(first.sieve, { eligible: 2, endpoints: 4, isHealthIgnored: false })
   board.setHealth(at(2), 'unhealthy')
   t.same(chosenOf(first, 0), ['a', 'b', 'c', 'd'])
+  t.same(first.sieve, { eligible: 4, endpoints: 4, isHealthIgnored: true })
   for (const endpoint of [0, 1, 2]) fail(first, first.all[endpoint]!, endpoint)
   t.same(chosenOf(first, 10), ['a', 'd'], 'what requests find out still counts')
   board.setHealth(at(0), 'healthy')
