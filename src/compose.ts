@@ -24,6 +24,7 @@ import { VersionReadiness } from './control/version-readiness.ts'
 import type { HostPort, Snapshot } from './domain/routes.ts'
 import { boardShapeOf, EndpointBoard } from './forward/balance/endpoint-board.ts'
 import { CONNECTIONS_MAX } from './forward/pool.ts'
+import { Resolver } from './forward/resolver.ts'
 import { systemChance } from './kernel/chance.ts'
 import { systemClock } from './kernel/clock.ts'
 import { laneShare } from './kernel/lane-share.ts'
@@ -230,11 +231,14 @@ function makeAdmin(
 
 /** Nothing is asked before `open`. */
 function watchEndpoints(snapshot: Snapshot, { board, audit, log, atOnce }: Watching): EndpointHealth {
+  // Of its own: what lanes learn of names stays with them, and they tell the operator.
+  const resolver = new Resolver({ clock: systemClock })
   return new EndpointHealth({
     snapshot,
     board,
     clock: systemClock,
     chance: systemChance,
+    addressesOf: (host, told) => resolver.addressesOf(host, told),
     atOnce,
     record: (note) => audit.event('endpoint', note),
     log,

@@ -41,17 +41,18 @@ export class VersionReadiness {
       return {
         name: `model ${model.name}`,
         ok: down === undefined,
-        detail: down?.detail ?? `primary can answer${this.#unwellOf(model)}`,
+        detail: down?.detail ?? this.#wellOf(model),
       }
     })
   }
 
-  #unwellOf({ versions, route }: Model): string {
+  #wellOf({ versions, route }: Model): string {
     const primary = versions.get(route.primary)
-    if (primary?.kind !== 'remote' || primary.health === null) return ''
+    if (primary?.kind !== 'remote' || primary.health === null) return 'primary can answer'
     const { length } = primary.endpoints
     const healthy = this.#endpoints.healthyCount(primary)
-    return healthy === length ? '' : `; ${healthy} of its ${length} endpoints healthy`
+    if (healthy === length) return 'primary can answer'
+    return `${healthy} of ${length} endpoints of the primary are healthy`
   }
 
   #downOf(model: string, version: string): VersionState | undefined {

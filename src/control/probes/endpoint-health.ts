@@ -13,7 +13,7 @@ import type { Chance } from '../../kernel/chance.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { leastEligible } from '../../kernel/least-eligible.ts'
 import type { Health } from './health.ts'
-import { probeOf } from './probe.ts'
+import { type AddressesOf, probeOf } from './probe.ts'
 import { AT_ONCE, type Probed, type ProbePlace, Prober, probeTargets } from './prober.ts'
 
 export interface EndpointHealthParts {
@@ -21,6 +21,7 @@ export interface EndpointHealthParts {
   readonly board: EndpointBoard
   readonly clock: Clock
   readonly chance: Chance
+  readonly addressesOf: AddressesOf
   /** How many endpoints are asked at once; default AT_ONCE. */
   readonly atOnce?: number
   record(note: Notes['endpoint']): void
@@ -41,7 +42,7 @@ export class EndpointHealth {
       clock,
       chance,
       atOnce,
-      askOf: ({ endpoint, settings }) => probeOf(endpoint, settings),
+      askOf: ({ endpoint, settings }) => probeOf(endpoint, settings, parts.addressesOf),
       onChange: (probed, from) => {
         for (const place of probed.target.places) this.#changed(place, probed, from)
       },

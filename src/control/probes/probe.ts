@@ -4,7 +4,6 @@
  * a body no more than BODY_BYTES_MAX is read. With `deny_private` no private address is connected to, whatever
  * a name says. Runs on the control thread and keeps no process alive.
  */
-import { type LookupAddress, lookup } from 'node:dns'
 import { type IncomingMessage, type RequestOptions, request as requestInTheClear } from 'node:http'
 import { request as requestByTls } from 'node:https'
 import { checkServerIdentity, createSecureContext, type SecureContext } from 'node:tls'
@@ -14,6 +13,7 @@ import { addressBytes, isPrivateAddress } from '../../kernel/private-address.ts'
 /** A longer answer is judged by its head. */
 export const BODY_BYTES_MAX = 64 * 1024
 const HEADER_BYTES_MAX = 16 * 1024
+const INTERIMS_MAX = 16
 
 export interface ProbeAnswer {
   /** `neutral`: it could not be asked, for reasons of our own; that says nothing of the endpoint. */
@@ -22,11 +22,17 @@ export interface ProbeAnswer {
   readonly detail: string
 }
 
+/** The addresses that a name has, or the problem with finding out; as the lanes ask for them. */
+export type AddressesOf = (
+  host: string,
+  told: (problem: string | null, addresses: readonly string[]) => void,
+) => void
+
 /** Asks once; `done` is called once, never inside the call, and not after the returned function was called. */
 export type Ask = (done: (answer: ProbeAnswer) => void) => () => void
 
-export function probeOf(endpoint: Endpoint, health: HealthSettings): Ask {
-  const options = optionsOf(endpoint, health)
+export function probeOf(endpoint: Endpoint, health: HealthSettings, addressesOf: AddressesOf): Ask {
+  const options = optionsOf(endpoint, health, addressesOf)
   const { tls } = endpoint
   // Made once: reading authorities takes milliseconds.
   let context: SecureContext | undefined
@@ -53,13 +59,13 @@ export function probeOf(endpoint: Endpoint, health: HealthSettings): Ask {
   }
 }
 
-function optionsOf(endpoint: Endpoint, { path }: HealthSettings): RequestOptions {
+function optionsOf(endpoint: Endpoint, { path }: HealthSettings, addressesOf: AddressesOf): RequestOptions {
   const { host, port, socketPath, authority, denyPrivate } = endpoint
   return {
     method: 'GET',
     path,
     ...(socketPath === null ? { host, port } : { socketPath }),
-    ...(denyPrivate ? { lookup: lookupPublic as NonNullable<RequestOptions['lookup']> } : {}),
+    lookup: lookupBy(addressesOf, denyPrivate) as NonNullable<RequestOptions['lookup']>,
     headers: { host: authority, accept: '*/*', 'user-agent': 'modelgate-health' },
     agent: false,
     maxHeaderSize: HEADER_BYTES_MAX,
@@ -106,6 +112,11 @@ function ask(
   }, timeoutMs)
   timer.unref()
   request.on('socket', (socket) => socket.unref())
+  let interims = 0
+  request.on('information', () => {
+    interims += 1
+    if (interims > INTERIMS_MAX) fail(`sent more than ${INTERIMS_MAX} interim answers`)
+  })
   let hasHead = false
   request.on('response', (response) => {
     hasHead = true
@@ -148,18 +159,32 @@ function refusedAddress(host: string): ProbeAnswer {
   return { verdict: 'failed', detail }
 }
 
-type Found = (error: Error | null, addresses: string | LookupAddress[], family?: number) => void
+interface Found {
+  readonly address: string
+  readonly family: number
+}
 
-/** The system's addresses of a name, without private ones. */
-function lookupPublic(name: string, options: { readonly all?: boolean }, found: Found): void {
-  lookup(name, { ...options, all: true }, (error: Error | null, all: LookupAddress[] = []) => {
-    if (error !== null) return found(error, [])
-    const open = all.filter(({ address }) => !isPrivateAddress(address))
-    const [first] = open
-    if (first === undefined) found(new Error(refusedAddress(name).detail), [])
-    else if (options.all === true) found(null, open)
-    else found(null, first.address, first.family)
-  })
+type Lookup = (
+  host: string,
+  options: { readonly all?: boolean },
+  found: (error: Error | null, addresses: string | Found[], family?: number) => void,
+) => void
+
+/** In the form that sockets want. */
+function lookupBy(addressesOf: AddressesOf, denyPrivate: boolean): Lookup {
+  return (host, { all = false }, found) =>
+    addressesOf(host, (problem, addresses) => {
+      if (problem !== null) return found(Object.assign(new Error(problem), { syscall: RESOLVING }), [])
+      const open = addresses.filter((address) => !denyPrivate || !isPrivateAddress(address)).map(withFamily)
+      const [first] = open
+      if (first === undefined) found(new Error(refusedAddress(host).detail), [])
+      else if (all) found(null, open)
+      else found(null, first.address, first.family)
+    })
+}
+
+function withFamily(address: string): Found {
+  return { address, family: address.includes(':') ? 6 : 4 }
 }
 
 function soon(done: (answer: ProbeAnswer) => void, answer: ProbeAnswer): () => void {
@@ -173,12 +198,14 @@ type SystemError = Error & {
   readonly errors?: readonly Error[]
 }
 
+const RESOLVING = 'getaddrinfo'
+
 /** Of this machine and not of an endpoint: no descriptor, port or memory left. */
 const OUR_ERRORS = ['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']
 
 /** A name that does not resolve is ours, too: requests go on with the addresses it had last. */
 function lost(error: SystemError): ProbeAnswer {
-  const isOurs = OUR_ERRORS.includes(error.code ?? '') || error.syscall === 'getaddrinfo'
+  const isOurs = OUR_ERRORS.includes(error.code ?? '') || error.syscall === RESOLVING
   return { verdict: isOurs ? 'neutral' : 'failed', detail: describe(error) }
 }
 

@@ -56,6 +56,7 @@ function watching(t: Test, ...versions: readonly (readonly Asked[])[]) {
     board,
     clock: systemClock,
     chance: new LoadedChance(0),
+    addressesOf: (host, told) => told(`${host} is not asked for here`, []),
     record: (note) => records.push(note),
     log: (line) => log.push(line),
   })

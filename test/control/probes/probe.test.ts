@@ -9,8 +9,15 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
-import { BODY_BYTES_MAX, type ProbeAnswer, probeOf } from '../../../src/control/probes/probe.ts'
+import {
+  type AddressesOf,
+  BODY_BYTES_MAX,
+  type ProbeAnswer,
+  probeOf,
+} from '../../../src/control/probes/probe.ts'
 import type { Endpoint, EndpointTls, HealthSettings } from '../../../src/domain/routes.ts'
+import { Resolver } from '../../../src/forward/resolver.ts'
+import { systemClock } from '../../../src/kernel/clock.ts'
 import { makeAuthority } from '../../support/certificates.ts'
 import { endpointAt } from '../../support/endpoint-at.ts'
 import { type Script, ScriptedUpstream } from '../../support/scripted-upstream.ts'
@@ -25,14 +32,22 @@ const HEALTH: HealthSettings = {
   expect: [],
 }
 
+const resolver = new Resolver({ clock: systemClock })
+const addressesOf: AddressesOf = (host, told) => resolver.addressesOf(host, told)
+
 function probed(endpoint: Endpoint, more: Partial<HealthSettings> = {}): Promise<ProbeAnswer> {
-  return new Promise((resolve) => probeOf(endpoint, { ...HEALTH, ...more })(resolve))
+  return new Promise((resolve) => probeOf(endpoint, { ...HEALTH, ...more }, addressesOf)(resolve))
 }
 
 async function scripted(t: Test, script: Script): Promise<ScriptedUpstream> {
   const upstream = await ScriptedUpstream.start(script)
   t.teardown(() => upstream.close())
   return upstream
+}
+
+const answering200: Script = async (connection) => {
+  await connection.request()
+  connection.send('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
 }
 
 /** Answers with these bytes, and ends. */
@@ -144,7 +159,11 @@ t.test('nothing is told after it was given up, and the connection ends', async (
     await connection.closed
   })
   let told = 0
-  const stop = probeOf(endpointAt('127.0.0.1', upstream.port), { ...HEALTH, timeoutMs: 100 })(() => {
+  const stop = probeOf(
+    endpointAt('127.0.0.1', upstream.port),
+    { ...HEALTH, timeoutMs: 100 },
+    addressesOf,
+  )(() => {
     told += 1
   })
   await pause(50)
@@ -157,6 +176,30 @@ t.test('a name that does not resolve says nothing of the endpoint', async (t) =>
   t.match(await probed(endpointAt('no-such-host.invalid', 80)), { verdict: 'neutral', detail: /getaddrinfo/ })
   const denied = endpointAt('no-such-host.invalid', 80, { denyPrivate: true })
   t.match(await probed(denied), { verdict: 'neutral', detail: /getaddrinfo/ })
+})
+
+t.test(
+  'one address that refuses is followed by the next, and private ones are left out where they are denied',
+  async (t) => {
+    const upstream = await scripted(t, answering200)
+    const names = new Map([
+      ['mixed.example', ['127.0.0.2', '127.0.0.1']],
+      ['private.example', ['10.0.0.1', '::1']],
+    ])
+    const by: AddressesOf = (host, told) => told(null, names.get(host) ?? [])
+    const ask = (endpoint: Endpoint) =>
+      new Promise<ProbeAnswer>((resolve) => probeOf(endpoint, HEALTH, by)(resolve))
+    t.match(await ask(endpointAt('mixed.example', upstream.port)), { verdict: 'passed' })
+    const denied = await ask(endpointAt('private.example', upstream.port, { denyPrivate: true }))
+    t.match(denied, { verdict: 'failed', detail: /private address \(private\.example\)/ })
+  },
+)
+
+t.test('a flood of interim answers is no answer', async (t) => {
+  const flood = await answering(t, 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(1000))
+  t.match(await probed(flood), { verdict: 'failed', detail: 'sent more than 16 interim answers' })
+  const few = await answering(t, `${'HTTP/1.1 103 X\r\n\r\n'.repeat(16)}HTTP/1.1 204 X\r\n\r\n`)
+  t.match(await probed(few), { verdict: 'passed' })
 })
 
 t.test('a unix socket is asked like any other', async (t) => {
