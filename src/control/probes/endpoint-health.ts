@@ -80,14 +80,14 @@ export class EndpointHealth {
     const { board, clock, record } = this.#parts
     const wasIgnored = this.isIgnored(version)
     const place = { version: version.index, endpoint }
-    board.setHealth(place, health.is)
     const isOut = health.is === 'unhealthy'
-    if (from === 'unknown' && !isOut) return
-    if (!isOut) {
-      const now = clock.now()
-      board.note({ ...place, side: 'serving' }, 'recovered', now)
-      board.note({ ...place, side: 'shadow' }, 'recovered', now)
+    // Before anybody may choose it again, so that its share begins small.
+    if (from === 'unhealthy') {
+      for (const side of ['serving', 'shadow'] as const)
+        board.note({ ...place, side }, 'recovered', clock.now())
     }
+    board.setHealth(place, health.is)
+    if (from === 'unknown' && !isOut) return
     const cause = `${target.settings.path} ${last?.detail ?? ''}`
     const what = { endpoint: target.endpoint.url, model: version.model, version: version.name }
     record({ at: clock.wall(), lane: -1, ...what, out: isOut, forMs: 0, cause })

@@ -84,8 +84,7 @@ export class Peers {
   /** Those that may be chosen, until the time of one of those that are out has come. */
   #eligible: readonly KnownPeer[]
   #eligibleUntil = Number.POSITIVE_INFINITY
-  /** What was so when an endpoint was chosen last. */
-  sieve: Sieve | null = null
+  #sieve: Sieve | null = null
 
   constructor(version: RemoteVersion, parts: PeersParts) {
     const { board, lane, side } = parts.share ?? ownBoard(version)
@@ -101,6 +100,11 @@ export class Peers {
     const balancer = BALANCERS.find(({ name }) => name === version.balance)
     assert(balancer !== undefined, `there is no way of balancing called ${version.balance}`)
     this.#balancer = balancer
+  }
+
+  /** Of the last choice: null when all endpoints could be chosen. */
+  get sieve(): Sieve | null {
+    return this.#sieve
   }
 
   /** Chosen, and counted as such: `ended` or `abandoned` of its load follows, and `noted`. */
@@ -237,7 +241,7 @@ export class Peers {
     this.#eligible = welcome.length === all.length ? all : this.#enough(welcome, least)
     const isHealthIgnored = trusted.length > healthy.length
     const isWhole = this.#eligible === all && !isHealthIgnored
-    this.sieve = isWhole ? null : { eligible: this.#eligible.length, endpoints: all.length, isHealthIgnored }
+    this.#sieve = isWhole ? null : { eligible: this.#eligible.length, endpoints: all.length, isHealthIgnored }
   }
 
   #enough(welcome: readonly KnownPeer[], least: number): readonly KnownPeer[] {
