@@ -83,7 +83,7 @@ t.test(
   'when all endpoints were down, traffic returns soon, and asking them never became a load',
   async (t) => {
     const endpoints = await moodyEndpoints(t, 4)
-    const [intervalMs, healthyAfter] = [200, 2]
+    const [intervalMs, healthyAfter] = [100, 2]
     const gateway = await startTestGateway(t, {
       toml: modelOver(endpoints, {
         of: `breaker = { open_for = "100ms", open_for_max = "200ms", probes = 1 }
@@ -103,7 +103,7 @@ retry = { attempts = 2, on = ["connect", "reset", "500"] }`,
     )
     const metrics = await metricsOf(gateway)
     t.equal(metrics.value('modelgate_endpoint_health_ignored', { model: 'm', version: 'v1' }), 1)
-    await pause(1000)
+    await pause(700)
     for (const endpoint of endpoints) endpoint.mood = 'well'
     const backAt = performance.now()
     const limitMs = intervalMs * healthyAfter + 1000

@@ -7,59 +7,65 @@ import { metricsOf } from '../support/read-metrics.ts'
 import { recordsIn } from '../support/read-records.ts'
 import { startTestGateway } from '../support/start-gateway.ts'
 
-t.test('two lanes find out together that an endpoint fails, and one request tries it for both', async (t) => {
-  const endpoints = await moodyEndpoints(t, 2)
-  const [ill] = endpoints
-  ill!.mood = 'failing'
-  const lanes = `[server]
+// They wait for times to pass, and do it together.
+t.jobs = 3
+
+t.test(
+  'two lanes find out together that an endpoint fails, and one request tries it for both',
+  { buffered: true },
+  async (t) => {
+    const endpoints = await moodyEndpoints(t, 2)
+    const [ill] = endpoints
+    ill!.mood = 'failing'
+    const lanes = `[server]
 listen = "127.0.0.1:0"
 admin = "127.0.0.1:0"
 lanes = 2
 data_dir = "data"
 `
-  const gateway = await startTestGateway(t, {
-    toml:
-      lanes +
-      modelOver(endpoints, { of: 'breaker = { enforce = false }', version: 'balance = "round-robin"' }),
-  })
-  const told: number[] = []
-  const startedAt = performance.now()
-  // Each on a connection of its own, which the kernel gives to either lane.
-  for (let count = 0; count < 40; count += 1) told.push((await askM(gateway)).status)
-  t.ok(performance.now() - startedAt < 4_500, 'all while the endpoint was out')
-  t.equal(told.filter((status) => status !== 200).length, 5, 'five failures, over both lanes')
-  t.equal(ill!.asked, 5)
-  const metrics = await metricsOf(gateway)
-  const labels = { model: 'm', version: 'v1' }
-  t.equal(metrics.value('modelgate_endpoints_out', labels), 1)
-  t.equal(metrics.value('modelgate_endpoint_ejections_total', labels), 1)
-  const { versions } = (await gateway.admin('/api/v1/endpoints')).json() as {
-    versions: readonly {
-      readonly endpoints: readonly { readonly standing: { readonly state: string } }[]
-    }[]
-  }
-  t.same(
-    versions[0]?.endpoints.map(({ standing }) => standing.state),
-    ['out', 'in'],
-  )
-  const lanesUsed = new Set(
-    (await recordsIn(gateway.dataDir)).flatMap(({ type, origin }) =>
-      type === 'decision' ? [origin.lane] : [],
-    ),
-  )
-  t.equal(lanesUsed.size, 2, 'both lanes had requests')
-  await pause(5_100)
-  await Promise.all(Array.from({ length: 40 }, () => askM(gateway)))
-  t.equal(ill!.asked, 6, 'its time was up, and one of forty requests tried it')
-  const lines = gateway.log.filter((line) => line.includes('keeps failing'))
-  t.equal(lines.length, 1, lines.join('\n'))
-})
+    const gateway = await startTestGateway(t, {
+      toml:
+        lanes +
+        modelOver(endpoints, { of: 'breaker = { enforce = false }', version: 'balance = "round-robin"' }),
+    })
+    const told: number[] = []
+    const startedAt = performance.now()
+    // Each on a connection of its own, which the kernel gives to either lane; all of them while the endpoint is out.
+    while (told.length < 40 && performance.now() - startedAt < 4_000) told.push((await askM(gateway)).status)
+    t.equal(told.filter((status) => status !== 200).length, 5, 'five failures, over both lanes')
+    t.equal(ill!.asked, 5)
+    const metrics = await metricsOf(gateway)
+    const labels = { model: 'm', version: 'v1' }
+    t.equal(metrics.value('modelgate_endpoints_out', labels), 1)
+    t.equal(metrics.value('modelgate_endpoint_ejections_total', labels), 1)
+    const { versions } = (await gateway.admin('/api/v1/endpoints')).json() as {
+      versions: readonly {
+        readonly endpoints: readonly { readonly standing: { readonly state: string } }[]
+      }[]
+    }
+    t.same(
+      versions[0]?.endpoints.map(({ standing }) => standing.state),
+      ['out', 'in'],
+    )
+    const lanesUsed = new Set(
+      (await recordsIn(gateway.dataDir)).flatMap(({ type, origin }) =>
+        type === 'decision' ? [origin.lane] : [],
+      ),
+    )
+    t.equal(lanesUsed.size, 2, 'both lanes had requests')
+    await pause(5_100)
+    await Promise.all(Array.from({ length: 40 }, () => askM(gateway)))
+    t.equal(ill!.asked, 6, 'its time was up, and one of forty requests tried it')
+    const lines = gateway.log.filter((line) => line.includes('keeps failing'))
+    t.equal(lines.length, 1, lines.join('\n'))
+  },
+)
 
-t.test('an endpoint that is well again gets its share little by little', async (t) => {
+t.test('an endpoint that is well again gets its share little by little', { buffered: true }, async (t) => {
   const endpoints = await moodyEndpoints(t, 2)
   const [ill, other] = endpoints
   ill!.mood = 'failing'
-  const slowStartMs = 2000
+  const slowStartMs = 1500
   const gateway = await startTestGateway(t, {
     toml: modelOver(endpoints, {
       version: `balance = "round-robin"
@@ -90,7 +96,7 @@ health = { interval = "100ms", healthy = 1 }`,
   )
 })
 
-t.test('an endpoint that hangs under many callers takes no others along', async (t) => {
+t.test('an endpoint that hangs under many callers takes no others along', { buffered: true }, async (t) => {
   const endpoints = await moodyEndpoints(t, 4)
   endpoints[1]!.mood = 'hanging'
   const gateway = await startTestGateway(t, {
