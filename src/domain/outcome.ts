@@ -78,7 +78,21 @@ export interface AttemptResult {
   /** With an answer passed on, it tells how that ended badly; else exactly one of `answer` and `fault` is present. */
   readonly fault: Fault | null
   readonly passed?: Passed
+  /** Present when a second copy was sent. `endpoint` and the other fields are of the copy that counts, or failed last. */
+  readonly hedge?: Hedge | undefined
 }
+
+/** A second copy of the request went out beside the first, which was late: one attempt, two endpoints. */
+export interface Hedge {
+  readonly first: string
+  readonly second: string
+  /** Ms from the attempt's start to the second copy. */
+  readonly afterMs: number
+  /** Whose answer counts; `none`: both failed, or nobody waited for one any more. */
+  readonly won: HedgeWinner
+}
+
+export type HedgeWinner = 'first' | 'second' | 'none'
 
 /**
  * The same with its answer. Field by field, as everywhere on the request path: to spread an object and add keys is slow in V8
@@ -86,18 +100,26 @@ export interface AttemptResult {
  * literal cost a fifth of the lane's CPU. To write a key anew that was spread does no harm (24 ns).
  */
 export function withAnswer(
-  { endpoint, phases, reused, fault }: AttemptResult,
+  { endpoint, phases, reused, fault, hedge }: AttemptResult,
   answer: Answer,
 ): AttemptResult {
-  return { endpoint, phases, reused, answer, fault }
+  return { endpoint, phases, reused, answer, fault, hedge }
 }
 
 /** The same, of an answer that is passed on. */
 export function withPassed(
-  { endpoint, phases, reused, answer, fault }: AttemptResult,
+  { endpoint, phases, reused, answer, fault, hedge }: AttemptResult,
   passed: Passed,
 ): AttemptResult {
-  return { endpoint, phases, reused, answer, fault, passed }
+  return { endpoint, phases, reused, answer, fault, passed, hedge }
+}
+
+/** The same, of an attempt that two copies were sent for. */
+export function withHedge(
+  { endpoint, phases, reused, answer, fault }: AttemptResult,
+  hedge: Hedge,
+): AttemptResult {
+  return { endpoint, phases, reused, answer, fault, hedge }
 }
 
 /** One try at one version. */

@@ -1,5 +1,5 @@
 /** One try at one version, as decision, shadow and stream records keep it. Layout in SPEC.md, "attempt". */
-import type { Role } from '../../domain/outcome.ts'
+import type { Hedge, HedgeWinner, Role } from '../../domain/outcome.ts'
 import { fromMicros, toMicros, Words } from './row.ts'
 import type { RowWriter } from './row-writer.ts'
 
@@ -24,10 +24,13 @@ export interface AttemptRecord {
   readonly faultDetail: string
   /** How the breaker counted it; `streaming`: its answer is still being passed on, the stream's record will tell. */
   readonly verdict: 'success' | 'failure' | 'neutral' | 'streaming'
+  /** Null: only one copy was sent, as of every attempt in the records of versions before hedging. */
+  readonly hedge: Hedge | null
 }
 
 const ROLE_WORDS = new Words<Role>(['primary', 'canary', 'arm', 'shadow', 'fallback'])
 const VERDICT_WORDS = new Words<AttemptRecord['verdict']>(['success', 'failure', 'neutral', 'streaming'])
+const WINNER_WORDS = new Words<HedgeWinner>(['first', 'second', 'none'])
 
 export const NAME_LENGTH_MAX = 128
 export const DETAIL_LENGTH_MAX = 200
@@ -41,7 +44,8 @@ export function decodeRole(value: unknown): Role {
 }
 
 export function writeAttempt(row: RowWriter, attempt: AttemptRecord): void {
-  row.array(14)
+  const { hedge } = attempt
+  row.array(hedge === null ? 14 : 15)
   row.text(attempt.version, NAME_LENGTH_MAX)
   row.word(ROLE_WORDS.encode(attempt.role))
   row.number(toMicros(attempt.afterMs))
@@ -56,6 +60,12 @@ export function writeAttempt(row: RowWriter, attempt: AttemptRecord): void {
   row.text(attempt.faultCode, NAME_LENGTH_MAX)
   row.text(attempt.faultDetail, DETAIL_LENGTH_MAX)
   row.word(VERDICT_WORDS.encode(attempt.verdict))
+  if (hedge === null) return
+  row.array(4)
+  row.text(hedge.first, DETAIL_LENGTH_MAX)
+  row.text(hedge.second, DETAIL_LENGTH_MAX)
+  row.number(toMicros(hedge.afterMs))
+  row.word(WINNER_WORDS.encode(hedge.won))
 }
 
 export function decodeAttempt(row: readonly unknown[]): AttemptRecord {
@@ -74,5 +84,17 @@ export function decodeAttempt(row: readonly unknown[]): AttemptRecord {
     faultCode: String(row[11]),
     faultDetail: String(row[12]),
     verdict: VERDICT_WORDS.decode(row[13]),
+    hedge: decodeHedge(row[14]),
+  }
+}
+
+function decodeHedge(row: unknown): Hedge | null {
+  if (!Array.isArray(row)) return null
+  const [first, second, afterMs, won] = row as unknown[]
+  return {
+    first: String(first),
+    second: String(second),
+    afterMs: fromMicros(afterMs),
+    won: WINNER_WORDS.decode(won),
   }
 }

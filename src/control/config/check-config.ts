@@ -14,6 +14,7 @@ import { byPlace, type Draft, type Path, type Problem, pathText, type Report } f
 import { checkAnswers } from './rules/answers.ts'
 import { checkConsequences } from './rules/consequences.ts'
 import { checkEndpoints } from './rules/endpoints.ts'
+import { checkHedging } from './rules/hedging.ts'
 import { checkRoute } from './rules/route.ts'
 import { modelScope } from './rules/scope.ts'
 import { checkServer } from './rules/server.ts'
@@ -83,6 +84,7 @@ function applyRules(document: TomlDocument, salvaged: Salvaged, checked: Checked
     checkEndpoints(scope, checked.upstream.deny_private)
     checkRoute(scope)
     checkTimeouts(scope)
+    checkHedging(scope)
     checkConsequences(scope)
     checkAnswers(scope)
   }

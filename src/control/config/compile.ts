@@ -7,6 +7,7 @@ import type {
   Consequence,
   ConsequenceKey,
   Model,
+  RetrySettings,
   Route,
   Rule,
   RuleTest,
@@ -112,7 +113,7 @@ function compileModel(name: string, model: SettledModel, numbering: Numbering): 
     },
     stream: { keepAliveMs: model.stream.keep_alive ?? 0 },
     limits: { concurrent: model.limits.concurrent, queue: model.limits.queue },
-    retry: { attempts: model.retry.attempts, on: model.retry.on, budget: model.retry.budget },
+    retry: compileRetry(model.retry),
     breaker: {
       windowMs: breaker.window,
       minRequests: breaker.min_requests,
@@ -175,6 +176,17 @@ function compileVersions(modelName: string, model: SettledModel, numbering: Numb
     numbering.versions.push(compiled)
   }
   return versions
+}
+
+function compileRetry({
+  attempts,
+  on,
+  budget,
+  hedge_after,
+  hedge_budget,
+}: SettledModel['retry']): RetrySettings {
+  const hedge = hedge_after === undefined ? null : { after: hedge_after, budget: hedge_budget }
+  return { attempts, on, budget, hedge }
 }
 
 function compileChains(
