@@ -32,8 +32,8 @@ export interface HedgeTerms {
   afterMs(): number
   /** So much time has passed. True: a second copy is sent, and has been counted. */
   mayStart(now: number): boolean
-  /** A good answer began so many ms after the attempt's start. Of a first copy that was overtaken: it takes at least so long. */
-  began(ms: number): void
+  /** The first copy brought a good answer after so many ms; or was overtaken by the second, and would have taken longer. */
+  began(ms: number, isOvertaken: boolean): void
 }
 
 /**

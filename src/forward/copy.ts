@@ -46,6 +46,11 @@ export class Copy implements Receiver {
     return status >= 500 || status === 429 || this.isEmpty
   }
 
+  /** It has brought nothing that counts for or against it. */
+  get isRunning(): boolean {
+    return this.result === undefined && !this.isBad
+  }
+
   get awaitsContent(): boolean {
     return this.#counts ? this.#starter.receiver.awaitsContent : (this.#probe?.awaitsContent ?? false)
   }

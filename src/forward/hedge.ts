@@ -130,11 +130,13 @@ export class HedgedAttempt implements InProgress, Watched, Starter {
   #decide(copy: Copy): void {
     this.#parts.sweep.unwatch(this)
     const other = copy === this.#first ? this.#second : this.#first
-    other?.flight.cancel()
-    if (!copy.isBad) {
-      this.#terms.began(this.#parts.clock.now() - this.#startedAt)
-      this.#won = copy.runner
+    // Of a first copy that failed, or brought something bad, nothing is learnt about how long a good answer takes.
+    const isOvertaken = copy === this.#second && this.#first.isRunning
+    if (!copy.isBad && (copy === this.#first || isOvertaken)) {
+      this.#terms.began(this.#parts.clock.now() - this.#startedAt, isOvertaken)
     }
+    other?.flight.cancel()
+    if (!copy.isBad) this.#won = copy.runner
     const kept = copy.count()
     this.receiver.head(copy.answerHead!)
     // Whoever receives may have had enough of it.

@@ -53,8 +53,8 @@ export class Hedging implements HedgeTerms {
     return isAllowed
   }
 
-  began(ms: number): void {
-    this.#usual?.observe(ms)
+  began(ms: number, isOvertaken: boolean): void {
+    this.#usual?.observe(ms, isOvertaken)
   }
 
   #waitsFor(ms: number): void {

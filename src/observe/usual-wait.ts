@@ -3,6 +3,10 @@
  * wider than the one before). Old observations fade: whenever there are enough, all counts are halved. Adding one costs
  * a logarithm; the quantile is computed only when enough new ones came.
  *
+ * Of a wait that was cut short it is known only that it was longer. Counting it as what it was would make hedging its own
+ * evidence: nothing would seem to take longer than the time after which copies are sent. So the share that waits longer
+ * than a time is Kaplan and Meier's estimate (1958): those cut short leave the count where they were cut.
+ *
  * Where a version answers either fast or slowly and nothing between, the quantile of a share that lies near the edge is
  * thrown by chance from one side of the gap to the other. There the lower side counts: the longest wait before the widest
  * gap, within three standard errors of the quantile.
@@ -18,7 +22,7 @@ export const OBSERVED_MIN = 50
 const KEPT_TIMES = 10
 const BUCKETS_PER_OCTAVE = 8
 const SHORTEST_MS = 0.1
-/** 0.1 ms to 15 min. */
+/** 0.1 ms to 28 min. */
 const BUCKETS = 24 * BUCKETS_PER_OCTAVE
 /** A gap is where waits would have to double. */
 const GAP_BUCKETS = BUCKETS_PER_OCTAVE
@@ -31,7 +35,10 @@ const NEW_SHARE = 0.25
 export class UsualWait {
   readonly #quantile: number
   readonly #needed: number
-  readonly #counts = new Float64Array(BUCKETS)
+  readonly #ended = new Float64Array(BUCKETS)
+  readonly #cut = new Float64Array(BUCKETS)
+  /** Estimated share of waits that end in or before a bucket. */
+  readonly #shares = new Float64Array(BUCKETS)
   #total = 0
   #new = 0
   #ms = Number.POSITIVE_INFINITY
@@ -42,8 +49,10 @@ export class UsualWait {
     this.#needed = Math.max(OBSERVED_MIN, Math.ceil(BEYOND_MIN / (1 - quantile)))
   }
 
-  observe(ms: number): void {
-    this.#counts[bucketOf(ms)]! += 1
+  /** `isCut`: nobody waited for its end, which would have come later. */
+  observe(ms: number, isCut: boolean): void {
+    const counts = isCut ? this.#cut : this.#ended
+    counts[bucketOf(ms)]! += 1
     this.#total += 1
     this.#new += 1
     if (this.#total >= this.#needed * KEPT_TIMES) this.#fade()
@@ -53,7 +62,7 @@ export class UsualWait {
   get ms(): number {
     if (this.#total >= this.#needed && this.#new >= this.#needed * NEW_SHARE) {
       this.#new = 0
-      this.#ms = upperEndOf(this.#bucketAt())
+      this.#ms = this.#compute()
     }
     return this.#ms
   }
@@ -61,39 +70,46 @@ export class UsualWait {
   #fade(): void {
     this.#total = 0
     for (let bucket = 0; bucket < BUCKETS; bucket += 1) {
-      this.#counts[bucket]! /= 2
-      this.#total += this.#counts[bucket]!
+      this.#ended[bucket]! /= 2
+      this.#cut[bucket]! /= 2
+      this.#total += this.#ended[bucket]! + this.#cut[bucket]!
     }
   }
 
-  #bucketAt(): number {
+  #compute(): number {
+    this.#estimate()
     const quantile = this.#quantile
     const error = STANDARD_ERRORS * Math.sqrt((quantile * (1 - quantile)) / this.#total)
-    const low = this.#bucketOfRank((quantile - error) * this.#total)
-    const high = this.#bucketOfRank(Math.min(1, quantile + error) * this.#total)
-    return this.#beforeGap(low, high) ?? this.#bucketOfRank(quantile * this.#total)
+    const low = this.#bucketWhere(quantile - error)
+    const bucket = this.#beforeGap(low, this.#bucketWhere(Math.min(1, quantile + error)))
+    return upperEndOf(bucket ?? this.#bucketWhere(quantile))
   }
 
-  #bucketOfRank(rank: number): number {
-    let below = 0
-    let last = 0
+  #estimate(): void {
+    let waiting = this.#total
+    let share = 1
     for (let bucket = 0; bucket < BUCKETS; bucket += 1) {
-      const count = this.#counts[bucket]!
-      if (count === 0) continue
-      below += count
-      last = bucket
-      if (below >= rank) break
+      const ended = this.#ended[bucket]!
+      if (ended > 0) share *= Math.max(0, 1 - ended / waiting)
+      waiting -= ended + this.#cut[bucket]!
+      this.#shares[bucket] = 1 - share
     }
-    return last
   }
 
-  /** The last bucket with anybody in it before the widest gap between two others. */
+  /** The first with this share of waits in it or before; the end, where all that is known is that waits are longer. */
+  #bucketWhere(share: number): number {
+    let bucket = 0
+    while (bucket < BUCKETS - 1 && this.#shares[bucket]! < share - ROUNDING) bucket += 1
+    return bucket
+  }
+
+  /** The last bucket in which any wait ended before the widest gap between two others. */
   #beforeGap(low: number, high: number): number | undefined {
     let before: number | undefined
     let widest = GAP_BUCKETS
     let last = low
     for (let bucket = low + 1; bucket <= high; bucket += 1) {
-      if (this.#counts[bucket]! < NOBODY && bucket < high) continue
+      if (this.#ended[bucket]! < NOBODY && bucket < high) continue
       if (bucket - last > widest) {
         widest = bucket - last
         before = last
@@ -103,6 +119,8 @@ export class UsualWait {
     return before
   }
 }
+
+const ROUNDING = 1e-9
 
 function bucketOf(ms: number): number {
   if (!(ms > SHORTEST_MS)) return 0

@@ -240,23 +240,6 @@ t.test('a decision record comes back as it was', async (t) => {
   t.strictSame(decodeDecision(unpack(decisionBytes(opened)) as unknown[]), opened)
 })
 
-t.test('an attempt for which two copies were sent tells both, and takes no place in others', async (t) => {
-  const [attempt] = sampleDecision().attempts
-  const hedge = {
-    first: 'http://10.0.0.11:8000',
-    second: 'http://10.0.0.12:8000',
-    afterMs: 12.5,
-    won: 'second',
-  } as const
-  const hedged = sampleDecision({ attempts: [{ ...attempt!, hedge }, attempt!] })
-  const row = unpack(decisionBytes(hedged)) as unknown[][]
-  t.strictSame(decodeDecision(row), hedged)
-  t.strictSame(
-    row[20]!.map((places) => (places as unknown[]).length),
-    [15, 14],
-  )
-})
-
 t.test('a row from before its last places were added is read as having nothing there', async (t) => {
   const record = sampleDecision({ finishReason: 'stop', usage: { prompt: 1, completion: 2, total: 3 } })
   const places = unpack(decisionBytes(record)) as unknown[]
@@ -277,6 +260,7 @@ t.test('the largest decision record fits its frame', async (t) => {
     endpoint: long(500),
     faultDetail: long(500),
     faultCode: 'x'.repeat(40),
+    hedge: { first: long(500), second: long(500), afterMs: 0.1, won: 'none' as const },
   }
   const record = sampleDecision({
     client: { address: long(999), userAgent: long(9999) },

@@ -11,7 +11,7 @@ import { Carrier, POST, silent, TIMEOUTS, until, versionOf } from './carry.ts'
 const AFTER_MS = 30
 
 class Terms {
-  told: number[] = []
+  told: [ms: number, isOvertaken: boolean][] = []
   asked = 0
   isAllowed = true
   afterMs = () => AFTER_MS
@@ -19,7 +19,7 @@ class Terms {
     this.asked += 1
     return this.isAllowed
   }
-  began = (ms: number) => void this.told.push(ms)
+  began = (ms: number, isOvertaken: boolean) => void this.told.push([ms, isOvertaken])
 }
 
 class Told implements Receiver {
@@ -134,7 +134,7 @@ t.test('a request in time is sent once', async (t) => {
   t.equal(result.hedge, undefined)
   stage.carry.advance(10 * AFTER_MS)
   t.match([stage.told.bytes, stage.terms.asked, stage.upstreams[1]!.connectionCount], ['first', 0, 0])
-  t.strictSame(stage.terms.told, [0], 'and how long it took is told')
+  t.strictSame(stage.terms.told, [[0, false]], 'and how long it took is told')
 })
 
 t.test('of a late request the second copy’s answer counts, and the first is cut within 10 ms', async (t) => {
@@ -163,7 +163,7 @@ t.test('of a late request the second copy’s answer counts, and the first is cu
     )
     t.match(result, { endpoint: other, fault: null, phases: { firstByteMs: AFTER_MS, totalMs: AFTER_MS } })
     t.equal(stage.told.bytes, 'second')
-    t.strictSame(stage.terms.told, [AFTER_MS], 'the first takes at least so long')
+    t.strictSame(stage.terms.told, [[AFTER_MS, true]], 'the first takes at least so long')
     t.strictSame(stage.carry.forwarder.counts(), { open: 1, idle: 1, waiting: 0 })
   }
   t.ok(bestMs < 10, `${bestMs.toFixed(2)} ms`)

@@ -5,6 +5,7 @@ import type { HedgeSettings } from '../../src/domain/routes.ts'
 import { HedgeBudget, SAVED_MAX } from '../../src/observe/hedge-budget.ts'
 import { AFTER_MS_MIN, Hedging } from '../../src/observe/hedging.ts'
 import { BEYOND_MIN, OBSERVED_MIN, UsualWait } from '../../src/observe/usual-wait.ts'
+import { makeAttempt, makeExchange, makeLanes, scrape } from './make-lanes.ts'
 
 /** Numbers in [0, 1) that look like chance and are always the same. */
 function seeded(seed: number): () => number {
@@ -17,7 +18,7 @@ function seeded(seed: number): () => number {
 
 function watched(quantile: number, waits: Iterable<number>): UsualWait {
   const usual = new UsualWait(quantile)
-  for (const ms of waits) usual.observe(ms)
+  for (const ms of waits) usual.observe(ms, false)
   return usual
 }
 
@@ -76,9 +77,9 @@ t.test(
       0.95,
       drawn(2000, (chance) => 5 + chance),
     )
-    for (const ms of drawn(150, (chance) => 50 + chance)) usual.observe(ms)
+    for (const ms of drawn(150, (chance) => 50 + chance)) usual.observe(ms, false)
     t.ok(usual.ms > 50, `${usual.ms}`)
-    for (const ms of drawn(6000, (chance) => 5 + chance)) usual.observe(ms)
+    for (const ms of drawn(6000, (chance) => 5 + chance)) usual.observe(ms, false)
     t.ok(usual.ms < 7, `${usual.ms}`)
   },
 )
@@ -180,12 +181,29 @@ t.test(
   async (t) => {
     const { hedge, told } = hedging({ is: 'quantile', quantile: 0.95 })
     t.equal(hedge.afterMs(), Number.POSITIVE_INFINITY)
-    for (let count = 0; count < 200; count += 1) hedge.began(20)
+    for (let count = 0; count < 200; count += 1) hedge.began(20, false)
     const afterMs = hedge.afterMs()
     t.ok(afterMs >= 20 && afterMs < 22.5, `${afterMs}`)
     hedge.afterMs()
-    for (let count = 0; count < 2000; count += 1) hedge.began(0.01)
+    for (let count = 0; count < 2000; count += 1) hedge.began(0.01, false)
     t.equal(hedge.afterMs(), AFTER_MS_MIN, 'and never at once')
     t.strictSame(told.delays, [afterMs, AFTER_MS_MIN])
   },
 )
+
+t.test('second copies are counted by what came of them, and when they go is told', async (t) => {
+  const { observatory, lanes, snapshot } = makeLanes(2)
+  const [one, two] = lanes as [(typeof lanes)[0], (typeof lanes)[0]]
+  for (const hedgeWon of ['first', 'second', 'second', 'none'] as const) {
+    one.observer.exchange(makeExchange(snapshot, { attempts: [makeAttempt('v1', { hedgeWon })] }))
+  }
+  const { index } = snapshot.models.get('fraud')!.versions.get('v1')!
+  two.vitals.slab.hedge(index, 'over-budget')
+  one.vitals.slab.hedgeAfter(index, 12.5)
+  two.vitals.slab.hedgeAfter(index, 20)
+  const { values } = await scrape(observatory)
+  const outcome = (word: string) =>
+    values.get(`modelgate_hedges_total{model="fraud",version="v1",outcome="${word}"}`)
+  t.strictSame(['won', 'lost', 'failed', 'over-budget'].map(outcome), [2, 1, 1, 1])
+  t.equal(values.get('modelgate_hedge_after_seconds{model="fraud",version="v1"}'), 0.02)
+})

@@ -388,20 +388,3 @@ t.test('hostile names make no series and no error: the page has the size it had'
   t.same([...after.values.keys()], [...before.values.keys()])
   t.equal(after.values.get('modelgate_faults_total{model="(unknown)",code="unknown-model"}'), 101)
 })
-
-t.test('second copies are counted by what came of them, and when they go is told', async (t) => {
-  const { observatory, lanes, snapshot } = makeLanes(2)
-  const [one, two] = lanes as [(typeof lanes)[0], (typeof lanes)[0]]
-  for (const hedgeWon of ['first', 'second', 'second', 'none'] as const) {
-    one.observer.exchange(makeExchange(snapshot, { attempts: [makeAttempt('v1', { hedgeWon })] }))
-  }
-  const { index } = snapshot.models.get('fraud')!.versions.get('v1')!
-  two.vitals.slab.hedge(index, 'over-budget')
-  one.vitals.slab.hedgeAfter(index, 12.5)
-  two.vitals.slab.hedgeAfter(index, 20)
-  const values = await scrape(observatory)
-  const outcome = (word: string) =>
-    values.get(`modelgate_hedges_total{model="fraud",version="v1",outcome="${word}"}`)
-  t.strictSame(['won', 'lost', 'failed', 'over-budget'].map(outcome), [2, 1, 1, 1])
-  t.equal(values.get('modelgate_hedge_after_seconds{model="fraud",version="v1"}'), 0.02)
-})

@@ -62,8 +62,8 @@ export function writeAttempt(row: RowWriter, attempt: AttemptRecord): void {
   row.word(VERDICT_WORDS.encode(attempt.verdict))
   if (hedge === null) return
   row.array(4)
-  row.text(hedge.first, DETAIL_LENGTH_MAX)
-  row.text(hedge.second, DETAIL_LENGTH_MAX)
+  row.text(hedge.first === attempt.endpoint ? '' : hedge.first, DETAIL_LENGTH_MAX)
+  row.text(hedge.second === attempt.endpoint ? '' : hedge.second, DETAIL_LENGTH_MAX)
   row.number(toMicros(hedge.afterMs))
   row.word(WINNER_WORDS.encode(hedge.won))
 }
@@ -84,16 +84,16 @@ export function decodeAttempt(row: readonly unknown[]): AttemptRecord {
     faultCode: String(row[11]),
     faultDetail: String(row[12]),
     verdict: VERDICT_WORDS.decode(row[13]),
-    hedge: decodeHedge(row[14]),
+    hedge: decodeHedge(row[14], String(row[3])),
   }
 }
 
-function decodeHedge(row: unknown): Hedge | null {
+function decodeHedge(row: unknown, endpoint: string): Hedge | null {
   if (!Array.isArray(row)) return null
   const [first, second, afterMs, won] = row as unknown[]
   return {
-    first: String(first),
-    second: String(second),
+    first: String(first || endpoint),
+    second: String(second || endpoint),
     afterMs: fromMicros(afterMs),
     won: WINNER_WORDS.decode(won),
   }

@@ -1,0 +1,253 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { explain } from '../../src/cli/explain.ts'
+import { JSON_TYPE, tensorOf } from '../support/ask.ts'
+import { metricsOf } from '../support/read-metrics.ts'
+import { decisionOf, decisionsIn } from '../support/read-records.ts'
+import { plainAnswer, type Script, ScriptedUpstream } from '../support/scripted-upstream.ts'
+import { startTestGateway, type TestGateway } from '../support/start-gateway.ts'
+
+const WELL = '{"outputs":[{"name":"score","datatype":"FP32","shape":[1],"data":[7]}]}'
+const BODY = tensorOf('x', [1])
+
+/** Answers after 5 ms, and one of twenty, by chance, after 300 ms; whether it was left is counted. */
+class BimodalEndpoint {
+  asked = 0
+  left = 0
+  readonly #server: Server
+
+  private constructor(server: Server) {
+    this.#server = server
+  }
+
+  static async start(t: Test, slowShare: number): Promise<BimodalEndpoint> {
+    const server = createServer({ noDelay: true }, (request, response) => {
+      endpoint.asked += 1
+      request.resume()
+      response.on('close', () => {
+        if (!response.writableFinished) endpoint.left += 1
+        clearTimeout(timer)
+      })
+      const ms = Math.random() < slowShare ? 300 : 5
+      const timer = setTimeout(() => response.setHeader('content-type', 'application/json').end(WELL), ms)
+    })
+    const endpoint = new BimodalEndpoint(server)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.teardown(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    return endpoint
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+}
+
+const model = (name: string, endpoints: readonly { readonly url: string }[], retry: string, more = '') => `
+[models.${name}]
+breaker = { enforce = false }
+${retry === '' ? '' : `retry = { ${retry} }`}
+${more}
+[models.${name}.versions.v1]
+balance = "round-robin"
+endpoints = ${JSON.stringify(endpoints.map(({ url }) => url))}
+`
+
+/** Latencies of `count` requests, `at once` of them under way. */
+async function latencies(gateway: TestGateway, name: string, count: number, atOnce = 12): Promise<number[]> {
+  const took: number[] = []
+  let begun = 0
+  const caller = async (): Promise<void> => {
+    while (begun < count) {
+      begun += 1
+      const { status, tookMs } = await gateway.infer(name, BODY)
+      if (status !== 200) throw new Error(`${name}: ${status}`)
+      took.push(tookMs)
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, caller))
+  return took.sort((one, other) => one - other)
+}
+
+const percentile = (sorted: readonly number[], percent: number): number =>
+  sorted[Math.ceil((percent / 100) * sorted.length) - 1]!
+
+t.test('of endpoints that are now and then slow, p99 is at least halved for 5 % more load', async (t) => {
+  const plain = await BimodalEndpoint.start(t, 0.05)
+  const hedged = [await BimodalEndpoint.start(t, 0.05), await BimodalEndpoint.start(t, 0.05)]
+  const toml = `${model('plain', [plain], '')}${model('hedged', hedged, 'hedge_after = "p95"')}`
+  const gateway = await startTestGateway(t, { toml })
+  await latencies(gateway, 'hedged', 400)
+  const before = hedged.map(({ asked }) => asked)
+  const requests = 1_800
+  const [without, withIt] = [
+    await latencies(gateway, 'plain', requests),
+    await latencies(gateway, 'hedged', requests),
+  ]
+  const [p99, halved] = [percentile(without, 99), percentile(withIt, 99)]
+  t.ok(p99 >= 295, `without: ${p99.toFixed(0)} ms`)
+  t.ok(halved <= p99 / 2, `p99 ${halved.toFixed(0)} ms with hedging, ${p99.toFixed(0)} without`)
+  t.comment(`p50 ${percentile(withIt, 50).toFixed(1)} and p99 ${halved.toFixed(1)} of ${p99.toFixed(1)} ms`)
+  const asked = hedged.reduce((sum, one, index) => sum + one.asked - before[index]!, 0)
+  // Twenty may have been saved up before.
+  t.ok(asked <= requests * 1.05 + 20, `${asked} copies of ${requests} requests`)
+
+  const metrics = await metricsOf(gateway)
+  const outcome = (word: string) =>
+    metrics.value('modelgate_hedges_total', { model: 'hedged', version: 'v1', outcome: word })
+  const sent = outcome('won') + outcome('lost') + outcome('failed')
+  t.equal(sent, hedged.reduce((sum, one) => sum + one.asked, 0) - requests - 400, 'every copy is counted')
+  t.ok(outcome('won') > sent / 2, `${outcome('won')} of ${sent} won`)
+  const after = metrics.value('modelgate_hedge_after_seconds', { model: 'hedged', version: 'v1' })
+  t.ok(after >= 0.005 && after < 0.3, `${after} s`)
+  const decisions = (await decisionsIn(gateway.dataDir)).filter(({ model }) => model === 'hedged')
+  const told = decisions.filter(({ attempts }) => attempts[0]!.hedge !== null)
+  t.equal(told.length, sent, 'and is in its record')
+  for (const { attempts, served } of told) {
+    const [{ hedge, endpoint, verdict }, ...others] = attempts as [(typeof attempts)[0]]
+    t.equal(others.length, 0)
+    if (hedge!.first === hedge!.second) t.fail('where there is another endpoint, it is asked')
+    if (hedge!.won === 'second' && endpoint !== hedge!.second) t.fail('the endpoint is that of the answer')
+    if (verdict !== 'success' || served !== 'v1') t.fail('one attempt, counted once')
+  }
+})
+
+interface Lines {
+  readonly upstream: ScriptedUpstream
+  /** Ends of waiting: what the next request is answered with. */
+  readonly answers: ((bytes: string) => void)[]
+  asked: number
+}
+
+/** Takes each request and waits to be told what to answer. */
+async function onWord(t: Test): Promise<Lines> {
+  const answers: Lines['answers'] = []
+  const state = { answers, asked: 0 }
+  const script: Script = async (connection) => {
+    for (;;) {
+      await connection.request()
+      state.asked += 1
+      connection.send(await new Promise<string>((resolve) => answers.push(resolve)))
+    }
+  }
+  const upstream = await ScriptedUpstream.start(script)
+  t.teardown(() => upstream.close())
+  return Object.assign(state, { upstream })
+}
+
+async function until(holds: () => boolean, what: string): Promise<void> {
+  for (let waitedMs = 0; !holds(); waitedMs += 2) {
+    if (waitedMs > 5_000) throw new Error(`it never came to this: ${what}`)
+    await pause(2)
+  }
+}
+
+const GOOD = plainAnswer(200, WELL, ['content-type: application/json'])
+const FIXED = 'hedge_after = "30ms", hedge_budget = 1'
+const urlsOf = (...lines: readonly Lines[]) => lines.map(({ upstream }) => upstream)
+
+t.test('the copy that lost is cut within 10 ms, and both endpoints are told by explain', async (t) => {
+  let bestMs = Number.POSITIVE_INFINITY
+  for (let round = 0; round < 4; round += 1) {
+    const [first, second] = [await onWord(t), await onWord(t)]
+    const gateway = await startTestGateway(t, { toml: model('m', urlsOf(first, second), FIXED) })
+    const answer = gateway.infer('m', BODY)
+    await until(() => first.asked + second.asked === 2, 'both are asked')
+    const [loser] = first.upstream.connections
+    const saidAt = performance.now()
+    second.answers[0]!(GOOD)
+    await loser!.closed
+    bestMs = Math.min(bestMs, performance.now() - saidAt)
+    const { status, headers } = await answer
+    t.equal(status, 200)
+    if (round > 0) continue
+    const id = headers['modelgate-request-id']
+    const { attempts } = await decisionOf(gateway.dataDir, id)
+    const [a, b] = [first.upstream.url, second.upstream.url]
+    t.match(attempts, [{ endpoint: b, verdict: 'success', hedge: { first: a, second: b, won: 'second' } }])
+    t.ok(attempts[0]!.hedge!.afterMs >= 30 && attempts[0]!.firstByteMs >= attempts[0]!.hedge!.afterMs)
+    let words = ''
+    const io = { stdout: (text: string) => void (words += text), stderr: () => {}, color: false }
+    t.equal(await explain([String(id), '--data', gateway.dataDir], io), 0)
+    t.match(words, `the copy at ${a} was late`)
+    t.match(words, `a second one went to ${b}: the second one’s answer counts`)
+  }
+  t.ok(bestMs < 10, `${bestMs.toFixed(2)} ms from the answer's leaving to the other's end`)
+})
+
+t.test('a second copy that fails harms nobody, and what was passed on has no second copy', async (t) => {
+  const [first, second] = [await onWord(t), await onWord(t)]
+  const gateway = await startTestGateway(t, { toml: model('m', urlsOf(first, second), FIXED) })
+  const answer = gateway.infer('m', BODY)
+  await until(() => second.asked === 1, 'both are asked')
+  second.answers.shift()!(plainAnswer(503, 'no'))
+  await pause(50)
+  first.answers.shift()!(GOOD)
+  t.equal((await answer).status, 200)
+
+  const long = gateway.infer('m', BODY)
+  await until(() => first.asked + second.asked === 3, 'one is asked')
+  const [asked] = [first, second].filter(({ answers }) => answers.length > 0)
+  // A body that is passed on as it comes: its head and first bytes are here long before it is late.
+  asked!.answers.shift()!(`HTTP/1.1 200 OK\r\ncontent-length: 400000\r\n\r\n${'x'.repeat(200_000)}`)
+  await pause(120)
+  t.equal(first.asked + second.asked, 3, 'whose answer began is not late any more')
+  const open = [...first.upstream.connections, ...second.upstream.connections].filter((one) => !one.isClosed)
+  for (const connection of open) connection.send('x'.repeat(200_000))
+  await long.catch(() => {})
+})
+
+t.test('who must not be sent twice is not, however late', async (t) => {
+  const [first, second] = [await onWord(t), await onWord(t)]
+  const raw = model('m', urlsOf(first, second), FIXED, 'protocol = "raw"')
+  const gateway = await startTestGateway(t, { toml: raw })
+  const posted = gateway.ask('/models/m/x', { method: 'POST', headers: JSON_TYPE, body: '{}' })
+  await until(() => first.asked === 1, 'it is asked')
+  await pause(150)
+  t.equal(second.asked, 0)
+  first.answers.shift()!(GOOD)
+  t.equal((await posted).status, 200)
+  const got = gateway.ask('/models/m/x')
+  await until(() => first.asked + second.asked === 3, 'a GET is asked for twice')
+  for (const { answers } of [first, second]) answers.shift()?.(GOOD)
+  t.equal((await got).status, 200)
+})
+
+t.test('with a breaker that is not closed, and beyond the budget, nothing is sent twice', async (t) => {
+  const [first, second] = [await onWord(t), await onWord(t)]
+  const toml = model('m', urlsOf(first, second), 'hedge_after = "30ms", hedge_budget = 0.5')
+  const gateway = await startTestGateway(t, { toml })
+  for (const asked of [1, 3, 4]) {
+    const answer = gateway.infer('m', BODY)
+    await pause(100)
+    t.equal(first.asked + second.asked, asked, 'every second request may be sent twice')
+    for (const { answers } of [first, second]) while (answers.length > 0) answers.shift()!(GOOD)
+    t.equal((await answer).status, 200)
+  }
+  const metrics = await metricsOf(gateway)
+  const labels = { model: 'm', version: 'v1', outcome: 'over-budget' }
+  t.equal(metrics.value('modelgate_hedges_total', labels), 2)
+  const ill = await startTestGateway(t, {
+    toml: model('m', urlsOf(first, second), FIXED).replace(
+      'enforce = false',
+      'consecutive = 1, open_for = "100ms"',
+    ),
+  })
+  const failing = ill.infer('m', BODY)
+  await until(() => first.answers.length + second.answers.length === 2, 'both are asked')
+  for (const { answers } of [first, second]) answers.shift()!(plainAnswer(500, 'ill'))
+  t.equal((await failing).status, 500)
+  await pause(200)
+  const before = first.asked + second.asked
+  const probe = ill.infer('m', BODY)
+  await pause(120)
+  t.equal(first.asked + second.asked, before + 1, 'a probe goes alone')
+  for (const { answers } of [first, second]) while (answers.length > 0) answers.shift()!(GOOD)
+  t.equal((await probe).status, 200)
+})
