@@ -15,6 +15,7 @@ import type { Clock } from '../kernel/clock.ts'
 import type { Sweep, Watched } from '../kernel/sweep.ts'
 import { attemptFault } from './attempt-fault.ts'
 import type { KnownPeer, Peers } from './balance/peers.ts'
+import { type Observed, tell, type Verdict, verdictOf } from './balance/verdict.ts'
 import type { Loss } from './carried.ts'
 import type { Connection } from './connection.ts'
 import type { Pool, Taker } from './pool.ts'
@@ -269,7 +270,7 @@ export class InFlight implements Taker, Watched, InProgress {
 
   #conclude(fault: Fault | null, now: number): void {
     if (this.#stage === 'ended') return
-    this.#told(fault === null ? this.#verdict : traitsOf(fault.code).blame, now)
+    this.#told(fault === null ? verdictOf(this.#status) : traitsOf(fault.code).blame, now)
     this.#leave()
     this.#mission.receiver.done(this.#resultAt(now, fault))
   }
@@ -294,20 +295,17 @@ export class InFlight implements Taker, Watched, InProgress {
     }
   }
 
-  /** A 5xx is the endpoint's failure, 429 says nothing of it, everything else is an answer. */
-  get #verdict(): 'success' | 'failure' | 'neutral' {
-    if (this.#status >= 500) return 'failure'
-    return this.#status === 429 ? 'neutral' : 'success'
-  }
-
   /** What this attempt says of its endpoint, once. */
-  #told(verdict: 'success' | 'failure' | 'neutral', now: number): void {
+  #told(verdict: Verdict, now: number): void {
     const { peers, peer, limits } = this.#mission
-    const tookMs = now - this.#startedAt
-    if (verdict === 'failure') peer.load.ended(now, Math.max(tookMs, limits.timeouts.firstByteMs))
-    else if (verdict === 'neutral') peer.load.abandoned(now, tookMs)
-    else peer.load.ended(now, this.#firstByteMs)
-    peers.noted(peer, verdict, now)
+    const observed: Observed = {
+      verdict,
+      tookMs: now - this.#startedAt,
+      // A refusal is faster than any answer.
+      firstByteMs: this.#status === 429 ? NOT_REACHED : this.#firstByteMs,
+      patienceMs: limits.timeouts.firstByteMs,
+    }
+    tell(peers, peer, observed, now)
   }
 
   /** Every way out: no deadline, no place in a line, no connection that could still bring an answer. */

@@ -39,10 +39,16 @@ export class EndpointLoad {
     this.#observe(now, ms)
   }
 
-  /** Nobody waited for the answer any more: that says only that it takes at least `ms`. */
+  /**
+   * Nobody waited for the answer any more: that says only that it takes at least `ms`. Where that is longer than what is
+   * left of the average, the average is not outdated and counts in full again: an endpoint whose slow answers are never
+   * waited for (hedging) would else be forgiven what it still does.
+   */
   abandoned(now: number, ms: number): void {
     this.#outstanding -= 1
-    if (ms > this.#averageMs) this.#observe(now, ms)
+    if (ms <= this.#averageMs * Math.exp(-this.#elapsed(now) / DECAY_MS)) return
+    this.#averageMs = Math.max(ms, this.#averageMs)
+    this.#observedAt = now
   }
 
   #observe(now: number, ms: number): void {
