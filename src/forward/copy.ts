@@ -59,6 +59,10 @@ export class Copy implements Receiver {
     return this.#starter.receiver.bodyBytesMax
   }
 
+  get lacksMemory(): boolean {
+    return this.#starter.receiver.lacksMemory === true
+  }
+
   head(head: AnswerHead): void {
     this.answerHead = head
     this.#probe = this.isBad ? null : (this.#starter.receiver.probe?.(head) ?? null)

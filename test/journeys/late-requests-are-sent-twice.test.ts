@@ -239,6 +239,25 @@ t.test('a second copy that fails harms nobody, and what was passed on has no sec
   await long.catch(() => {})
 })
 
+t.test('when both copies failed, it is tried again where neither went', async (t) => {
+  const endpoints = [await onWord(t), await onWord(t), await onWord(t)]
+  const toml = model('m', urlsOf(...endpoints), `attempts = 2, on = ["503"], ${FIXED}`)
+  const gateway = await startTestGateway(t, { toml })
+  const answer = gateway.infer('m', BODY)
+  await until(() => endpoints.filter(({ asked }) => asked === 1).length === 2, 'two are asked')
+  const unasked = endpoints.find(({ asked }) => asked === 0)!
+  for (const { answers } of endpoints) answers.shift()?.(plainAnswer(503, 'ill'))
+  await until(() => unasked.asked === 1, 'the third is asked')
+  unasked.answers.shift()!(GOOD)
+  const { status, headers } = await answer
+  t.equal(status, 200)
+  const { attempts } = await decisionOf(gateway.dataDir, headers['modelgate-request-id'])
+  t.match(attempts, [
+    { faultCode: 'endpoint-error', status: 503, verdict: 'failure', hedge: { won: 'none' } },
+    { endpoint: unasked.upstream.url, verdict: 'success', hedge: null },
+  ])
+})
+
 t.test('who must not be sent twice is not, however late', async (t) => {
   const [first, second] = [await onWord(t), await onWord(t)]
   const raw = model('m', urlsOf(first, second), FIXED, 'protocol = "raw"')
