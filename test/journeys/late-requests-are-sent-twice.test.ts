@@ -188,34 +188,71 @@ const FIXED = 'hedge_after = "30ms", hedge_budget = 1'
 const urlsOf = (...lines: readonly Lines[]) => lines.map(({ upstream }) => upstream)
 
 t.test('the copy that lost is cut within 10 ms, and both endpoints are told by explain', async (t) => {
+  const endpoints = [await onWord(t), await onWord(t)] as const
+  const gateway = await startTestGateway(t, { toml: model('m', urlsOf(...endpoints), FIXED) })
   let bestMs = Number.POSITIVE_INFINITY
+  let id = ''
+  let [late, other] = endpoints
   for (let round = 0; round < 4; round += 1) {
-    const [first, second] = [await onWord(t), await onWord(t)]
-    const gateway = await startTestGateway(t, { toml: model('m', urlsOf(first, second), FIXED) })
     const answer = gateway.infer('m', BODY)
-    await until(() => first.asked + second.asked === 2, 'both are asked')
-    const [loser] = first.upstream.connections
+    await until(() => endpoints.some(({ answers }) => answers.length === 1), 'one is asked')
+    late = endpoints.find(({ answers }) => answers.length === 1)!
+    other = endpoints.find((one) => one !== late)!
+    await until(() => other.answers.length === 1, 'both are asked')
+    const loser = late.upstream.connections.find(({ isClosed }) => !isClosed)!
     const saidAt = performance.now()
-    second.answers[0]!(GOOD)
-    await loser!.closed
+    other.answers.shift()!(GOOD)
+    await loser.closed
     bestMs = Math.min(bestMs, performance.now() - saidAt)
+    late.answers.shift()
     const { status, headers } = await answer
     t.equal(status, 200)
-    if (round > 0) continue
-    const id = headers['modelgate-request-id']
-    const { attempts } = await decisionOf(gateway.dataDir, id)
-    const [a, b] = [first.upstream.url, second.upstream.url]
-    t.match(attempts, [{ endpoint: b, verdict: 'success', hedge: { first: a, second: b, won: 'second' } }])
-    t.ok(attempts[0]!.hedge!.afterMs >= 30 && attempts[0]!.firstByteMs >= attempts[0]!.hedge!.afterMs)
-    const told: string[] = []
-    const io = { stdout: (text: string) => void told.push(text), stderr: () => {}, color: false }
-    t.equal(await explain([String(id), '--data', gateway.dataDir], io), 0)
-    const words = told.join('')
-    t.match(words, `the copy at ${a} was late`)
-    t.match(words, `a second one went to ${b}: the second one’s answer counts`)
+    id = String(headers['modelgate-request-id'])
   }
   t.ok(bestMs < 10, `${bestMs.toFixed(2)} ms from the answer's leaving to the other's end`)
+  const { attempts } = await decisionOf(gateway.dataDir, id)
+  const [a, b] = [late.upstream.url, other.upstream.url]
+  t.match(attempts, [{ endpoint: b, verdict: 'success', hedge: { first: a, second: b, won: 'second' } }])
+  t.ok(attempts[0]!.hedge!.afterMs >= 30 && attempts[0]!.firstByteMs >= attempts[0]!.hedge!.afterMs)
+  const told: string[] = []
+  const io = { stdout: (text: string) => void told.push(text), stderr: () => {}, color: false }
+  t.equal(await explain([id, '--data', gateway.dataDir], io), 0)
+  const words = told.join('')
+  t.match(words, `the copy at ${a} was late`)
+  t.match(words, `a second one went to ${b}: the second one’s answer counts`)
 })
+
+t.test(
+  'of a stream of tokens, late is the first content, and what came before it leaves with it',
+  async (t) => {
+    const HEAD = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n'
+    const event = (delta: object): string => {
+      const data = `data: ${JSON.stringify({ id: 'c', choices: [{ index: 0, delta, finish_reason: null }] })}\n\n`
+      return `${data.length.toString(16)}\r\n${data}\r\n`
+    }
+    const [first, second] = [await onWord(t), await onWord(t)]
+    const toml = model('m', urlsOf(first, second), FIXED, 'protocol = "openai"')
+    const gateway = await startTestGateway(t, { toml })
+    const body = JSON.stringify({ model: 'm', stream: true, messages: [{ role: 'user', content: 'x' }] })
+    const answer = gateway.ask('/v1/chat/completions', { body, headers: JSON_TYPE })
+    await until(() => first.answers.length + second.answers.length === 1, 'one is asked')
+    const [late, other] = first.answers.length === 1 ? [first, second] : [second, first]
+    late.answers.shift()!(HEAD + event({ role: 'assistant', content: '' }))
+    await until(() => other.answers.length === 1, 'a head and a role are no content: the other is asked')
+    const done = 'data: [DONE]\n\n'
+    const rest = `${done.length.toString(16)}\r\n${done}\r\n0\r\n\r\n`
+    other.answers.shift()!(
+      HEAD + event({ role: 'assistant', content: '' }) + event({ content: 'from the other' }) + rest,
+    )
+    const { status, text, headers } = await answer
+    t.equal(status, 200)
+    t.equal(text.split('data: ').length - 1, 3, text)
+    t.match(text, 'from the other')
+    const [attempt] = (await decisionOf(gateway.dataDir, headers['modelgate-request-id'])).attempts
+    t.match(attempt, { endpoint: other.upstream.url, verdict: 'streaming', hedge: { won: 'second' } })
+    await until(() => late.upstream.connections.every(({ isClosed }) => isClosed), 'the late one is cut')
+  },
+)
 
 t.test('a second copy that fails harms nobody, and what was passed on has no second copy', async (t) => {
   const [first, second] = [await onWord(t), await onWord(t)]
