@@ -56,6 +56,8 @@ export class Peers {
   readonly #version: RemoteVersion
   readonly #parts: PeersParts
   #cursor = 0
+  /** Second choices have turns of their own, or they would decide who is chosen first the next time. */
+  #again = 0
   /** How many are not simply in. */
   #suspects = 0
 
@@ -78,13 +80,14 @@ export class Peers {
     const peer = this.#balancer.choose({
       all: this.all,
       eligible: this.#eligible(avoid, now),
-      cursor: this.#cursor,
+      cursor: avoid.length === 0 ? this.#cursor : this.#again,
       model: this.#version.model,
       key,
       now,
       chance: this.#parts.chance,
     }) as KnownPeer
-    this.#cursor += 1
+    if (avoid.length === 0) this.#cursor += 1
+    else this.#again += 1
     peer.load.started()
     this.noted(peer, 'chosen', now)
     return peer
