@@ -17,6 +17,7 @@ import { Peers, type PeersParts, type StandingChange } from './balance/peers.ts'
 import { HedgedAttempt } from './hedge.ts'
 import { writeHead } from './http1/request-writer.ts'
 import { InFlight } from './in-flight.ts'
+import { sentLater } from './outbound-headers.ts'
 import { POOL_LIMITS, Pool, type PoolLimits, type PoolParts } from './pool.ts'
 import { Resolver } from './resolver.ts'
 import { SocketBudget } from './socket-budget.ts'
@@ -89,7 +90,11 @@ export class Forwarder {
       receiver,
       isOnly: version.endpoints.length === 1,
       launch: (copy, avoid, sinceMs) =>
-        this.#launch(version, request, limits, { receiver: copy, sinceMs, avoid }),
+        this.#launch(version, sinceMs === 0 ? request : sentLater(request, sinceMs), limits, {
+          receiver: copy,
+          sinceMs,
+          avoid,
+        }),
     })
   }
 

@@ -294,6 +294,18 @@ t.test('not beyond the caller’s deadline, and not without leave', async (t) =>
   progress.cancel()
 })
 
+t.test('the second endpoint is told how much time is left then', async (t) => {
+  const stage = await race(t, [silent, silent])
+  const headers = ['x', 'modelgate-deadline-ms', 'modelgate-deadline-ms', '1000', 'y', 'z']
+  const progress = stage.send({ headers })
+  await stage.late()
+  await until(() => (stage.upstreams[1]!.connections[0]?.received.length ?? 0) > 0, 'both are under way')
+  const told = stage.upstreams.map(({ connections }) => connections[0]!.received.toString())
+  t.match(told[0], 'modelgate-deadline-ms: 1000\r\n')
+  t.match(told[1], `x: modelgate-deadline-ms\r\nmodelgate-deadline-ms: ${1000 - AFTER_MS}\r\ny: z`)
+  progress.cancel()
+})
+
 t.test('a caller that leaves takes both copies along', async (t) => {
   const stage = await race(t, [silent, silent])
   const progress = stage.send()
