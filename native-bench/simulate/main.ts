@@ -16,7 +16,7 @@ const END = '<!-- /simulate -->'
 const { values } = parseArgs({
   options: {
     utilisation: { type: 'string', default: '0.3,0.7' },
-    requests: { type: 'string', default: '40000' },
+    requests: { type: 'string', default: '30000' },
     seed: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
     readme: { type: 'boolean', default: false },
