@@ -104,9 +104,9 @@ async function bestRound(t: Test, measure: (name: string) => Promise<number[]>):
   for (const until = performance.now() + ROUNDS_MS_MAX; performance.now() < until; ) {
     const [without, withIt] = (await Promise.all(['plain', 'hedged'].map(measure))) as [number[], number[]]
     const [p99, halved, p90] = [percentile(without, 99), percentile(withIt, 99), percentile(without, 90)]
-    t.ok(p99 >= 295, `without hedging: ${p99.toFixed(0)} ms`)
     const words = `p99 ${halved.toFixed(0)} ms with hedging, ${p99.toFixed(0)} without, p90 ${p90.toFixed(0)}`
-    const isQuiet = p90 <= FAST_MS_MAX && withIt.length >= ANSWERS_MIN
+    const isQuiet = p90 <= FAST_MS_MAX && Math.min(without.length, withIt.length) >= ANSWERS_MIN
+    if (isQuiet) t.ok(p99 >= 295, `without hedging: ${p99.toFixed(0)} ms`)
     if (halved / p99 < best.ratio) best = { ratio: halved / p99, isQuiet: best.isQuiet || isQuiet, words }
     if (isQuiet && best.ratio <= 0.5) break
   }
