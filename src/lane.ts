@@ -11,7 +11,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { Listener } from './accept/listener.ts'
 import { HEADER_SLACK_BYTES, loadUws, type Uws } from './accept/load-uws.ts'
 import { LaneJournal } from './audit/lane-journal.ts'
-import type { LocalVersion, Model } from './domain/routes.ts'
+import type { LocalVersion, Model, Version } from './domain/routes.ts'
 import { boardShapeOf, EndpointBoard, type Side } from './forward/balance/endpoint-board.ts'
 import type { StandingChange } from './forward/balance/peers.ts'
 import { Forwarder, type ForwarderParts } from './forward/forwarder.ts'
@@ -25,6 +25,7 @@ import { MemoryBudget } from './kernel/memory-budget.ts'
 import { RequestIds } from './kernel/request-id.ts'
 import { Sweep } from './kernel/sweep.ts'
 import type { FromLane, LaneStart, ToLane } from './lane-messages.ts'
+import { Hedging } from './observe/hedging.ts'
 import { Limiter } from './observe/limiter.ts'
 import { Observer } from './observe/observer.ts'
 import { RetryBudget } from './observe/retry-budget.ts'
@@ -147,6 +148,7 @@ function makeLane(): Lane {
     snapshot: { current: snapshot },
     vitals,
     retryBudgets: byIndex(snapshot.models.values()).map(({ retry }) => new RetryBudget(retry.budget, lanes)),
+    hedging: snapshot.versions.map((version) => hedgingOf(version, vitals)),
     limiter: new Limiter({ lanes, slab: vitals.slab }),
     observer,
     ...makeForwarders({ clock, sweep, resolver, sockets }, onStanding),
@@ -174,6 +176,17 @@ function makeForwarders(
     forwarder: new Forwarder({ ...parts, onStanding, endpoints: share('serving') }),
     shadowForwarder: new Forwarder({ ...parts, readBufferBytes: READ_COST, endpoints: share('shadow') }),
   }
+}
+
+function hedgingOf(version: Version, { slab, view }: Vitals): Hedging | null {
+  const { retry, breaker } = snapshot.models.get(version.model)!
+  if (retry.hedge === null || version.kind === 'local') return null
+  return new Hedging({
+    settings: retry.hedge,
+    isWell: (now) => !breaker.enforce || view.breakerOf(version, now) === 'closed',
+    onRefused: () => slab.hedge(version.index, 'over-budget'),
+    onDelay: (ms) => slab.hedgeAfter(version.index, ms),
+  })
 }
 
 function byIndex(models: Iterable<Model>): readonly Model[] {

@@ -4,10 +4,10 @@
  */
 import type { AttemptRecord } from '../audit/records/attempt-row.ts'
 import { FAULTS, type FaultCode } from '../domain/fault.ts'
-import type { Usage } from '../domain/outcome.ts'
+import type { HedgeWinner, Usage } from '../domain/outcome.ts'
 
 export function attemptLine(attempt: AttemptRecord): string {
-  return `${ownLine(attempt)}${sieveWords(attempt)}`
+  return `${ownLine(attempt)}${hedgeWords(attempt)}${sieveWords(attempt)}`
 }
 
 function sieveWords({ sieve }: AttemptRecord): string {
@@ -33,6 +33,20 @@ function ownLine(attempt: AttemptRecord): string {
       ? `${attempt.status}, ${bytesOf(attempt.answerBytes)}`
       : faultLine(attempt.faultCode, attempt.faultDetail)
   return `${who} → ${outcome} (${phasesLine(attempt)}); counted as ${verdict}`
+}
+
+function hedgeWords({ hedge }: AttemptRecord): string {
+  if (hedge === null) return ''
+  const { first, second, afterMs, won } = hedge
+  const where = second === first ? `there, too` : `to ${second}`
+  const sent = `; the copy at ${first} was late, so after ${msOf(afterMs)} a second one went ${where}`
+  return `${sent}: ${WON_WORDS[won] ?? won}`
+}
+
+const WON_WORDS: Readonly<Record<HedgeWinner, string>> = {
+  first: 'the first one’s answer counts after all',
+  second: 'the second one’s answer counts',
+  none: 'neither brought a good answer that anybody waited for',
 }
 
 function placeOf(endpoint: string, reused: boolean): string {

@@ -25,7 +25,10 @@ export interface Failed {
   readonly isRepeatable: boolean
 }
 
-export function isRetried({ on }: RetrySettings, { fault, answer, isRepeatable }: Failed): boolean {
+export function isRetried(
+  { on }: Pick<RetrySettings, 'on'>,
+  { fault, answer, isRepeatable }: Failed,
+): boolean {
   const reason = fault.code === 'endpoint-error' ? String(answer?.status) : REASONS.get(fault.code)
   if (reason === undefined || !on.includes(reason)) return false
   return isRepeatable || reason === 'connect'

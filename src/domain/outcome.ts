@@ -78,6 +78,8 @@ export interface AttemptResult {
   /** With an answer passed on, it tells how that ended badly; else exactly one of `answer` and `fault` is present. */
   readonly fault: Fault | null
   readonly passed?: Passed
+  /** Present when a second copy was sent. `endpoint` and the other fields are of the copy that counts, or failed last. */
+  readonly hedge?: Hedge | undefined
   /** It failed, and of the version's endpoints only this one does, again and again: that says nothing of the version. */
   readonly isEndpointsOwn?: boolean
   /** Null: its version's endpoints could all be chosen, or it has none. */
@@ -93,24 +95,44 @@ export interface Sieve {
   readonly isHealthIgnored: boolean
 }
 
+/** A second copy of the request went out beside the first, which was late: one attempt, two endpoints. */
+export interface Hedge {
+  readonly first: string
+  readonly second: string
+  /** Ms from the attempt's start to the second copy. */
+  readonly afterMs: number
+  /** Whose answer counts; `none`: both failed, or nobody waited for one any more. */
+  readonly won: HedgeWinner
+}
+
+export type HedgeWinner = 'first' | 'second' | 'none'
+
 /**
  * The same with its answer. Field by field, as everywhere on the request path: to spread an object and add keys is slow in V8
  * (Node 20): 3.9 µs for three and four more where the same seven written out take 16 ns; 0.7 µs for one more. One such
  * literal cost a fifth of the lane's CPU. To write a key anew that was spread does no harm (24 ns).
  */
 export function withAnswer(
-  { endpoint, phases, reused, fault, isEndpointsOwn = false, sieve = null }: AttemptResult,
+  { endpoint, phases, reused, fault, hedge, isEndpointsOwn = false, sieve = null }: AttemptResult,
   answer: Answer,
 ): AttemptResult {
-  return { endpoint, phases, reused, answer, fault, isEndpointsOwn, sieve }
+  return { endpoint, phases, reused, answer, fault, hedge, isEndpointsOwn, sieve }
 }
 
 /** The same, of an answer that is passed on. */
 export function withPassed(
-  { endpoint, phases, reused, answer, fault, isEndpointsOwn = false, sieve = null }: AttemptResult,
+  { endpoint, phases, reused, answer, fault, hedge, isEndpointsOwn = false, sieve = null }: AttemptResult,
   passed: Passed,
 ): AttemptResult {
-  return { endpoint, phases, reused, answer, fault, passed, isEndpointsOwn, sieve }
+  return { endpoint, phases, reused, answer, fault, passed, hedge, isEndpointsOwn, sieve }
+}
+
+/** The same, of an attempt that two copies were sent for. */
+export function withHedge(
+  { endpoint, phases, reused, answer, fault, isEndpointsOwn = false, sieve = null }: AttemptResult,
+  hedge: Hedge,
+): AttemptResult {
+  return { endpoint, phases, reused, answer, fault, hedge, isEndpointsOwn, sieve }
 }
 
 /** One try at one version. */

@@ -127,6 +127,18 @@ export interface RetrySettings {
   readonly on: readonly string[]
   /** Retries for each request, 0 to 1. */
   readonly budget: number
+  /** Null: no request is sent twice because it is late. */
+  readonly hedge: HedgeSettings | null
+}
+
+/** A second copy beside a request that is late. */
+export interface HedgeSettings {
+  readonly after:
+    | { readonly is: 'fixed'; readonly ms: number }
+    /** Of the time in which the version's answers began lately; above 0, below 1. */
+    | { readonly is: 'quantile'; readonly quantile: number }
+  /** Second copies for each request, 0 to 1. */
+  readonly budget: number
 }
 
 export interface BreakerSettings {

@@ -22,6 +22,18 @@ export interface AttemptLimits {
   readonly key?: string
   /** Endpoints that were tried already, as `AttemptResult.endpoint` names them: the last to be chosen again. */
   readonly avoid?: readonly string[]
+  /** Present where a second copy may be sent beside one that is late. */
+  readonly hedge?: HedgeTerms
+}
+
+/** When a second copy of a request may be sent, as told by whoever observes a version's answers. */
+export interface HedgeTerms {
+  /** Ms from an attempt's start; Infinity while that is not known. Asked once for each attempt. */
+  afterMs(): number
+  /** So much time has passed. True: a second copy is sent, and has been counted. */
+  mayStart(now: number): boolean
+  /** The first copy brought a good answer after so many ms; or was overtaken by the second, and would have taken longer. */
+  began(ms: number, isOvertaken: boolean): void
 }
 
 /**
@@ -44,12 +56,24 @@ export interface Receiver {
   readonly bodyBytesMax: number
   /** There is no memory for more of it: the attempt fails with `memory-exhausted`. Read after each call. */
   readonly lacksMemory?: boolean
+  /**
+   * Where bytes may come that are not yet what the caller waits for: who tells them apart, for as long as it is
+   * open whose answer this receiver gets. Null, or no such method: a head is enough.
+   */
+  probe?(head: AnswerHead): ContentProbe | null
   /** The answer's head; at most once. */
   head(head: AnswerHead): void
   /** The next bytes of its body: a view that is valid during the call only. False: wait for `resume`. */
   body(bytes: Uint8Array): boolean
   /** The end: `fault` null when the answer is complete. `answer` is always null here: whoever received it has it. */
   done(result: AttemptResult): void
+}
+
+export interface ContentProbe {
+  /** False from the first bytes on that the caller waits for. */
+  readonly awaitsContent: boolean
+  /** The view is valid during the call only. */
+  push(bytes: Uint8Array): unknown
 }
 
 /** An attempt that is under way. */

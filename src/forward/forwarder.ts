@@ -14,8 +14,10 @@ import { type Chance, systemChance } from '../kernel/chance.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Sweep } from '../kernel/sweep.ts'
 import { type BoardShare, Peers, type PeersParts, type StandingChange } from './balance/peers.ts'
+import { HedgedAttempt } from './hedge.ts'
 import { writeHead } from './http1/request-writer.ts'
 import { InFlight } from './in-flight.ts'
+import { sentLater } from './outbound-headers.ts'
 import { POOL_LIMITS, Pool, type PoolLimits, type PoolParts } from './pool.ts'
 import { Resolver } from './resolver.ts'
 import { SocketBudget } from './socket-budget.ts'
@@ -41,6 +43,13 @@ export interface ForwarderParts {
   readonly resolver?: Resolver
   /** Default READ_BUFFER_BYTES. A smaller one lets others have their turn sooner. */
   readonly readBufferBytes?: number
+}
+
+interface Launch {
+  readonly receiver: Receiver
+  readonly sinceMs: number
+  /** Present for one of two copies: its connection is its own, so that giving it up ends nothing else. */
+  readonly avoid?: readonly string[]
 }
 
 export interface ConnectionCounts {
@@ -75,14 +84,44 @@ export class Forwarder {
     limits: AttemptLimits,
     receiver: Receiver,
   ): InProgress {
+    const { hedge } = limits
+    if (hedge === undefined) return this.#launch(version, request, limits, { receiver, sinceMs: 0 })
+    return new HedgedAttempt(hedge, {
+      clock: this.#parts.clock,
+      sweep: this.#parts.sweep,
+      limits,
+      receiver,
+      isOnly: version.endpoints.length === 1,
+      launch: (copy, avoid, sinceMs) =>
+        this.#launch(version, sinceMs === 0 ? request : sentLater(request, sinceMs), limits, {
+          receiver: copy,
+          sinceMs,
+          avoid,
+        }),
+    })
+  }
+
+  #launch(version: RemoteVersion, request: OutboundRequest, limits: AttemptLimits, how: Launch): InFlight {
     const { clock, sweep } = this.#parts
+    const { receiver, sinceMs, avoid } = how
     const peers = this.#peersOf(version)
-    const peer = peers.choose({ key: limits.key ?? '', avoid: limits.avoid ?? NONE }, clock.now())
+    const wish = { key: limits.key ?? '', avoid: avoid ?? limits.avoid ?? NONE }
+    const peer = peers.choose(wish, clock.now())
     const { endpoint } = peer
     const head = writeHead(request, endpoint.authority)
     const isWritten = typeof head === 'string'
     const inFlight = new InFlight(
-      { version, peers, peer, request, head: isWritten ? head : '', limits, receiver },
+      {
+        version,
+        peers,
+        peer,
+        request,
+        head: isWritten ? head : '',
+        limits,
+        receiver,
+        sinceMs,
+        isAlone: avoid !== undefined,
+      },
       clock,
       sweep,
     )

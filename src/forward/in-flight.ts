@@ -3,7 +3,8 @@
  *
  * `done` is called exactly once, never inside the call that started it, and never after `cancel`. Any
  * timeout or cancel closes the connection, so a late answer has nowhere to arrive. One due time stands
- * for all timers: the next of the phase's own limit, the total, and the caller's deadline. While whoever
+ * for all timers: the next of the phase's own limit, the total, and the caller's deadline. First byte and total
+ * run from the attempt's start, which for a second copy (hedge.ts) lies before its own. While whoever
  * receives the answer asks to wait, the endpoint's clock stands still: a slow caller is no fault of a model.
  */
 import { type Fault, type FaultCode, traitsOf } from '../domain/fault.ts'
@@ -14,6 +15,7 @@ import type { Clock } from '../kernel/clock.ts'
 import type { Sweep, Watched } from '../kernel/sweep.ts'
 import { attemptFault } from './attempt-fault.ts'
 import type { KnownPeer, Peers } from './balance/peers.ts'
+import { type Observed, tell, type Verdict, verdictOf } from './balance/verdict.ts'
 import type { Loss } from './carried.ts'
 import type { Connection } from './connection.ts'
 import type { Pool, Taker } from './pool.ts'
@@ -28,6 +30,10 @@ export interface Mission {
   readonly head: string
   readonly limits: AttemptLimits
   readonly receiver: Receiver
+  /** For how many ms the attempt had been under way: 0, unless it is the second copy of a request. */
+  readonly sinceMs: number
+  /** Not to be carried together with others: to give it up must end nothing but itself. */
+  readonly isAlone: boolean
 }
 
 type Stage = 'waiting' | 'connecting' | 'sending' | 'awaiting' | 'reading' | 'ended'
@@ -71,7 +77,17 @@ export class InFlight implements Taker, Watched, InProgress {
     this.#sweep = sweep
     this.#sieve = mission.peers.sieve
     this.#startedAt = clock.now()
-    this.#totalAt = this.#startedAt + mission.limits.timeouts.totalMs
+    this.#totalAt = this.#startedAt - mission.sinceMs + mission.limits.timeouts.totalMs
+  }
+
+  /** As results name it. */
+  get endpoint(): string {
+    return this.#mission.peer.endpoint.url
+  }
+
+  /** There has been no connection for it so far. */
+  get isWaiting(): boolean {
+    return this.#stage === 'waiting'
   }
 
   start(pool: Pool): void {
@@ -93,13 +109,14 @@ export class InFlight implements Taker, Watched, InProgress {
 
   readonly cancel = (): void => {
     if (this.#stage === 'ended') return
-    this.#told('neutral', this.#clock.now())
+    // Of an endpoint nothing is known by a caller that left, unless it had shown that it fails.
+    this.#told(this.#status >= 500 ? 'failure' : 'neutral', this.#clock.now())
     this.#leave()
   }
 
   /** Sent for the second time it goes alone: nobody else's end may be its own again. */
   get isRepeatable(): boolean {
-    return this.#mission.request.repeatable && !this.#hasRetried
+    return this.#mission.request.repeatable && !this.#hasRetried && !this.#mission.isAlone
   }
 
   resume(): void {
@@ -217,8 +234,9 @@ export class InFlight implements Taker, Watched, InProgress {
 
   /** The wait for the first byte runs from the last of the request; until then only the total does. */
   #await(): void {
+    const { limits, sinceMs } = this.#mission
     this.#stage = this.#sentAt === Number.POSITIVE_INFINITY ? 'sending' : 'awaiting'
-    this.#arm('first-byte-timeout', this.#sentAt + this.#mission.limits.timeouts.firstByteMs)
+    this.#arm('first-byte-timeout', this.#sentAt - sinceMs + limits.timeouts.firstByteMs)
   }
 
   /**
@@ -255,7 +273,7 @@ export class InFlight implements Taker, Watched, InProgress {
   #conclude(fault: Fault | null, now: number): void {
     if (this.#stage === 'ended') return
     const { peers, peer, receiver } = this.#mission
-    const verdict = fault === null ? this.#verdict : traitsOf(fault.code).blame
+    const verdict = fault === null ? verdictOf(this.#status) : traitsOf(fault.code).blame
     const isEndpointsOwn = verdict === 'failure' && peers.failsAlone(peer)
     this.#told(verdict, now)
     this.#leave()
@@ -267,13 +285,14 @@ export class InFlight implements Taker, Watched, InProgress {
   }
 
   #resultAt(now: number, fault: Fault | null, isEndpointsOwn: boolean): AttemptResult {
+    const { peer, sinceMs } = this.#mission
     return {
-      endpoint: this.#mission.peer.endpoint.url,
+      endpoint: peer.endpoint.url,
       phases: {
         queueMs: this.#queueMs,
         connectMs: this.#connectMs,
-        firstByteMs: this.#firstByteMs,
-        totalMs: now - this.#startedAt,
+        firstByteMs: this.#firstByteMs === NOT_REACHED ? NOT_REACHED : this.#firstByteMs + sinceMs,
+        totalMs: now - this.#startedAt + sinceMs,
       },
       reused: this.#isReused,
       answer: null,
@@ -283,20 +302,17 @@ export class InFlight implements Taker, Watched, InProgress {
     }
   }
 
-  /** A 5xx is the endpoint's failure, 429 says nothing of it, everything else is an answer. */
-  get #verdict(): 'success' | 'failure' | 'neutral' {
-    if (this.#status >= 500) return 'failure'
-    return this.#status === 429 ? 'neutral' : 'success'
-  }
-
   /** What this attempt says of its endpoint, once. */
-  #told(verdict: 'success' | 'failure' | 'neutral', now: number): void {
+  #told(verdict: Verdict, now: number): void {
     const { peers, peer, limits } = this.#mission
-    const tookMs = now - this.#startedAt
-    if (verdict === 'failure') peer.load.ended(now, Math.max(tookMs, limits.timeouts.firstByteMs))
-    else if (verdict === 'neutral') peer.load.abandoned(now, tookMs)
-    else peer.load.ended(now, this.#firstByteMs)
-    peers.noted(peer, verdict, now)
+    const observed: Observed = {
+      verdict,
+      tookMs: now - this.#startedAt,
+      // A refusal is faster than any answer.
+      firstByteMs: this.#status === 429 ? NOT_REACHED : this.#firstByteMs,
+      patienceMs: limits.timeouts.firstByteMs,
+    }
+    tell(peers, peer, observed, now)
   }
 
   /** Every way out: no deadline, no place in a line, no connection that could still bring an answer. */

@@ -6,6 +6,7 @@
  * made of them (accept/trust.ts). Host and framing are written by the codec.
  */
 import { type Head, OWN_PREFIX } from '../domain/head.ts'
+import type { OutboundRequest } from '../domain/wire.ts'
 import { Remembered } from '../kernel/remembered.ts'
 
 const DROPPED: ReadonlySet<string> = new Set([
@@ -30,6 +31,8 @@ const DROPPED: ReadonlySet<string> = new Set([
   'via',
 ])
 
+const DEADLINE = 'modelgate-deadline-ms'
+
 export interface Marks {
   readonly requestId: string
   /** Milliseconds the endpoint has left; null when the caller set no deadline. */
@@ -52,11 +55,20 @@ export function outboundHeaders(head: Head, marks: Marks): readonly string[] {
   if (host !== '') headers.push('x-forwarded-host', host)
   headers.push('modelgate-request-id', marks.requestId)
   if (marks.deadlineLeftMs !== null) {
-    headers.push('modelgate-deadline-ms', String(Math.max(0, Math.floor(marks.deadlineLeftMs))))
+    headers.push(DEADLINE, String(Math.max(0, Math.floor(marks.deadlineLeftMs))))
   }
   if (marks.isRead) headers.push('accept-encoding', 'identity')
   if (marks.isShadow) headers.push('modelgate-shadow', '1')
   return headers
+}
+
+/** The same request, sent again so many ms later: its endpoint has less time left. */
+export function sentLater(request: OutboundRequest, ms: number): OutboundRequest {
+  const { method, target, headers, body, repeatable } = request
+  const at = headers.findIndex((text, index) => index % 2 === 0 && text === DEADLINE)
+  if (at === -1) return request
+  const leftMs = Math.max(0, Math.floor(Number(headers[at + 1]) - ms))
+  return { method, target, headers: headers.with(at + 1, String(leftMs)), body, repeatable }
 }
 
 const IS_REFUSED = new Remembered((name) => {

@@ -83,6 +83,14 @@ export function* breakerStates(reading: Reading): Iterable<Sample<number>> {
   }
 }
 
+/** Of the lane that waits longest. */
+export function* hedgeDelays(reading: Reading): Iterable<Sample<number>> {
+  for (const { index, model, name } of reading.snapshot.versions) {
+    const lanes = reading.perLane(reading.layout.hedgeAt(index, 'after'))
+    yield { labels: [model, name], value: Math.max(0, ...lanes.map(({ value }) => value)) / 1000 }
+  }
+}
+
 export function* requestDurations(reading: Reading): Iterable<Sample<Hdr>> {
   const { shape } = reading.layout
   for (const { index, name } of reading.models) {

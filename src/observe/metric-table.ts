@@ -11,6 +11,7 @@ import {
   breakerStates,
   durations,
   faults,
+  hedgeDelays,
   ofModels,
   ofServing,
   ofShadows,
@@ -25,6 +26,7 @@ import {
   CONSEQUENCE_ACTIONS,
   CONSEQUENCE_CLASSES,
   FINISH_REASONS,
+  HEDGE_OUTCOMES,
   type LaneCount,
   RETRY_WORDS,
   SHADOW_FATES,
@@ -135,6 +137,21 @@ export const METRICS: readonly Metric[] = [
           value: reading.sum(reading.layout.retryAt(index, word)),
         })),
       ),
+  },
+  {
+    name: 'modelgate_hedges_total',
+    type: 'counter',
+    labels: ['model', 'version', 'outcome'],
+    help: 'Second copies of late requests: the caller got their answer (won), that of the first copy (lost), or neither’s (failed); over-budget: retry.hedge_budget did not allow one.',
+    samples: (reading) =>
+      ofServing(reading, HEDGE_OUTCOMES, ({ index }, outcome) => reading.layout.hedgeAt(index, outcome)),
+  },
+  {
+    name: 'modelgate_hedge_after_seconds',
+    type: 'gauge',
+    labels: ['model', 'version'],
+    help: 'After how long a second copy is sent beside a late request, in the lane that waits longest; 0: nothing is hedged, or too little is known yet.',
+    samples: hedgeDelays,
   },
   {
     name: 'modelgate_endpoint_ejections_total',

@@ -5,12 +5,12 @@
  */
 import type { Exchange, ShadowOutcome, StreamOutcome } from '../domain/exchange.ts'
 import { traitsOf } from '../domain/fault.ts'
-import type { Attempt, Role } from '../domain/outcome.ts'
+import type { Attempt, HedgeWinner, Role } from '../domain/outcome.ts'
 import type { ShadowFate } from '../domain/plan.ts'
 import type { Model, Version } from '../domain/routes.ts'
 import type { Histograms } from './histograms.ts'
 import { requestSeries, versionSeries } from './series.ts'
-import type { ConsequenceAction } from './slab-layout.ts'
+import type { ConsequenceAction, HedgeOutcome } from './slab-layout.ts'
 import type { Vitals } from './vitals.ts'
 import type { VitalsSlab } from './vitals-slab.ts'
 
@@ -126,6 +126,7 @@ export class Observer {
     const { role, result } = attempt
     const refused = result.fault?.code === 'breaker-open'
     this.#slab.attempt(version.index, role, refused ? 'refused' : attempt.verdict)
+    if (result.hedge !== undefined) this.#slab.hedge(version.index, HEDGE_OUTCOMES[result.hedge.won])
     if (result.endpoint === '' || result.fault?.code === 'client-gone') return
     const { queueMs, connectMs, firstByteMs, totalMs } = result.phases
     const first = versionSeries(version.index, role, 'queue')
@@ -135,6 +136,13 @@ export class Observer {
     histograms.record(first + 2, firstByteMs)
     histograms.record(first + 3, totalMs)
   }
+}
+
+/** Of the second copy. */
+const HEDGE_OUTCOMES: Readonly<Record<HedgeWinner, HedgeOutcome>> = {
+  first: 'lost',
+  second: 'won',
+  none: 'failed',
 }
 
 function actionOf(degraded: string): ConsequenceAction {

@@ -15,6 +15,8 @@
  *     streams       versions × STREAM_WORDS
  *     tokens        versions × TOKEN_KINDS
  *     finishes      versions × FINISH_REASONS
+ *     endpoints     versions × ENDPOINT_WORDS, then retries: models × RETRY_WORDS
+ *     hedges        versions × HEDGE_WORDS
  *
  * A word has one writer, the lane. Both sides compute the layout from the same Snapshot. Words are read
  * while they are written: each is whole (an aligned 64-bit store is one store on every platform that Node
@@ -72,6 +74,11 @@ export type StreamWord = (typeof STREAM_WORDS)[number]
 /** Of a model: attempts that were tried again, and those that would have been, had there been a budget. */
 export const RETRY_WORDS = ['sent', 'over-budget'] as const
 export type RetryWord = (typeof RETRY_WORDS)[number]
+/** Second copies by what came of them, and those that would have been sent, had there been a budget. */
+export const HEDGE_OUTCOMES = ['won', 'lost', 'failed', 'over-budget'] as const
+export type HedgeOutcome = (typeof HEDGE_OUTCOMES)[number]
+/** `after`: when one is sent now, in ms; 0: not known. */
+export const HEDGE_WORDS = [...HEDGE_OUTCOMES, 'after'] as const
 /** How often an endpoint was put out. */
 export const ENDPOINT_WORDS = ['ejections'] as const
 export type EndpointWord = (typeof ENDPOINT_WORDS)[number]
@@ -128,6 +135,7 @@ export class SlabLayout {
   readonly #finishes: number
   readonly #endpoints: number
   readonly #retries: number
+  readonly #hedges: number
   /** In words of eight bytes. */
   readonly length: number
 
@@ -147,7 +155,8 @@ export class SlabLayout {
     this.#finishes = this.#tokens + versions * TOKEN_KINDS.length
     this.#endpoints = this.#finishes + versions * FINISH_REASONS.length
     this.#retries = this.#endpoints + versions * ENDPOINT_WORDS.length
-    this.length = this.#retries + models * RETRY_WORDS.length
+    this.#hedges = this.#retries + models * RETRY_WORDS.length
+    this.length = this.#hedges + versions * HEDGE_WORDS.length
   }
 
   /** The row of requests that no version of this model answered; -1 for no known model. */
@@ -211,6 +220,10 @@ export class SlabLayout {
 
   retryAt(model: number, word: RetryWord): number {
     return this.#retries + model * RETRY_WORDS.length + RETRY_WORDS.indexOf(word)
+  }
+
+  hedgeAt(version: number, word: (typeof HEDGE_WORDS)[number]): number {
+    return this.#hedges + version * HEDGE_WORDS.length + HEDGE_WORDS.indexOf(word)
   }
 
   endpointAt(version: number, word: EndpointWord): number {

@@ -20,6 +20,7 @@ import {
   FAULT_CODES,
   type Fate,
   FINISH_REASONS,
+  type HedgeOutcome,
   SHADOW_FATES,
   SLAB_FORMAT,
   SlabLayout,
@@ -107,6 +108,15 @@ export class VitalsSlab {
 
   retry(modelIndex: number, isSent: boolean): void {
     this.#increment(this.layout.retryAt(modelIndex, isSent ? 'sent' : 'over-budget'))
+  }
+
+  hedge(versionIndex: number, outcome: HedgeOutcome): void {
+    this.#increment(this.layout.hedgeAt(versionIndex, outcome))
+  }
+
+  /** From now on second copies are sent after so many ms. */
+  hedgeAfter(versionIndex: number, ms: number): void {
+    this.#words[this.layout.hedgeAt(versionIndex, 'after')] = ms
   }
 
   endpointPutOut(versionIndex: number): void {

@@ -213,12 +213,14 @@ class Passage implements Underway, Watched, PlaceSeeker {
     else if (!this.#isRetried(current, reason, result)) this.#failed(reason, result.answer)
   }
 
-  #isRetried({ version, role }: Current, reason: Fault, { answer, endpoint }: AttemptResult): boolean {
+  #isRetried({ version, role }: Current, reason: Fault, result: AttemptResult): boolean {
     if (this.#retries === null) return false
+    const { answer, endpoint, hedge } = result
     const { head, protocol } = this.#errand
     const now = this.#lane.clock.now()
     const isRepeatable = protocol.isRepeatable(head.method)
-    const afterMs = this.#retries.after({ version, fault: reason, answer, endpoint, isRepeatable }, now)
+    const failed = { version, fault: reason, answer, endpoint, hedge, isRepeatable }
+    const afterMs = this.#retries.after(failed, now)
     if (afterMs === null) return false
     if (afterMs === 0) {
       this.#tryVersion(version, role)

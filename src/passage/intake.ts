@@ -16,7 +16,7 @@ import {
   withPassed,
 } from '../domain/outcome.ts'
 import type { Version } from '../domain/routes.ts'
-import type { Receiver } from '../domain/wire.ts'
+import type { ContentProbe, Receiver } from '../domain/wire.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { GatheredBytes } from '../kernel/gathered-bytes.ts'
 import type { MemoryClaim } from '../kernel/memory-budget.ts'
@@ -97,6 +97,13 @@ export class Intake implements Receiver {
   /** Of what was passed on so far. */
   get summary(): AnswerSummary | null {
     return this.#tap?.summary() ?? null
+  }
+
+  /** Comments are sent while content is awaited: then the head alone commits to the version that sent it. */
+  probe(head: AnswerHead): ContentProbe | null {
+    const { version, protocol, method, keepAliveMs } = this.#parts
+    if (version.kind === 'local' || method === 'HEAD' || keepAliveMs > 0 || !isEventStream(head)) return null
+    return protocol.tap(head, version)
   }
 
   head(head: AnswerHead): void {

@@ -8,6 +8,7 @@ import type { Chance } from '../kernel/chance.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { RequestIds } from '../kernel/request-id.ts'
 import type { Sweep } from '../kernel/sweep.ts'
+import type { Hedging } from '../observe/hedging.ts'
 import type { Limiter } from '../observe/limiter.ts'
 import type { Observer } from '../observe/observer.ts'
 import type { RetryBudget } from '../observe/retry-budget.ts'
@@ -34,6 +35,8 @@ export interface Lane {
   readonly vitals: Vitals
   /** By model. */
   readonly retryBudgets: readonly RetryBudget[]
+  /** By version; null where nothing is sent twice. */
+  readonly hedging: readonly (Hedging | null)[]
   readonly limiter: Limiter
   readonly observer: Observer
   readonly forwarder: Forwarder

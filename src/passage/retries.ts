@@ -7,6 +7,7 @@
  */
 import { backoffMs, type Failed, isRetried, retryAfterMs } from '../decide/retry.ts'
 import type { Intent } from '../domain/intent.ts'
+import type { Hedge } from '../domain/outcome.ts'
 import type { Version } from '../domain/routes.ts'
 import type { Lane } from './lane-parts.ts'
 
@@ -14,6 +15,8 @@ export interface FailedTry extends Failed {
   readonly version: Version
   /** As the attempt names it. */
   readonly endpoint: string
+  /** Two copies failed. */
+  readonly hedge?: Hedge | undefined
 }
 
 export class Retries {
@@ -21,6 +24,7 @@ export class Retries {
   readonly #lane: Pick<Lane, 'vitals' | 'chance' | 'retryBudgets' | 'observer'>
   #version: Version | undefined
   #endpoints: string[] = []
+  #tries = 0
 
   constructor(intent: Intent, lane: Pick<Lane, 'vitals' | 'chance' | 'retryBudgets' | 'observer'>) {
     this.#intent = intent
@@ -34,12 +38,10 @@ export class Retries {
 
   /** Ms until it may be tried again; null: never. */
   after(failed: FailedTry, now: number): number | null {
-    const { version, endpoint } = failed
+    const { version } = failed
     const { model, deadlineAt } = this.#intent
-    if (version !== this.#version) this.#endpoints = []
-    this.#version = version
-    this.#endpoints.push(endpoint)
-    if (version.kind !== 'remote' || this.#endpoints.length >= model.retry.attempts) return null
+    this.#note(failed)
+    if (version.kind !== 'remote' || this.#tries >= model.retry.attempts) return null
     if (!isRetried(model.retry, failed)) return null
     if (model.breaker.enforce && this.#lane.vitals.view.breakerOf(version, now) !== 'closed') return null
     const isElsewhere = version.endpoints.some(({ url }) => !this.#endpoints.includes(url))
@@ -50,8 +52,19 @@ export class Retries {
     return isAllowed ? afterMs : null
   }
 
+  #note({ version, endpoint, hedge }: FailedTry): void {
+    if (version !== this.#version) {
+      this.#endpoints = []
+      this.#tries = 0
+    }
+    this.#version = version
+    this.#tries += 1
+    if (hedge === undefined) this.#endpoints.push(endpoint)
+    else this.#endpoints.push(hedge.first, hedge.second)
+  }
+
   #pauseMs({ answer }: FailedTry): number {
-    return Math.max(backoffMs(this.#endpoints.length, this.#lane.chance.next()), retryAfterMs(answer))
+    return Math.max(backoffMs(this.#tries, this.#lane.chance.next()), retryAfterMs(answer))
   }
 }
 

@@ -11,6 +11,7 @@ import type { AttemptLimits, Cancel, InProgress, Receiver } from '../domain/wire
 import { outboundHeaders } from '../forward/outbound-headers.ts'
 import { assert } from '../kernel/assert.ts'
 import type { MemoryClaim } from '../kernel/memory-budget.ts'
+import type { Hedging } from '../observe/hedging.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import type { Lane } from './lane-parts.ts'
 import { isRenamed } from './our-names.ts'
@@ -98,8 +99,22 @@ function startRemote(version: RemoteVersion, errand: Errand, how: Conduct, recei
     { method: head.method, model: model.name, operation, rest, headers, body },
     version,
   )
-  return (isShadow ? lane.shadowForwarder : lane.forwarder).send(version, request, limits, receiver)
+  if (isShadow) return lane.shadowForwarder.send(version, request, limits, receiver)
+  const hedge = lane.hedging[version.index]!
+  const mayHedge = hedge !== null && request.repeatable && (operation === 'infer' || operation === 'call')
+  return lane.forwarder.send(version, request, mayHedge ? hedged(limits, hedge) : limits, receiver)
 }
+
+/** Metadata and readiness take other times than answers of the model, and are not what anybody waits for. */
+function hedged(
+  { timeouts, deadlineAt, key = '', avoid = NONE }: AttemptLimits,
+  hedge: Hedging,
+): AttemptLimits {
+  if (avoid.length === 0) hedge.came()
+  return { timeouts, deadlineAt, key, avoid, hedge }
+}
+
+const NONE: readonly string[] = []
 
 /** Checks, comparisons, our names and what the dialect tells of an answer all need it as it is written. */
 function isRead(version: RemoteVersion, { intent: { model }, protocol }: Errand): boolean {

@@ -74,7 +74,7 @@ function planOf(plan: Plan): PlanRecord {
 }
 
 function attemptOf(attempt: Attempt, afterMs: number): AttemptRecord {
-  const { phases, answer, passed, fault, endpoint, reused, sieve = null } = attempt.result
+  const { phases, answer, passed, fault, endpoint, reused, hedge = null, sieve = null } = attempt.result
   return {
     version: attempt.version,
     role: attempt.role,
@@ -90,6 +90,7 @@ function attemptOf(attempt: Attempt, afterMs: number): AttemptRecord {
     faultCode: fault?.code ?? '',
     faultDetail: fault?.detail ?? '',
     verdict: passed?.isOpen === true ? 'streaming' : attempt.verdict,
+    hedge,
     sieve,
   }
 }

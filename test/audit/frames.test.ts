@@ -236,9 +236,6 @@ t.test('a decision record comes back as it was', async (t) => {
   t.strictSame(decodeDecision(unpack(decisionBytes(refused)) as unknown[]), refused)
   const told = sampleDecision({ finishReason: 'length', usage: { prompt: 3, completion: -1, total: 5e9 } })
   t.strictSame(decodeDecision(unpack(decisionBytes(told)) as unknown[]), told)
-  const sieve = { eligible: 3, endpoints: 4, isHealthIgnored: false }
-  const sifted = sampleDecision({ attempts: [{ ...record.attempts[0]!, sieve }] })
-  t.strictSame(decodeDecision(unpack(decisionBytes(sifted)) as unknown[]), sifted)
   const opened = sampleOpened()
   t.strictSame(decodeDecision(unpack(decisionBytes(opened)) as unknown[]), opened)
 })
@@ -264,6 +261,7 @@ t.test('the largest decision record fits its frame', async (t) => {
     faultDetail: long(500),
     faultCode: 'x'.repeat(40),
     sieve: { eligible: 255, endpoints: 256, isHealthIgnored: true },
+    hedge: { first: long(500), second: long(500), afterMs: 0.1, won: 'none' as const },
   }
   const record = sampleDecision({
     client: { address: long(999), userAgent: long(9999) },

@@ -59,6 +59,7 @@ export function sampleDecision(more: Partial<DecisionRecord> = {}): DecisionReco
         faultDetail: '',
         verdict: 'success',
         sieve: null,
+        hedge: null,
       },
     ],
     served: 'v2',

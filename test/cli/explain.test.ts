@@ -85,6 +85,27 @@ In the log
   shadow: record 22 in segments/000000000001.seg, byte AT
 `
 
+t.test('tells of a second copy where it went, when, and whose answer counts', async (t) => {
+  const [attempt] = sampleDecision().attempts
+  const A = 'http://10.0.0.11:8000'
+  const B = 'http://10.0.0.12:8000'
+  const words = [
+    [
+      { first: A, second: B, afterMs: 12.5, won: 'second' },
+      `late, so after 12.50 ms a second one went to ${B}`,
+    ],
+    [{ first: A, second: B, afterMs: 12.5, won: 'second' }, 'the second one’s answer counts'],
+    [{ first: A, second: B, afterMs: 3, won: 'first' }, 'the first one’s answer counts after all'],
+    [{ first: A, second: A, afterMs: 3, won: 'none' }, 'a second one went there, too: neither'],
+  ] as const
+  for (const [hedge, expected] of words) {
+    const record = sampleDecision({ attempts: [{ ...attempt!, endpoint: hedge.second, hedge }] })
+    const { out } = await run(record.id, '--data', closed(logWith(record)))
+    t.match(out, `the copy at ${A} was late`)
+    t.match(out, expected)
+  }
+})
+
 t.test('tells a decision as a person would, shadows and consequence and evidence included', async (t) => {
   const [first] = sampleDecision().attempts
   const record = sampleDecision({

@@ -2,7 +2,7 @@ import t from 'tap'
 import { BACKOFF_MS, backoffMs, isRetried, retryAfterMs } from '../../src/decide/retry.ts'
 import { FAULTS, type FaultCode, fault } from '../../src/domain/fault.ts'
 
-const ALL = { attempts: 3, on: ['connect', 'reset', 'timeout', '502', '503'], budget: 1 }
+const ALL = { attempts: 3, on: ['connect', 'reset', 'timeout', '502', '503'], budget: 1, hedge: null }
 const answer = (status: number, ...headers: string[]) => ({ status, headers, body: new Uint8Array(0) })
 
 function retriedCodes(isRepeatable: boolean, on: readonly string[] = ALL.on): FaultCode[] {

@@ -1,7 +1,7 @@
 /** Lanes that observe, exchanges to observe, and a strict reader of the page: for tests of the counts. */
 import type { Exchange } from '../../src/domain/exchange.ts'
 import { type FaultCode, fault } from '../../src/domain/fault.ts'
-import type { Attempt, Phases, Role } from '../../src/domain/outcome.ts'
+import type { Attempt, HedgeWinner, Phases, Role } from '../../src/domain/outcome.ts'
 import type { Snapshot } from '../../src/domain/routes.ts'
 import { Limiter } from '../../src/observe/limiter.ts'
 import { Observatory } from '../../src/observe/observatory.ts'
@@ -36,9 +36,11 @@ export function makeAttempt(
     code?: FaultCode
     startedAt?: number
     endpoint?: string
+    hedgeWon?: HedgeWinner
   } = {},
 ): Attempt {
   const { role = 'primary', phases = {}, code, startedAt = 1000, endpoint = 'http://10.0.0.1' } = more
+  const { hedgeWon: won } = more
   return {
     version,
     role,
@@ -50,6 +52,7 @@ export function makeAttempt(
       reused: false,
       answer: code === undefined ? { status: 200, headers: [], body: new Uint8Array(7) } : null,
       fault: code === undefined ? null : fault(code, 'x'),
+      hedge: won === undefined ? undefined : { first: endpoint, second: 'http://10.0.0.2', afterMs: 5, won },
     },
   }
 }

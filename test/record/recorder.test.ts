@@ -175,6 +175,7 @@ t.test('a record tells who, what, which, why, and how it went', async (t) => {
         faultDetail: '',
         verdict: 'success',
         sieve: null,
+        hedge: null,
       },
     ],
     served: 'v2',

@@ -61,7 +61,7 @@ export function makeModel({ versions = ['v1', 'v2'], route = {}, ...more }: Mode
     timeouts: { queueMs: 50, connectMs: 250, firstByteMs: 1000, idleMs: 1000, totalMs: 2000 },
     stream: { keepAliveMs: 0 },
     limits: { concurrent: 256, queue: 512 },
-    retry: { attempts: 1, on: [], budget: 0 },
+    retry: { attempts: 1, on: [], budget: 0, hedge: null },
     breaker: {
       windowMs: 10_000,
       minRequests: 20,

@@ -15,6 +15,7 @@ import { checkAnswers } from './rules/answers.ts'
 import { checkConsequences } from './rules/consequences.ts'
 import { checkEndpoints } from './rules/endpoints.ts'
 import { checkHealth } from './rules/health.ts'
+import { checkHedging } from './rules/hedging.ts'
 import { checkRoute } from './rules/route.ts'
 import { modelScope } from './rules/scope.ts'
 import { checkServer } from './rules/server.ts'
@@ -85,6 +86,7 @@ function applyRules(document: TomlDocument, salvaged: Salvaged, checked: Checked
     checkHealth(scope)
     checkRoute(scope)
     checkTimeouts(scope)
+    checkHedging(scope)
     checkConsequences(scope)
     checkAnswers(scope)
   }

@@ -8,6 +8,7 @@ import type {
   ConsequenceKey,
   HealthSettings,
   Model,
+  RetrySettings,
   Route,
   Rule,
   RuleTest,
@@ -113,7 +114,7 @@ function compileModel(name: string, model: SettledModel, numbering: Numbering): 
     },
     stream: { keepAliveMs: model.stream.keep_alive ?? 0 },
     limits: { concurrent: model.limits.concurrent, queue: model.limits.queue },
-    retry: { attempts: model.retry.attempts, on: model.retry.on, budget: model.retry.budget },
+    retry: compileRetry(model.retry),
     breaker: {
       windowMs: breaker.window,
       minRequests: breaker.min_requests,
@@ -191,6 +192,17 @@ function compileHealth(health: SettledModel['versions'][string]['health']): Heal
   if (health === undefined) return null
   const { interval, timeout, ...more } = health
   return { ...more, intervalMs: interval, timeoutMs: timeout }
+}
+
+function compileRetry({
+  attempts,
+  on,
+  budget,
+  hedge_after,
+  hedge_budget,
+}: SettledModel['retry']): RetrySettings {
+  const hedge = hedge_after === undefined ? null : { after: hedge_after, budget: hedge_budget }
+  return { attempts, on, budget, hedge }
 }
 
 function compileChains(

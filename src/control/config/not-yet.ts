@@ -51,7 +51,6 @@ export const NOT_YET: readonly NotYet[] = [
     off: is(false),
     instead: 'false, with limits.concurrent set by hand',
   },
-  { path: [...MODEL, 'retry', 'hedge_after'], what: 'hedging', off: never, instead: REMOVE },
   {
     path: [...MODEL, 'audit'],
     what: 'an audit mode per model',

@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod'
 import { canonicalHost, parseEndpoint } from './address.ts'
+import { parseHedgeAfter } from './hedge-words.ts'
 import * as leaf from './leaf.ts'
 import { BALANCER_NAMES, PROTOCOL_NAMES, RUNTIME_NAMES } from './registries.ts'
 import { health, slowStart } from './schema-health.ts'
@@ -286,15 +287,19 @@ const retry = leaf.table(
       .number(0, 1, 'Retries as a share of all requests of the last 10 s; 10 a second are free.')
       .prefault(0.2),
     hedge_after: leaf
-      .pattern(
-        /^(?:p(?:50|75|9[0-9](?:\.[0-9]+)?)|[0-9]{1,12}(?:ms|s|m))$/,
-        'a percentile or duration',
-        'a percentile such as "p95" or a duration such as "50ms"',
-        'When to start a second try beside the first.',
-      )
+      .parsed(parseHedgeAfter, {
+        what: 'a percentile or duration',
+        expected: 'a percentile from "p50" to "p99.99" or a duration such as "50ms"',
+        description:
+          'Send a second copy to another endpoint when the first has not begun to answer after so long, or after so many percent of the answers of late had begun. The first good answer counts, the other copy is cancelled. Only what is safe to repeat, and only at versions with endpoints.',
+      })
+      .meta({ defaultText: 'no second copies' })
       .optional(),
+    hedge_budget: leaf
+      .number(0, 1, 'Second copies as a share of all requests of a version, at any moment.')
+      .prefault(0.05),
   },
-  'Trying again.',
+  'Trying again, and sending twice what is late.',
 )
 
 export const modelSchema = leaf.table(

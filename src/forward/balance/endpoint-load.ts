@@ -53,10 +53,17 @@ export class EndpointLoad {
     this.#observe(now, ms)
   }
 
-  /** Nobody waited for the answer any more: that says only that it takes at least `ms`. */
+  /**
+   * Nobody waited for the answer any more: that says only that it takes at least `ms`. Where that is longer than what is
+   * left of the average, the average is not outdated and counts in full again: an endpoint whose slow answers are never
+   * waited for (hedging) would else be forgiven what it still does.
+   */
   abandoned(now: number, ms: number): void {
     this.#words[OUTSTANDING]! -= 1
-    if (ms > this.#words[AVERAGE]!) this.#observe(now, ms)
+    const averageMs = this.#words[AVERAGE]!
+    if (ms <= averageMs * Math.exp(-this.#elapsed(now) / DECAY_MS)) return
+    this.#words[AVERAGE] = Math.max(ms, averageMs)
+    this.#observedAt = now
   }
 
   #observe(now: number, ms: number): void {

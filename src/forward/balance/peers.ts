@@ -77,6 +77,8 @@ export class Peers {
   readonly #version: RemoteVersion
   readonly #parts: PeersParts
   #cursor = 0
+  /** Second choices have turns of their own, or they would decide who is chosen first the next time. */
+  #again = 0
   /** The board's count of changes when it was read; what follows is what it said then. */
   #seen = 0
   /** Until then, in monotonic ms, some may be getting less than their share. */
@@ -118,7 +120,8 @@ export class Peers {
         this.#look()
         peer = this.#oneOf(this.#eligibleFor(wish.avoid, now), wish, now)
       }
-      this.#cursor += 1
+      if (wish.avoid.length === 0) this.#cursor += 1
+      else this.#again += 1
     }
     peer.load.started()
     return peer
@@ -167,19 +170,20 @@ export class Peers {
   #oneOf(eligible: readonly KnownPeer[], wish: Wish, now: number): KnownPeer {
     const question = this.#question(eligible, wish, now)
     const peer = this.#balancer.choose(question) as KnownPeer
-    return now < this.#coldUntil && eligible.length > 1 ? this.#warmOne(peer, eligible, question) : peer
+    return now < this.#coldUntil && eligible.length > 1 ? this.#warmOne(peer, question, wish) : peer
   }
 
   /** Whoever is not warm yet gives way as often as it is too cold; then another one is chosen from the others. */
-  #warmOne(first: KnownPeer, eligible: readonly KnownPeer[], asked: BalanceQuestion): KnownPeer {
+  #warmOne(first: KnownPeer, asked: BalanceQuestion, wish: Wish): KnownPeer {
     const { now } = asked
+    const eligible = asked.eligible as readonly KnownPeer[]
     const warmthOf = (peer: KnownPeer): number => this.#warmthOf(peer, now)
     const warmest = Math.max(...eligible.map(warmthOf))
     let peer = first
     let left = eligible
     while (left.length > 1 && givesWay(warmthOf(peer), warmest, this.#balancer.draw(asked, peer))) {
       left = left.filter((other) => other !== peer)
-      peer = this.#balancer.choose(this.#question(left, asked, now)) as KnownPeer
+      peer = this.#balancer.choose(this.#question(left, wish, now)) as KnownPeer
     }
     return peer
   }
@@ -188,11 +192,11 @@ export class Peers {
     return standing.is === 'in' ? warmth(standing.since, now, this.#version.slowStartMs) : 1
   }
 
-  #question(eligible: readonly KnownPeer[], { key }: Pick<Wish, 'key'>, now: number): BalanceQuestion {
+  #question(eligible: readonly KnownPeer[], { key, avoid }: Wish, now: number): BalanceQuestion {
     return {
       all: this.all,
       eligible,
-      cursor: this.#cursor,
+      cursor: avoid.length === 0 ? this.#cursor : this.#again,
       model: this.#version.model,
       key,
       now,

@@ -74,7 +74,6 @@ t.test('the contract’s own example has no problem but what is not implemented 
         'models.fraud.timeouts.idle',
         'never reached: timeouts.total ends the attempt first, after 2s',
       ],
-      ['error', 22, 97, 'models.fraud.retry.hedge_after', notYet('hedging')],
       [
         'warning',
         47,
@@ -307,6 +306,16 @@ t.test('doubts are warnings and do not stop the gateway', async (t) => {
   t.same(warned(''), ['warning models'])
   t.same(warned(`${inVersion(REMOTE)}[models.m.timeouts]\nidle = "3s"\n`), ['warning models.m.timeouts.idle'])
   t.same(warned(inVersion('runtime = "onnx"\nfile = "none.onnx"')), ['warning models.m.versions.v1.file'])
+  t.same(warned(`${inVersion(REMOTE)}[models.m.retry]\nhedge_budget = 0.1\n`), [
+    'warning models.m.retry.hedge_budget',
+  ])
+  t.same(warned(`${inVersion(`${REMOTE}\npipeline = 8`)}[models.m.retry]\nhedge_after = "p95"\n`), [
+    'warning models.m.versions.v1.pipeline',
+  ])
+  t.same(
+    warned(`${inVersion('runtime = "onnx"\nfile = "m.onnx"')}[models.m.retry]\nhedge_after = "30ms"\n`),
+    ['warning models.m.retry.hedge_after'],
+  )
   t.same(warned(inModel('route', 'primary = "v1"')), ['warning models.m.versions.v2'])
   t.same(
     warned(

@@ -41,6 +41,13 @@ t.test('a request that was given up says only that the answer takes so long at l
   load.started()
   load.abandoned(0, 300)
   t.equal(load.cost(0), 300)
+  const later = 2 * DECAY_MS
+  load.started()
+  load.abandoned(later, 60)
+  t.equal(load.cost(later), 300, 'what it was known for has not become better')
+  load.started()
+  load.abandoned(later, 60)
+  t.equal(load.cost(later), 300)
 })
 
 t.test('whatever happens in whatever order, costs are numbers that fit what is under way', async (t) => {

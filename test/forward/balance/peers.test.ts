@@ -80,6 +80,16 @@ t.test('what a request has tried is chosen again only when nothing else is left'
   t.same(chosenOf(peers, 0, 12, ['http://a:80', 'http://b:80', 'http://c:80']), ['a', 'c'])
 })
 
+t.test('second choices do not decide who is next in turn', async (t) => {
+  const { peers } = peersOf('a', 'b')
+  const first = [0, 1, 2, 3].map(() => {
+    const { endpoint } = peers.choose(WISH, 0)
+    peers.choose({ key: 'k', avoid: [endpoint.url] }, 0)
+    return endpoint.host
+  })
+  t.same(first, ['a', 'b', 'a', 'b'])
+})
+
 /** Two lanes that share what they know, and what each of them told. */
 function lanesOf(more: Partial<RemoteVersion>, ...hosts: readonly string[]) {
   const version = { ...versionOf(...hosts.map((host) => endpointAt(host, 80))), ...more }
