@@ -9,17 +9,23 @@ import { HEADER_SLACK_BYTES, stateHeaderLimit } from './accept/load-uws.ts'
 import { type AuditWriter, openAudit } from './audit/open-audit.ts'
 import type { RecoveryReport } from './audit/records/notes.ts'
 import { AdminServer } from './control/admin/admin-server.ts'
-import type { Readiness } from './control/admin/resource.ts'
+import type { AdminParts, Readiness } from './control/admin/resource.ts'
 import { decision } from './control/admin/resources/decision.ts'
+import { endpoints } from './control/admin/resources/endpoints.ts'
 import { CertificateWatch } from './control/certificate-watch.ts'
 import { LaneThread } from './control/lane-thread.ts'
 import { logMetrics } from './control/log-metrics.ts'
 import { bodiesShare, memoryBytes } from './control/memory-share.ts'
 import { freePort, probePort } from './control/port-probe.ts'
+import { EndpointHealth } from './control/probes/endpoint-health.ts'
+import { endpointMetrics } from './control/probes/endpoint-metrics.ts'
 import { descriptorsMax, type SocketShares, socketShares } from './control/socket-shares.ts'
 import { VersionReadiness } from './control/version-readiness.ts'
 import type { HostPort, Snapshot } from './domain/routes.ts'
+import { boardShapeOf, EndpointBoard } from './forward/balance/endpoint-board.ts'
 import { CONNECTIONS_MAX } from './forward/pool.ts'
+import { Resolver } from './forward/resolver.ts'
+import { systemChance } from './kernel/chance.ts'
 import { systemClock } from './kernel/clock.ts'
 import { laneShare } from './kernel/lane-share.ts'
 import type { LaneStart, VersionState } from './lane-messages.ts'
@@ -92,6 +98,7 @@ interface Parts extends Running {
   /** Lanes whose records cannot be written at present; they answer 503 until they can. */
   readonly lanesWithoutLog: Set<number>
   readonly readiness: VersionReadiness
+  readonly probes: EndpointHealth
   readonly admin: AdminServer
   readonly failed: Promise<Error>
 }
@@ -101,7 +108,9 @@ const AT_FIRST = { isDraining: false, isListening: false, isLogLost: false }
 function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares): Parts {
   const { snapshot, version, log } = options
   const { promise: failed, resolve: fail } = withResolvers<Error>()
-  const readiness = new VersionReadiness(snapshot)
+  const board = new EndpointBoard(boardShapeOf(snapshot))
+  const health = watchEndpoints(snapshot, { board, audit, log, atOnce: shares.probes })
+  const readiness = new VersionReadiness(snapshot, health)
   const certificates = watchCertificates(snapshot, () => lanes, log)
   const observatory = new Observatory({
     snapshot: () => snapshot,
@@ -113,6 +122,7 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
         () => running.lanesWithoutLog.size,
       ),
       ...(certificates?.metrics ?? []),
+      ...endpointMetrics({ snapshot, board, health }),
     ],
   })
   stateHeaderLimit(snapshot.server.headerBytesMax + HEADER_SLACK_BYTES)
@@ -121,6 +131,7 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
     fail(new Error(problem))
   })
   const lanes = makeLanes(options, shares, {
+    board,
     journalOf: (lane) => audit.laneParts(lane),
     onReading: (lane, announcement) => observatory.take(lane, announcement),
     onVersions: (lane, states) => readiness.update(lane, states),
@@ -135,20 +146,18 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
     audit,
     lanes,
     certificates,
+    probes: health,
     readiness,
     failed,
     ...AT_FIRST,
     lanesWithoutLog: new Set<number>(),
   }
-  const admin = new AdminServer({
-    snapshot: () => snapshot,
+  const more = [endpoints({ snapshot, board, health, clock: systemClock }), decision(snapshot.server.dataDir)]
+  const admin = makeAdmin(options, {
     observatory,
     readiness: () => readinessOf(running),
-    clock: systemClock,
-    version,
     connectionsMax: shares.admin,
-    more: [decision(snapshot.server.dataDir)],
-    onBug: (error) => log(`a bug in the admin API: ${String((error as Error).stack ?? error)}`),
+    more,
   })
   const running: Parts = { ...parts, admin }
   return running
@@ -160,6 +169,8 @@ interface Shares extends SocketShares {
 }
 
 interface LaneEvents {
+  /** What lanes know of endpoints. */
+  readonly board: EndpointBoard
   journalOf(lane: number): LaneStart['journal']
   onReading(lane: number, announcement: LaneAnnouncement): void
   onVersions(lane: number, states: readonly VersionState[]): void
@@ -180,7 +191,16 @@ function makeLanes(
   const bodyBytesMax = laneShare(shares.bodyBytes, lanes)
   return Array.from({ length: lanes }, (_, lane) => {
     const journal = events.journalOf(lane)
-    const start = { lane, lanes, version, snapshot, journal, sockets, bodyBytesMax }
+    const start = {
+      lane,
+      lanes,
+      version,
+      snapshot,
+      journal,
+      sockets,
+      bodyBytesMax,
+      endpoints: events.board.buffer,
+    }
     return new LaneThread({
       start,
       onReading: (announcement) => events.onReading(lane, announcement),
@@ -194,6 +214,42 @@ function makeLanes(
       onFailure: events.onFailure,
     })
   })
+}
+
+function makeAdmin(
+  { snapshot, version, log }: GatewayOptions,
+  known: Pick<AdminParts, 'observatory' | 'readiness' | 'connectionsMax' | 'more'>,
+): AdminServer {
+  return new AdminServer({
+    ...known,
+    snapshot: () => snapshot,
+    clock: systemClock,
+    version,
+    onBug: (error) => log(`a bug in the admin API: ${String((error as Error).stack ?? error)}`),
+  })
+}
+
+/** Nothing is asked before `open`. */
+function watchEndpoints(snapshot: Snapshot, { board, audit, log, atOnce }: Watching): EndpointHealth {
+  // Of its own: what lanes learn of names stays with them, and they tell the operator.
+  const resolver = new Resolver({ clock: systemClock })
+  return new EndpointHealth({
+    snapshot,
+    board,
+    clock: systemClock,
+    chance: systemChance,
+    addressesOf: (host, told) => resolver.addressesOf(host, told),
+    atOnce,
+    record: (note) => audit.event('endpoint', note),
+    log,
+  })
+}
+
+interface Watching {
+  readonly board: EndpointBoard
+  readonly audit: AuditWriter
+  readonly log: GatewayOptions['log']
+  readonly atOnce: number
 }
 
 /** Made before the lanes read the files, so that no change is missed. */
@@ -227,6 +283,7 @@ async function open(options: GatewayOptions, parts: Parts, recovery: RecoveryRep
   for (const problem of parts.readiness.problems()) options.log(problem)
   let stopping: Promise<{ abandoned: number }> | undefined
   parts.certificates?.start()
+  parts.probes.start()
   const renewCertificate = async () => parts.certificates?.renew()
   const stop = (cause: string) => {
     stopping ??= stopInOrder(parts, { cause, graceMs: snapshot.server.graceMs })

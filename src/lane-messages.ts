@@ -18,6 +18,8 @@ export interface LaneStart {
   readonly bodyBytesMax: number
   /** Of this lane. */
   readonly sockets: { readonly clients: number; readonly endpoints: number }
+  /** What all threads know of endpoints (forward/balance/endpoint-board.ts). */
+  readonly endpoints: SharedArrayBuffer
 }
 
 export type ToLane =

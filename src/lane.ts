@@ -12,8 +12,9 @@ import { Listener } from './accept/listener.ts'
 import { HEADER_SLACK_BYTES, loadUws, type Uws } from './accept/load-uws.ts'
 import { LaneJournal } from './audit/lane-journal.ts'
 import type { LocalVersion, Model, Version } from './domain/routes.ts'
+import { boardShapeOf, EndpointBoard, type Side } from './forward/balance/endpoint-board.ts'
 import type { StandingChange } from './forward/balance/peers.ts'
-import { Forwarder } from './forward/forwarder.ts'
+import { Forwarder, type ForwarderParts } from './forward/forwarder.ts'
 import { Resolver } from './forward/resolver.ts'
 import { SocketBudget } from './forward/socket-budget.ts'
 import { assert } from './kernel/assert.ts'
@@ -124,10 +125,10 @@ function makeLane(): Lane {
     onBreaker: ({ why, ...change }) => recorder.event('breaker', { ...change, cause: why }),
   })
   const observer = new Observer(vitals)
-  const onStanding = ({ version, endpoint, isOut, forMs, out }: StandingChange) => {
-    observer.endpointStanding(version, out, isOut)
+  const onStanding = ({ version, endpoint, isOut, forMs, cause }: StandingChange) => {
+    if (isOut) observer.endpointPutOut(version)
     const what = { endpoint, model: version.model, version: version.name, forMs }
-    recorder.event('endpoint', { at: clock.wall(), lane: start.lane, ...what, out: isOut })
+    recorder.event('endpoint', { at: clock.wall(), lane: start.lane, ...what, out: isOut, cause })
     tell({ kind: 'endpoint', ...what })
   }
   const scorer = new Scorer({
@@ -150,8 +151,7 @@ function makeLane(): Lane {
     hedging: snapshot.versions.map((version) => hedgingOf(version, vitals)),
     limiter: new Limiter({ lanes, slab: vitals.slab }),
     observer,
-    forwarder: new Forwarder({ clock, sweep, resolver, sockets, onStanding }),
-    shadowForwarder: new Forwarder({ clock, sweep, resolver, sockets, readBufferBytes: READ_COST }),
+    ...makeForwarders({ clock, sweep, resolver, sockets }, onStanding),
     scorer,
     comparer: new Comparer({ pool: scorer.pool, clock }),
     recorder,
@@ -162,6 +162,19 @@ function makeLane(): Lane {
     sparePlaces: new Places(lanes),
     work: { draining: false, refusing: false, count: 0 },
     onBug: tellBug,
+  }
+}
+
+/** What shadows find out about endpoints is kept apart from what callers do. */
+function makeForwarders(
+  parts: Pick<ForwarderParts, 'clock' | 'sweep' | 'resolver' | 'sockets'>,
+  onStanding: (change: StandingChange) => void,
+): Pick<Lane, 'forwarder' | 'shadowForwarder'> {
+  const board = new EndpointBoard(boardShapeOf(snapshot), start.endpoints)
+  const share = (side: Side) => ({ board, lane: start.lane, side })
+  return {
+    forwarder: new Forwarder({ ...parts, onStanding, endpoints: share('serving') }),
+    shadowForwarder: new Forwarder({ ...parts, readBufferBytes: READ_COST, endpoints: share('shadow') }),
   }
 }
 

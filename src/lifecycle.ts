@@ -14,6 +14,8 @@ export interface Running {
   readonly admin: { close(): Promise<void> }
   /** Tells lanes something now and then; null when there is nothing to tell. */
   readonly certificates: { stop(): Promise<void> } | null
+  /** Ask endpoints whether they are well; what they said last stays in use. */
+  readonly probes: { stop(): void }
   /** Read by readiness; true from the first moment of a stop. */
   isDraining: boolean
 }
@@ -29,6 +31,7 @@ export async function stopInOrder(
   { cause, graceMs }: Stopping,
 ): Promise<{ readonly abandoned: number }> {
   running.isDraining = true
+  running.probes.stop()
   await running.certificates?.stop()
   const left = await Promise.all(running.lanes.map((lane) => lane.drain(graceMs)))
   const abandoned = left.reduce((sum, count) => sum + count, 0)

@@ -7,7 +7,17 @@ import { FAULTS, type FaultCode } from '../domain/fault.ts'
 import type { HedgeWinner, Usage } from '../domain/outcome.ts'
 
 export function attemptLine(attempt: AttemptRecord): string {
-  return `${ownLine(attempt)}${hedgeWords(attempt)}`
+  return `${ownLine(attempt)}${hedgeWords(attempt)}${sieveWords(attempt)}`
+}
+
+function sieveWords({ sieve }: AttemptRecord): string {
+  if (sieve === null) return ''
+  const { eligible, endpoints, isHealthIgnored } = sieve
+  const who = eligible === endpoints ? `all ${endpoints}` : `${eligible} of ${endpoints}`
+  const why = isHealthIgnored
+    ? 'fewer than half were healthy, which was ignored'
+    : 'the others failed or were unhealthy'
+  return `; chosen from ${who} endpoints: ${why}`
 }
 
 function ownLine(attempt: AttemptRecord): string {

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import type { Snapshot } from '../domain/routes.ts'
 import { ADMIN_LIMITS } from './admin/admin-server.ts'
+import { AT_ONCE, probeTargets } from './probes/prober.ts'
 
 /** Journals, segments, the lock, standard streams, models that are being loaded. */
 const FILES = 48
@@ -18,12 +19,17 @@ export const LANE_SOCKETS_MIN = 8
 /** Of what files and threads leave, for connections to the admin port; and at least ADMIN_MIN. */
 const ADMIN_SHARE = 1 / 8
 const ADMIN_MIN = 8
+/** The same for asking endpoints whether they are well, as far as any want it. */
+const PROBES_SHARE = 1 / 16
+const PROBES_MIN = 4
 
 /** For the whole process. */
 export interface SocketShares {
   readonly admin: number
   readonly clients: number
   readonly endpoints: number
+  /** Endpoints that are asked at once whether they are well. */
+  readonly probes: number
   /** Noticeably fewer clients than configured, in words for the operator; empty otherwise. */
   readonly warning: string
 }
@@ -41,19 +47,23 @@ export function descriptorsMax(): number {
 
 /** Or a line that says why it cannot work. */
 export function socketShares(
-  { server, scoring, versions, models }: Snapshot,
+  snapshot: Snapshot,
   /** What the process may open, and what one lane may have open to one endpoint. */
   { descriptors, eachEndpoint }: { readonly descriptors: number; readonly eachEndpoint: number },
 ): SocketShares | string {
+  const { server, scoring, versions, models } = snapshot
   const { lanes, connectionsMax } = server
   const threads = lanes + scoring.threads + 2
   const free = descriptors - FILES - EACH_THREAD * threads
   const needed = 2 * lanes * LANE_SOCKETS_MIN
-  const spare = Math.floor((free - needed) * ADMIN_SHARE)
-  const admin = Math.min(ADMIN_LIMITS.connections, Math.max(ADMIN_MIN, spare))
-  const left = free - admin
+  const spare = free - needed
+  const admin = Math.min(ADMIN_LIMITS.connections, Math.max(ADMIN_MIN, Math.floor(spare * ADMIN_SHARE)))
+  const asked = Math.min(AT_ONCE, probeTargets(snapshot).length)
+  const probes = Math.min(asked, Math.max(PROBES_MIN, Math.floor(spare * PROBES_SHARE)))
+  const left = free - admin - probes
   if (left < needed) {
-    return `this process may open ${descriptors} files (ulimit -n); ${lanes} lanes and their threads need at least ${FILES + EACH_THREAD * threads + ADMIN_MIN + needed}`
+    const least = FILES + EACH_THREAD * threads + ADMIN_MIN + Math.min(asked, PROBES_MIN) + needed
+    return `this process may open ${descriptors} files (ulimit -n); ${lanes} lanes and their threads need at least ${least}`
   }
   const keys = versions.flatMap((version) =>
     version.kind === 'remote' ? version.endpoints.map(({ key }) => key) : [],
@@ -66,5 +76,5 @@ export function socketShares(
     clients >= NEARLY_ALL * connectionsMax
       ? ''
       : `at most ${clients} client connections, not ${connectionsMax} (server.limits.connections): this process may open ${descriptors} files (ulimit -n)`
-  return { admin, clients, endpoints, warning }
+  return { admin, clients, endpoints, probes, warning }
 }

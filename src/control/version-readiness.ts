@@ -1,10 +1,12 @@
 /**
  * What is ready and what is not, in words: the log, the lanes, and for each model whether its primary
- * version can answer. A model whose primary is down makes the gateway not ready; any other version that
- * is down is told but has a declared consequence.
+ * version can answer. A model whose local primary is down makes the gateway not ready; any other version that
+ * is down is told but has a declared consequence. Endpoints that say they are not well are told, too, and no reason:
+ * every gateway before them would leave at once, and take all other models along.
  */
-import type { Snapshot } from '../domain/routes.ts'
+import type { Model, Snapshot } from '../domain/routes.ts'
 import type { VersionState } from '../lane-messages.ts'
+import type { EndpointHealth } from './probes/endpoint-health.ts'
 
 export interface Check {
   readonly name: string
@@ -14,11 +16,13 @@ export interface Check {
 
 export class VersionReadiness {
   readonly #snapshot: Snapshot
+  readonly #endpoints: Pick<EndpointHealth, 'healthyCount'>
   /** By lane, the last word of each on its local versions. */
   readonly #states = new Map<number, readonly VersionState[]>()
 
-  constructor(snapshot: Snapshot) {
+  constructor(snapshot: Snapshot, endpoints: Pick<EndpointHealth, 'healthyCount'>) {
     this.#snapshot = snapshot
+    this.#endpoints = endpoints
   }
 
   update(lane: number, states: readonly VersionState[]): void {
@@ -37,9 +41,18 @@ export class VersionReadiness {
       return {
         name: `model ${model.name}`,
         ok: down === undefined,
-        detail: down?.detail ?? 'primary can answer',
+        detail: down?.detail ?? this.#wellOf(model),
       }
     })
+  }
+
+  #wellOf({ versions, route }: Model): string {
+    const primary = versions.get(route.primary)
+    if (primary?.kind !== 'remote' || primary.health === null) return 'primary can answer'
+    const { length } = primary.endpoints
+    const healthy = this.#endpoints.healthyCount(primary)
+    if (healthy === length) return 'primary can answer'
+    return `${healthy} of ${length} endpoints of the primary are healthy`
   }
 
   #downOf(model: string, version: string): VersionState | undefined {

@@ -4,6 +4,9 @@
  *   2xx, 3xx       success, once the output checks hold; a violation is a failure of that version
  *   429, other 4xx neutral: the caller's doing or its limits, nothing about the version's health
  *   5xx            failure; the endpoint's own words are passed on when the consequence is to fail
+ *
+ * What only one of several endpoints does, again and again, counts for that endpoint and not for its version: the breaker
+ * would take the others along.
  */
 import { type Fault, fault, traitsOf } from '../domain/fault.ts'
 import type { AnswerSummary, AttemptResult } from '../domain/outcome.ts'
@@ -17,8 +20,21 @@ export interface Judgement {
   readonly fault: Fault | null
 }
 
+function ofVersion(judged: Judgement, { isEndpointsOwn }: AttemptResult): Judgement {
+  return isEndpointsOwn === true && judged.verdict === 'failure' ? { ...judged, verdict: 'neutral' } : judged
+}
+
 /** `values`: what the dialect found at the checks' pointers, in their order; asked for only on success. */
 export function judge(
+  result: AttemptResult,
+  version: Version,
+  checks: Pick<ChecksInForce, 'checks' | 'mustBeThere'>,
+  values: () => readonly Scalar[],
+): Judgement {
+  return ofVersion(judgeWhole(result, version, checks, values), result)
+}
+
+function judgeWhole(
   result: AttemptResult,
   version: Version,
   { checks, mustBeThere }: Pick<ChecksInForce, 'checks' | 'mustBeThere'>,
@@ -49,18 +65,19 @@ export function judge(
  * dialect's own. What it says was not looked into.
  */
 export function judgePassed(
-  { fault: reason, passed }: AttemptResult,
+  result: AttemptResult,
   summary: AnswerSummary | null,
   version: Version,
 ): Judgement {
-  if (reason !== null) return { verdict: traitsOf(reason.code).blame, fault: reason }
+  const { fault: reason, passed } = result
+  if (reason !== null) return ofVersion({ verdict: traitsOf(reason.code).blame, fault: reason }, result)
   if (passed!.status >= 400) return { verdict: 'neutral', fault: null }
   return judgeEnd(summary, version)
 }
 
 /** A shadow's answer, by the same rules; `end` where it was a stream. Output checks protect callers, and it has none. */
 export function judgeShadow(result: AttemptResult, end: StreamEnd | null, version: Version): Judgement {
-  const judged = judge(result, version, UNCHECKED, NO_VALUES)
+  const judged = judgeWhole(result, version, UNCHECKED, NO_VALUES)
   return judged.verdict === 'success' ? judgeEnd(end, version) : judged
 }
 

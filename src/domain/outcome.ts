@@ -80,6 +80,19 @@ export interface AttemptResult {
   readonly passed?: Passed
   /** Present when a second copy was sent. `endpoint` and the other fields are of the copy that counts, or failed last. */
   readonly hedge?: Hedge | undefined
+  /** It failed, and of the version's endpoints only this one does, again and again: that says nothing of the version. */
+  readonly isEndpointsOwn?: boolean
+  /** Null: its version's endpoints could all be chosen, or it has none. */
+  readonly sieve?: Sieve | null
+}
+
+/** Some of a version's endpoints failed, or said that they are not well. */
+export interface Sieve {
+  /** So many of `endpoints` could be chosen. */
+  readonly eligible: number
+  readonly endpoints: number
+  /** So few said that they are well that it was ignored. */
+  readonly isHealthIgnored: boolean
 }
 
 /** A second copy of the request went out beside the first, which was late: one attempt, two endpoints. */
@@ -100,26 +113,26 @@ export type HedgeWinner = 'first' | 'second' | 'none'
  * literal cost a fifth of the lane's CPU. To write a key anew that was spread does no harm (24 ns).
  */
 export function withAnswer(
-  { endpoint, phases, reused, fault, hedge }: AttemptResult,
+  { endpoint, phases, reused, fault, hedge, isEndpointsOwn = false, sieve = null }: AttemptResult,
   answer: Answer,
 ): AttemptResult {
-  return { endpoint, phases, reused, answer, fault, hedge }
+  return { endpoint, phases, reused, answer, fault, hedge, isEndpointsOwn, sieve }
 }
 
 /** The same, of an answer that is passed on. */
 export function withPassed(
-  { endpoint, phases, reused, answer, fault, hedge }: AttemptResult,
+  { endpoint, phases, reused, answer, fault, hedge, isEndpointsOwn = false, sieve = null }: AttemptResult,
   passed: Passed,
 ): AttemptResult {
-  return { endpoint, phases, reused, answer, fault, passed, hedge }
+  return { endpoint, phases, reused, answer, fault, passed, hedge, isEndpointsOwn, sieve }
 }
 
 /** The same, of an attempt that two copies were sent for. */
 export function withHedge(
-  { endpoint, phases, reused, answer, fault }: AttemptResult,
+  { endpoint, phases, reused, answer, fault, isEndpointsOwn = false, sieve = null }: AttemptResult,
   hedge: Hedge,
 ): AttemptResult {
-  return { endpoint, phases, reused, answer, fault, hedge }
+  return { endpoint, phases, reused, answer, fault, hedge, isEndpointsOwn, sieve }
 }
 
 /** One try at one version. */

@@ -225,10 +225,29 @@ interface VersionBase {
 export interface RemoteVersion extends VersionBase {
   readonly kind: 'remote'
   readonly endpoints: readonly Endpoint[]
+  /** Number of its first endpoint, over all versions; the others follow in their order. */
+  readonly firstEndpoint: number
   /** A name in the list of ways to spread requests over them (forward/balance/index.ts). */
   readonly balance: string
+  /** null: its endpoints are not asked whether they are well. */
+  readonly health: HealthSettings | null
+  /** How long an endpoint that comes back has less than its share; 0: not at all. */
+  readonly slowStartMs: number
   /** What the endpoint calls the model and version; null: our own model name, and no version. */
   readonly rename: { readonly model: string | null; readonly version: string | null }
+}
+
+export interface HealthSettings {
+  /** Path and query. */
+  readonly path: string
+  readonly intervalMs: number
+  /** Of the whole question; at most `intervalMs`. */
+  readonly timeoutMs: number
+  /** Good answers in a row that make an unhealthy endpoint healthy, and bad ones that make a healthy one unhealthy. */
+  readonly healthy: number
+  readonly unhealthy: number
+  /** Status codes that are good answers; empty: 200 to 299. */
+  readonly expect: readonly number[]
 }
 
 export interface Endpoint {

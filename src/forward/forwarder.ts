@@ -13,7 +13,7 @@ import { assert } from '../kernel/assert.ts'
 import { type Chance, systemChance } from '../kernel/chance.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Sweep } from '../kernel/sweep.ts'
-import { Peers, type PeersParts, type StandingChange } from './balance/peers.ts'
+import { type BoardShare, Peers, type PeersParts, type StandingChange } from './balance/peers.ts'
 import { HedgedAttempt } from './hedge.ts'
 import { writeHead } from './http1/request-writer.ts'
 import { InFlight } from './in-flight.ts'
@@ -31,6 +31,8 @@ export interface ForwarderParts {
   readonly sweep: Sweep
   /** Default: the system's. */
   readonly chance?: Chance
+  /** What all lanes know of endpoints; default: this forwarder keeps it to itself. */
+  readonly endpoints?: BoardShare
   /** An endpoint is passed over from now on, or used again. */
   readonly onStanding?: (change: StandingChange) => void
   /** For each endpoint; default POOL_LIMITS. */
@@ -69,7 +71,8 @@ export class Forwarder {
   constructor(parts: ForwarderParts) {
     const { clock, sweep, poolLimits = {}, resolver = new Resolver({ clock }) } = parts
     const readBuffer = Buffer.allocUnsafeSlow(parts.readBufferBytes ?? READ_BUFFER_BYTES)
-    this.#peersParts = { chance: parts.chance ?? systemChance, onStanding: parts.onStanding }
+    const { chance = systemChance, endpoints: share, onStanding } = parts
+    this.#peersParts = { chance, share, onStanding }
     const sockets = parts.sockets ?? new SocketBudget(Number.POSITIVE_INFINITY)
     this.#parts = { clock, sweep, resolver, readBuffer, sockets, limits: { ...POOL_LIMITS, ...poolLimits } }
   }

@@ -8,7 +8,7 @@
  * receives the answer asks to wait, the endpoint's clock stands still: a slow caller is no fault of a model.
  */
 import { type Fault, type FaultCode, traitsOf } from '../domain/fault.ts'
-import type { AnswerHead, AttemptResult } from '../domain/outcome.ts'
+import type { AnswerHead, AttemptResult, Sieve } from '../domain/outcome.ts'
 import type { RemoteVersion } from '../domain/routes.ts'
 import type { AttemptLimits, InProgress, OutboundRequest, Receiver } from '../domain/wire.ts'
 import type { Clock } from '../kernel/clock.ts'
@@ -58,6 +58,7 @@ export class InFlight implements Taker, Watched, InProgress {
   #bodyBytes = 0
   #status = 0
   #dueCode: FaultCode = 'total-timeout'
+  readonly #sieve: Sieve | null
   #pool: Pool | undefined
   #connection: Connection | undefined
   #stage: Stage = 'waiting'
@@ -74,6 +75,7 @@ export class InFlight implements Taker, Watched, InProgress {
     this.#mission = mission
     this.#clock = clock
     this.#sweep = sweep
+    this.#sieve = mission.peers.sieve
     this.#startedAt = clock.now()
     this.#totalAt = this.#startedAt - mission.sinceMs + mission.limits.timeouts.totalMs
   }
@@ -270,16 +272,19 @@ export class InFlight implements Taker, Watched, InProgress {
 
   #conclude(fault: Fault | null, now: number): void {
     if (this.#stage === 'ended') return
-    this.#told(fault === null ? verdictOf(this.#status) : traitsOf(fault.code).blame, now)
+    const { peers, peer, receiver } = this.#mission
+    const verdict = fault === null ? verdictOf(this.#status) : traitsOf(fault.code).blame
+    const isEndpointsOwn = verdict === 'failure' && peers.failsAlone(peer)
+    this.#told(verdict, now)
     this.#leave()
-    this.#mission.receiver.done(this.#resultAt(now, fault))
+    receiver.done(this.#resultAt(now, fault, isEndpointsOwn))
   }
 
   soFar(): AttemptResult {
-    return this.#resultAt(this.#clock.now(), null)
+    return this.#resultAt(this.#clock.now(), null, false)
   }
 
-  #resultAt(now: number, fault: Fault | null): AttemptResult {
+  #resultAt(now: number, fault: Fault | null, isEndpointsOwn: boolean): AttemptResult {
     const { peer, sinceMs } = this.#mission
     return {
       endpoint: peer.endpoint.url,
@@ -292,6 +297,8 @@ export class InFlight implements Taker, Watched, InProgress {
       reused: this.#isReused,
       answer: null,
       fault,
+      isEndpointsOwn,
+      sieve: this.#sieve,
     }
   }
 

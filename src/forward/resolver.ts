@@ -60,6 +60,16 @@ export class Resolver {
     this.#names.set(host, name)
     return name
   }
+
+  /** Tells the addresses that are known, at once, or those that come, or why none does. */
+  addressesOf(host: string, told: (problem: string | null, addresses: readonly string[]) => void): void {
+    const name = this.nameOf(host)
+    const now = this.#parts.clock.now()
+    name.refresh(now)
+    const known = name.candidates()
+    if (known.length > 0) told(null, known)
+    else name.whenKnown((problem) => told(problem, name.candidates()), now)
+  }
 }
 
 export class Name {

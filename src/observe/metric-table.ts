@@ -154,13 +154,6 @@ export const METRICS: readonly Metric[] = [
     samples: hedgeDelays,
   },
   {
-    name: 'modelgate_endpoints_out',
-    type: 'gauge',
-    labels: ['model', 'version'],
-    help: 'Endpoints that are passed over because they kept failing, as each lane sees it, summed.',
-    samples: (reading) => ofVersions(reading, ({ index }) => reading.layout.endpointAt(index, 'out')),
-  },
-  {
     name: 'modelgate_endpoint_ejections_total',
     type: 'counter',
     labels: ['model', 'version'],

@@ -72,9 +72,9 @@ export class Observer {
     this.#slab.retry(modelIndex, isSent)
   }
 
-  /** An endpoint of `version` is passed over from now on, or used again; `out` are passed over in all. */
-  endpointStanding(version: Version, out: number, isOut: boolean): void {
-    this.#slab.endpoints(version.index, out, isOut)
+  /** An endpoint of `version` is passed over from now on, because this lane saw it fail. */
+  endpointPutOut(version: Version): void {
+    this.#slab.endpointPutOut(version.index)
   }
 
   /** A client connection came, was turned away, or ended; one that was turned away ends, too. */

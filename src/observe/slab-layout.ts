@@ -79,8 +79,8 @@ export const HEDGE_OUTCOMES = ['won', 'lost', 'failed', 'over-budget'] as const
 export type HedgeOutcome = (typeof HEDGE_OUTCOMES)[number]
 /** `after`: when one is sent now, in ms; 0: not known. */
 export const HEDGE_WORDS = [...HEDGE_OUTCOMES, 'after'] as const
-/** Endpoints passed over now, and how often one was put out. */
-export const ENDPOINT_WORDS = ['out', 'ejections'] as const
+/** How often an endpoint was put out. */
+export const ENDPOINT_WORDS = ['ejections'] as const
 export type EndpointWord = (typeof ENDPOINT_WORDS)[number]
 export const TOKEN_KINDS = ['prompt', 'completion'] as const
 export type TokenKind = (typeof TOKEN_KINDS)[number]

@@ -119,10 +119,8 @@ export class VitalsSlab {
     this.#words[this.layout.hedgeAt(versionIndex, 'after')] = ms
   }
 
-  /** An endpoint was put out or is in again; `out`: of the version, now. */
-  endpoints(versionIndex: number, out: number, isEjection: boolean): void {
-    this.#words[this.layout.endpointAt(versionIndex, 'out')] = out
-    if (isEjection) this.#increment(this.layout.endpointAt(versionIndex, 'ejections'))
+  endpointPutOut(versionIndex: number): void {
+    this.#increment(this.layout.endpointAt(versionIndex, 'ejections'))
   }
 
   /** The breaker refused an attempt, or would have in dry-run. */

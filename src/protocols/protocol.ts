@@ -84,6 +84,8 @@ export interface Protocol {
   readonly name: ProtocolName
   /** Timeouts of a model that has none of its own. */
   readonly patience: Patience
+  /** What its servers are asked when it is to be known whether they are well (`health.path`); null: there is no one path. */
+  readonly readyPath: string | null
   /** Local runtimes can read its requests and write its answers. */
   readonly servesLocally: boolean
   /**

@@ -74,7 +74,7 @@ function planOf(plan: Plan): PlanRecord {
 }
 
 function attemptOf(attempt: Attempt, afterMs: number): AttemptRecord {
-  const { phases, answer, passed, fault, endpoint, reused, hedge = null } = attempt.result
+  const { phases, answer, passed, fault, endpoint, reused, hedge = null, sieve = null } = attempt.result
   return {
     version: attempt.version,
     role: attempt.role,
@@ -91,6 +91,7 @@ function attemptOf(attempt: Attempt, afterMs: number): AttemptRecord {
     faultDetail: fault?.detail ?? '',
     verdict: passed?.isOpen === true ? 'streaming' : attempt.verdict,
     hedge,
+    sieve,
   }
 }
 

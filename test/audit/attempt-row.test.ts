@@ -32,3 +32,13 @@ t.test('an attempt for which two copies were sent tells both, and takes no place
     [15, 14],
   )
 })
+
+t.test('from how many endpoints it was chosen is told, with a second copy and without', async (t) => {
+  const { attempts, ...more } = sampleDecision()
+  const sieve = { eligible: 3, endpoints: 4, isHealthIgnored: true }
+  const hedge = { first: 'http://a', second: 'http://b', afterMs: 1, won: 'second' } as const
+  for (const copies of [null, hedge]) {
+    const record = { ...more, attempts: [{ ...attempts[0]!, sieve, hedge: copies }] }
+    t.strictSame(decodeDecision(unpack(bytesOf(record)) as unknown[]), record)
+  }
+})

@@ -260,6 +260,7 @@ t.test('the largest decision record fits its frame', async (t) => {
     endpoint: long(500),
     faultDetail: long(500),
     faultCode: 'x'.repeat(40),
+    sieve: { eligible: 255, endpoints: 256, isHealthIgnored: true },
     hedge: { first: long(500), second: long(500), afterMs: 0.1, won: 'none' as const },
   }
   const record = sampleDecision({

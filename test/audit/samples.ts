@@ -58,6 +58,7 @@ export function sampleDecision(more: Partial<DecisionRecord> = {}): DecisionReco
         faultCode: '',
         faultDetail: '',
         verdict: 'success',
+        sieve: null,
         hedge: null,
       },
     ],

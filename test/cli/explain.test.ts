@@ -241,6 +241,24 @@ t.test('the tokens of an answer that was held are told with it', async (t) => {
   )
 })
 
+t.test('which endpoints could be chosen is told where it was not all of them', async (t) => {
+  const lineWith = async (eligible: number, isHealthIgnored: boolean): Promise<string> => {
+    const sample = sampleDecision()
+    const sieve = { eligible, endpoints: 4, isHealthIgnored }
+    const record = { ...sample, attempts: [{ ...sample.attempts[0]!, sieve }] }
+    const { out } = await run(record.id, '--data', closed(logWith(record)))
+    return out.split('\n').find((line) => line.includes('1. after')) ?? ''
+  }
+  t.match(
+    await lineWith(3, false),
+    /as success; chosen from 3 of 4 endpoints: the others failed or were unhealthy$/,
+  )
+  t.match(
+    await lineWith(4, true),
+    /; chosen from all 4 endpoints: fewer than half were healthy, which was ignored$/,
+  )
+})
+
 t.test('a version that its breaker refused was not asked anywhere', async (t) => {
   const [first] = sampleDecision().attempts
   const refused = { ...first!, endpoint: '', status: 0, faultCode: 'breaker-open', afterMs: 0.12 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { loadConfig } from '../../src/control/config/load.ts'
+import { AT_ONCE } from '../../src/control/probes/prober.ts'
 import {
   descriptorsMax,
   LANE_SOCKETS_MIN,
@@ -50,6 +51,19 @@ t.test('with few, clients get what files and endpoints leave, and the operator i
     )
   }
   t.match(sharesOf({}, 10_200), { warning: '' }, 'a few less are no news')
+})
+
+t.test('endpoints that are asked whether they are well get a few, where any want it', async (t) => {
+  const more = 'health = { path = "/ready" }\n'
+  t.match(sharesOf({}, 1_000_000), { probes: 0 })
+  t.match(sharesOf({ more }, 1_000_000), { probes: 1 }, 'as many as there are')
+  const many = `health = {}\n[models.n.versions.v1]\nendpoints = [${Array.from({ length: 256 }, (_, port) => `"http://127.0.0.1:${port + 1}"`)}]\n${more}`
+  t.match(sharesOf({ more: many }, 1_000_000), { probes: AT_ONCE }, 'but no more than are asked at once')
+  for (const descriptors of [150, 300, 1024]) {
+    const { admin, clients, endpoints, probes } = made(sharesOf({ more: many }, descriptors))
+    t.ok(probes >= 4 && probes <= descriptors / 16, `${descriptors}: ${probes}`)
+    t.ok(admin + clients + endpoints + probes <= descriptors - 48)
+  }
 })
 
 t.test('with too few for the lanes it says how many are needed, and that many are enough', async (t) => {

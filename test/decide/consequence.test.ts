@@ -1,6 +1,6 @@
 import t from 'tap'
 import { chainFor, nameOf, nextStep } from '../../src/decide/consequence.ts'
-import { judge, judgePassed } from '../../src/decide/judge.ts'
+import { judge, judgePassed, judgeShadow } from '../../src/decide/judge.ts'
 import { checksInForce } from '../../src/decide/output-checks.ts'
 import { FAULTS, type FaultCode, fault } from '../../src/domain/fault.ts'
 import type { AttemptResult } from '../../src/domain/outcome.ts'
@@ -58,6 +58,20 @@ t.test('statuses are judged: 2xx success, 4xx neutral, 5xx failure', async (t) =
   t.same([200, 204, 302].map(verdict), ['success', 'success', 'success'])
   t.same([400, 404, 429].map(verdict), ['neutral', 'neutral', 'neutral'])
   t.same([500, 502, 503].map(verdict), ['failure', 'failure', 'failure'])
+})
+
+t.test('what one endpoint of several does is a fault all the same, but not its version’s', async (t) => {
+  const isEndpointsOwn = true
+  const told = judge({ ...result(503), isEndpointsOwn }, version, held([]), () => [])
+  t.match(told, { verdict: 'neutral', fault: { code: 'endpoint-error' } })
+  const late = { ...result(0), answer: null, fault: fault('first-byte-timeout', 'late', ''), isEndpointsOwn }
+  t.match(
+    judge(late, version, held([]), () => []),
+    { verdict: 'neutral', fault: { code: 'first-byte-timeout' } },
+  )
+  const passed = { status: 200, headers: [], bodyBytes: 3, isOpen: false }
+  t.match(judgePassed({ ...late, passed }, null, version), { verdict: 'neutral' })
+  t.match(judgeShadow(late, null, version), { verdict: 'failure' }, 'shadows have no breaker to spare')
 })
 
 t.test('output checks hold an answer against what was declared', async (t) => {

@@ -29,6 +29,9 @@ export function versionOf(...endpoints: readonly Endpoint[]): RemoteVersion {
     endpoints,
     balance: 'round-robin',
     rename: { model: null, version: null },
+    firstEndpoint: 0,
+    health: null,
+    slowStartMs: 0,
   }
 }
 

@@ -146,3 +146,31 @@ t.test('the system is asked like every other program asks it', async (t) => {
   t.equal(await new Promise((resolve) => name.whenKnown(resolve, 0)), null)
   t.ok(name.candidates().some((address) => address === '127.0.0.1' || address === '::1'))
 })
+
+t.test('whoever wants addresses is told those that are known, or that come, or why none does', async (t) => {
+  const { clock, asked, resolver, answer, fail } = scripted()
+  const told: unknown[] = []
+  const want = () =>
+    resolver.addressesOf('a.test', (problem, addresses) => told.push([problem, ...addresses]))
+  want()
+  t.strictSame(told, [], 'not before it was answered')
+  fail('ENOTFOUND a.test')
+  t.strictSame(told, [['ENOTFOUND a.test']])
+  clock.advance(RESOLVE_AGAIN_MS)
+  want()
+  answer('10.0.0.1')
+  want()
+  clock.advance(RESOLVE_EVERY_MS)
+  want()
+  fail()
+  t.strictSame(
+    told.slice(1),
+    [
+      [null, '10.0.0.1'],
+      [null, '10.0.0.1'],
+      [null, '10.0.0.1'],
+    ],
+    'the last stay in use',
+  )
+  t.equal(asked.length, 3)
+})

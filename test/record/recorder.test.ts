@@ -174,6 +174,7 @@ t.test('a record tells who, what, which, why, and how it went', async (t) => {
         faultCode: '',
         faultDetail: '',
         verdict: 'success',
+        sieve: null,
         hedge: null,
       },
     ],

@@ -35,6 +35,9 @@ export function makeRemoteVersion(port: number, more: Partial<RemoteVersion> = {
     endpoints: [endpoint],
     balance: 'least-loaded',
     rename: { model: null, version: null },
+    firstEndpoint: 0,
+    health: null,
+    slowStartMs: 0,
     ...more,
   }
 }

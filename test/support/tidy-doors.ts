@@ -62,7 +62,13 @@ export const DOORS: readonly Door[] = [
     folders: ['forward/', 'control/port-probe.ts'],
     why: 'connections to endpoints have one owner',
   },
-  { package: 'node:tls', folders: ['forward/'], why: 'connections to endpoints have one owner' },
+  // probe.ts asks endpoints whether they are well, on connections of its own, by the same TLS settings.
+  {
+    package: 'node:tls',
+    folders: ['forward/', 'control/probes/probe.ts'],
+    why: 'connections to endpoints have one owner',
+  },
+  { package: 'node:https', folders: ['control/probes/probe.ts'], why: 'the data plane has its own client' },
   {
     package: 'node:dns',
     folders: ['forward/', 'control/'],

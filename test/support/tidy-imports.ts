@@ -63,7 +63,7 @@ export const LAYERS: readonly Layer[] = [
   {
     path: 'control/',
     may: [...ALPHABET, 'control/', 'audit/', 'analysis/'],
-    types: ['observe/', 'protocols/', 'lane-messages.ts'],
+    types: ['observe/', 'protocols/', 'lane-messages.ts', 'forward/balance/endpoint-board.ts'],
     why: 'the control plane reaches the data plane by swapping a snapshot, and sees it by a read-only view',
   },
   {

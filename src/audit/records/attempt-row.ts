@@ -1,5 +1,5 @@
 /** One try at one version, as decision, shadow and stream records keep it. Layout in SPEC.md, "attempt". */
-import type { Hedge, HedgeWinner, Role } from '../../domain/outcome.ts'
+import type { Hedge, HedgeWinner, Role, Sieve } from '../../domain/outcome.ts'
 import { fromMicros, toMicros, Words } from './row.ts'
 import type { RowWriter } from './row-writer.ts'
 
@@ -26,6 +26,8 @@ export interface AttemptRecord {
   readonly verdict: 'success' | 'failure' | 'neutral' | 'streaming'
   /** Null: only one copy was sent, as of every attempt in the records of versions before hedging. */
   readonly hedge: Hedge | null
+  /** Null: all endpoints could be chosen. */
+  readonly sieve: Sieve | null
 }
 
 const ROLE_WORDS = new Words<Role>(['primary', 'canary', 'arm', 'shadow', 'fallback'])
@@ -44,8 +46,8 @@ export function decodeRole(value: unknown): Role {
 }
 
 export function writeAttempt(row: RowWriter, attempt: AttemptRecord): void {
-  const { hedge } = attempt
-  row.array(hedge === null ? 14 : 15)
+  const { hedge, sieve } = attempt
+  row.array(sieve !== null ? 16 : hedge === null ? 14 : 15)
   row.text(attempt.version, NAME_LENGTH_MAX)
   row.word(ROLE_WORDS.encode(attempt.role))
   row.number(toMicros(attempt.afterMs))
@@ -60,10 +62,19 @@ export function writeAttempt(row: RowWriter, attempt: AttemptRecord): void {
   row.text(attempt.faultCode, NAME_LENGTH_MAX)
   row.text(attempt.faultDetail, DETAIL_LENGTH_MAX)
   row.word(VERDICT_WORDS.encode(attempt.verdict))
-  if (hedge === null) return
+  if (hedge !== null) writeHedge(row, hedge, attempt.endpoint)
+  else if (sieve !== null) row.nil()
+  if (sieve === null) return
+  row.array(3)
+  row.number(sieve.eligible)
+  row.number(sieve.endpoints)
+  row.boolean(sieve.isHealthIgnored)
+}
+
+function writeHedge(row: RowWriter, hedge: Hedge, endpoint: string): void {
   row.array(4)
-  row.text(hedge.first === attempt.endpoint ? '' : hedge.first, DETAIL_LENGTH_MAX)
-  row.text(hedge.second === attempt.endpoint ? '' : hedge.second, DETAIL_LENGTH_MAX)
+  row.text(hedge.first === endpoint ? '' : hedge.first, DETAIL_LENGTH_MAX)
+  row.text(hedge.second === endpoint ? '' : hedge.second, DETAIL_LENGTH_MAX)
   row.number(toMicros(hedge.afterMs))
   row.word(WINNER_WORDS.encode(hedge.won))
 }
@@ -85,6 +96,17 @@ export function decodeAttempt(row: readonly unknown[]): AttemptRecord {
     faultDetail: String(row[12]),
     verdict: VERDICT_WORDS.decode(row[13]),
     hedge: decodeHedge(row[14], String(row[3])),
+    sieve: decodeSieve(row[15]),
+  }
+}
+
+function decodeSieve(row: unknown): Sieve | null {
+  if (!Array.isArray(row)) return null
+  const [eligible, endpoints, isHealthIgnored] = row as unknown[]
+  return {
+    eligible: Number(eligible),
+    endpoints: Number(endpoints),
+    isHealthIgnored: isHealthIgnored === true,
   }
 }
 

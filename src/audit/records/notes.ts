@@ -15,17 +15,20 @@ export interface Notes {
     /** False: it only reported what it would have done. */
     readonly enforced: boolean
   }
-  /** One endpoint of a version, as one lane saw it. */
+  /** One endpoint of a version is passed over by all lanes, or used again. */
   readonly endpoint: {
     readonly at: number
+    /** The one that found out; -1: the control thread, by asking the endpoint whether it is well. */
     readonly lane: number
     readonly model: string
     readonly version: string
     readonly endpoint: string
     /** Passed over from now on; false: used again. */
     readonly out: boolean
-    /** How long it is passed over at least; 0 when it is used again. */
+    /** How long it is passed over at least; 0 when it is used again, or out until it says that it is well. */
     readonly forMs: number
+    /** In words: `5 failures in a row`, `/v2/health/ready answered 503`. */
+    readonly cause: string
   }
   /** Connections that ended before a request of theirs was read; `connections` since the last such record of the lane. */
   readonly unread: {

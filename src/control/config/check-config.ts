@@ -14,6 +14,7 @@ import { byPlace, type Draft, type Path, type Problem, pathText, type Report } f
 import { checkAnswers } from './rules/answers.ts'
 import { checkConsequences } from './rules/consequences.ts'
 import { checkEndpoints } from './rules/endpoints.ts'
+import { checkHealth } from './rules/health.ts'
 import { checkHedging } from './rules/hedging.ts'
 import { checkRoute } from './rules/route.ts'
 import { modelScope } from './rules/scope.ts'
@@ -82,6 +83,7 @@ function applyRules(document: TomlDocument, salvaged: Salvaged, checked: Checked
     })
     checkVersions(scope)
     checkEndpoints(scope, checked.upstream.deny_private)
+    checkHealth(scope)
     checkRoute(scope)
     checkTimeouts(scope)
     checkHedging(scope)

@@ -6,6 +6,7 @@ import { resolve } from 'node:path'
 import type {
   Consequence,
   ConsequenceKey,
+  HealthSettings,
   Model,
   RetrySettings,
   Route,
@@ -154,6 +155,7 @@ function compileVersions(modelName: string, model: SettledModel, numbering: Numb
         ? {
             ...identity,
             kind: 'remote',
+            firstEndpoint: endpointsOf(numbering.versions),
             endpoints: version.endpoints.map((origin) =>
               compileEndpoint(origin, {
                 tls: version.tls,
@@ -163,6 +165,8 @@ function compileVersions(modelName: string, model: SettledModel, numbering: Numb
               }),
             ),
             balance: version.balance,
+            health: compileHealth(version.health),
+            slowStartMs: version.slow_start ?? 0,
             rename: { model: version.rename?.model ?? null, version: version.rename?.version ?? null },
           }
         : {
@@ -176,6 +180,18 @@ function compileVersions(modelName: string, model: SettledModel, numbering: Numb
     numbering.versions.push(compiled)
   }
   return versions
+}
+
+/** How many endpoints these have together. */
+function endpointsOf(versions: readonly Version[]): number {
+  const last = versions.findLast((version) => version.kind === 'remote')
+  return last === undefined ? 0 : last.firstEndpoint + last.endpoints.length
+}
+
+function compileHealth(health: SettledModel['versions'][string]['health']): HealthSettings | null {
+  if (health === undefined) return null
+  const { interval, timeout, ...more } = health
+  return { ...more, intervalMs: interval, timeoutMs: timeout }
 }
 
 function compileRetry({

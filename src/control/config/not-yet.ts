@@ -23,7 +23,6 @@ const is =
     values.includes(value)
 
 const MODEL = ['models', '*']
-const VERSION = [...MODEL, 'versions', '*']
 const REMOVE = 'nothing: remove the key'
 
 export const NOT_YET: readonly NotYet[] = [
@@ -59,12 +58,6 @@ export const NOT_YET: readonly NotYet[] = [
     instead: `${REMOVE} and use [audit]`,
   },
   { path: [...MODEL, 'compare', 'segments'], what: 'comparing by segments', off: isEmpty, instead: REMOVE },
-  {
-    path: [...VERSION, 'health'],
-    what: 'active health checks',
-    off: never,
-    instead: `${REMOVE}; the breaker finds broken versions`,
-  },
 ]
 
 /** `value` at `path` would be refused because nothing implements it. */

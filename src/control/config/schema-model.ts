@@ -7,6 +7,7 @@ import { canonicalHost, parseEndpoint } from './address.ts'
 import { parseHedgeAfter } from './hedge-words.ts'
 import * as leaf from './leaf.ts'
 import { BALANCER_NAMES, PROTOCOL_NAMES, RUNTIME_NAMES } from './registries.ts'
+import { health, slowStart } from './schema-health.ts'
 import { route } from './schema-route.ts'
 import { name, pemFile, pointer, versionName } from './schema-words.ts'
 import { parseFilePath, parseKeySource, parseStep, REMOTE_MODEL, REMOTE_NAME } from './words.ts'
@@ -151,15 +152,8 @@ const version = leaf.table(
         'How requests spread over the endpoints: the less loaded of two, each in turn, or by sticky key.',
       )
       .prefault(BALANCER_NAMES[0]),
-    health: leaf
-      .table(
-        {
-          path: leaf.text(1024, 'a path', 'What to ask.').prefault('/v2/health/ready'),
-          interval: leaf.duration('100ms', '1h', 'How often.').prefault('5s'),
-        },
-        'Active health checks of the endpoints.',
-      )
-      .optional(),
+    health: health.optional(),
+    slow_start: slowStart,
     rename: leaf
       .table(
         {

@@ -2,7 +2,7 @@
  * Fills in the defaults that depend on other keys, so that after it nothing is left to guess: inner
  * timeouts shrink to the total, the only version is the primary, a chain ends with a reply or `fail`.
  */
-import { patienceOf } from './registries.ts'
+import { patienceOf, protocolOf } from './registries.ts'
 import { CONSEQUENCES } from './rules/consequences.ts'
 import { primaryOf } from './rules/route.ts'
 import type { Checked } from './schema.ts'
@@ -11,7 +11,18 @@ import type { CheckedModel } from './schema-model.ts'
 const QUEUE_MS = 50
 const CONNECT_MS = 250
 
+/** How long an endpoint may take to say whether it is well. */
+const PROBE_MS = 1000
+
+type CheckedVersion = CheckedModel['versions'][string]
+type CheckedHealth = NonNullable<CheckedVersion['health']>
+
+export interface SettledVersion extends CheckedVersion {
+  readonly health?: (CheckedHealth & { path: string; timeout: number; expect: number[] }) | undefined
+}
+
 export interface SettledModel extends CheckedModel {
+  readonly versions: Record<string, SettledVersion>
   readonly timeouts: Required<{ [K in keyof CheckedModel['timeouts']]: number }>
   readonly breaker: CheckedModel['breaker'] & { readonly slow_after: number }
   readonly route: CheckedModel['route'] & { readonly primary: string }
@@ -44,7 +55,24 @@ function settleModel(model: CheckedModel): SettledModel {
     },
     breaker: { ...breaker, slow_after: breaker.slow_after ?? Math.min(patience.slowAfterMs, total) },
     route: { ...route, primary },
+    versions: Object.fromEntries(
+      Object.entries(model.versions).map(
+        ([name, version]) => [name, settleVersion(version, model.protocol)] as const,
+      ),
+    ),
     on_failure: Object.fromEntries(chains) as CheckedModel['on_failure'],
+  }
+}
+
+function settleVersion(version: CheckedVersion, protocol: string): SettledVersion {
+  const { health } = version
+  if (health === undefined) return { ...version, health }
+  const { interval, timeout = Math.min(PROBE_MS, interval), expect = [] } = health
+  const path = health.path ?? protocolOf(protocol)?.readyPath ?? ''
+  return {
+    ...version,
+    // The order of codes means nothing, and has no hash of its own.
+    health: { ...health, path, timeout, expect: [...expect].sort((one, other) => one - other) },
   }
 }
 

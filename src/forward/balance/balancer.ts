@@ -30,4 +30,6 @@ export interface Balancer {
   /** As the configuration calls it. */
   readonly name: string
   choose(question: BalanceQuestion): Peer
+  /** In [0, 1): decides whether one that is not warm yet lets another one go first, when it was chosen (warmth.ts). */
+  draw(question: BalanceQuestion, peer: Peer): number
 }

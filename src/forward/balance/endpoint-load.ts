@@ -5,6 +5,8 @@
  * Where nothing is known yet, one request is a probe, and a second one makes the endpoint expensive until the
  * first has come back: a new or dead endpoint does not draw a crowd. A failure counts like an answer that took as long
  * as a caller would have waited, or the endpoint that fails fastest would be the most attractive.
+ *
+ * What is under way and the average lie in memory that others may read (endpoint-board.ts); only its lane writes there.
  */
 
 /** After so long, in ms, what was observed weighs 1/e. */
@@ -12,30 +14,42 @@ export const DECAY_MS = 10_000
 /** Cost, in ms, of an endpoint that has requests under way and has answered none yet. */
 export const UNKNOWN_MS = 60_000
 
+const OUTSTANDING = 0
+/** In ms; 0 while nothing was observed. */
+const AVERAGE = 1
+
 export class EndpointLoad {
-  #outstanding = 0
-  /** Average in ms; 0 while nothing was observed. */
-  #averageMs = 0
+  readonly #words: Float64Array
   #observedAt = 0
 
+  constructor(words: Float64Array = new Float64Array(2)) {
+    this.#words = words
+  }
+
   get outstanding(): number {
-    return this.#outstanding
+    return this.#words[OUTSTANDING]!
+  }
+
+  /** It was away: what it took before says nothing of it now. */
+  forget(): void {
+    this.#words[AVERAGE] = 0
   }
 
   /** In ms: what one more request may expect to wait. */
   cost(now: number): number {
-    const average = this.#averageMs * Math.exp(-this.#elapsed(now) / DECAY_MS)
-    if (this.#averageMs === 0) return this.#outstanding === 0 ? 0 : UNKNOWN_MS + this.#outstanding
-    return average * (this.#outstanding + 1)
+    const { outstanding } = this
+    const averageMs = this.#words[AVERAGE]!
+    if (averageMs === 0) return outstanding === 0 ? 0 : UNKNOWN_MS + outstanding
+    return averageMs * Math.exp(-this.#elapsed(now) / DECAY_MS) * (outstanding + 1)
   }
 
   started(): void {
-    this.#outstanding += 1
+    this.#words[OUTSTANDING]! += 1
   }
 
   /** It answered, or was found not to, after `ms`. */
   ended(now: number, ms: number): void {
-    this.#outstanding -= 1
+    this.#words[OUTSTANDING]! -= 1
     this.#observe(now, ms)
   }
 
@@ -45,15 +59,17 @@ export class EndpointLoad {
    * waited for (hedging) would else be forgiven what it still does.
    */
   abandoned(now: number, ms: number): void {
-    this.#outstanding -= 1
-    if (ms <= this.#averageMs * Math.exp(-this.#elapsed(now) / DECAY_MS)) return
-    this.#averageMs = Math.max(ms, this.#averageMs)
+    this.#words[OUTSTANDING]! -= 1
+    const averageMs = this.#words[AVERAGE]!
+    if (ms <= averageMs * Math.exp(-this.#elapsed(now) / DECAY_MS)) return
+    this.#words[AVERAGE] = Math.max(ms, averageMs)
     this.#observedAt = now
   }
 
   #observe(now: number, ms: number): void {
     const weight = Math.exp(-this.#elapsed(now) / DECAY_MS)
-    this.#averageMs = ms > this.#averageMs ? ms : this.#averageMs * weight + ms * (1 - weight)
+    const averageMs = this.#words[AVERAGE]!
+    this.#words[AVERAGE] = ms > averageMs ? ms : averageMs * weight + ms * (1 - weight)
     this.#observedAt = now
   }
 

@@ -4,7 +4,11 @@
  */
 import type { BalanceQuestion, Balancer, Peer } from './balancer.ts'
 
-export const leastLoaded: Balancer = { name: 'least-loaded', choose }
+export const leastLoaded: Balancer = {
+  name: 'least-loaded',
+  choose,
+  draw: ({ chance }) => chance.next(),
+}
 
 function choose({ eligible, chance, now }: BalanceQuestion): Peer {
   const count = eligible.length

@@ -9,7 +9,12 @@ import type { BalanceQuestion, Balancer, Peer } from './balancer.ts'
 /** Shares of ten endpoints differ by about 1/√POINTS_EACH. */
 export const POINTS_EACH = 160
 
-export const ringHash: Balancer = { name: 'ring-hash', choose }
+export const ringHash: Balancer = {
+  name: 'ring-hash',
+  choose,
+  // By the key, so that keys come home one after another, and each only once.
+  draw: ({ model, key }, { endpoint }) => pointOf(`${model}\u0000${key}\u0000${endpoint.url}\u0000warm`),
+}
 
 interface Place {
   readonly point: number

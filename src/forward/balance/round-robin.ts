@@ -4,4 +4,5 @@ import type { Balancer } from './balancer.ts'
 export const roundRobin: Balancer = {
   name: 'round-robin',
   choose: ({ eligible, cursor }) => eligible[cursor % eligible.length]!,
+  draw: ({ chance }) => chance.next(),
 }

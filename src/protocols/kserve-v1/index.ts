@@ -11,6 +11,7 @@ import { renameAnswer } from './rename-answer.ts'
 
 export const kserveV1: Protocol = {
   name: 'kserve-v1',
+  readyPath: null,
   servesLocally: false,
   readsAnswers: false,
   answersWhole: true,

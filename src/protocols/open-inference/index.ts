@@ -12,6 +12,7 @@ import { renameAnswer } from './rename-answer.ts'
 export const openInference: Protocol = {
   name: 'open-inference',
   patience: SCORING,
+  readyPath: '/v2/health/ready',
   servesLocally: true,
   readsAnswers: false,
   answersWhole: true,

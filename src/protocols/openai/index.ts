@@ -13,6 +13,7 @@ import { tap } from './tap.ts'
 
 export const openai: Protocol = {
   name: 'openai',
+  readyPath: null,
   servesLocally: false,
   readsAnswers: true,
   answersWhole: true,

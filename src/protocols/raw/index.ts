@@ -11,6 +11,7 @@ import { recognize } from './recognize.ts'
 export const raw: Protocol = {
   name: 'raw',
   patience: SCORING,
+  readyPath: null,
   servesLocally: false,
   readsAnswers: false,
   answersWhole: false,

@@ -74,7 +74,6 @@ t.test('the contract’s own example has no problem but what is not implemented 
         'models.fraud.timeouts.idle',
         'never reached: timeouts.total ends the attempt first, after 2s',
       ],
-      ['error', 38, 13, 'models.fraud.versions.v1.health', notYet('active health checks')],
       [
         'warning',
         47,

@@ -28,6 +28,8 @@ score = { path = "/outputs/0/data/0", type = "number", min = 0, max = 1 }
 [models.fraud.versions.v1]
 endpoints = ["http://A:8000", "http://[::1]"]
 rename = { version = "1" }
+slow_start = "10s"
+health = { path = "/ready", interval = "500ms", expect = [204, 200] }
 
 [models.fraud.versions.v2]
 runtime = "onnx"
@@ -98,6 +100,7 @@ t.test(
       model: 'fraud',
       name: 'v1',
       kind: 'remote',
+      firstEndpoint: 0,
       endpoints: [
         {
           url: 'http://a:8000',
@@ -123,6 +126,15 @@ t.test(
         },
       ],
       balance: 'least-loaded',
+      health: {
+        path: '/ready',
+        intervalMs: 500,
+        timeoutMs: 500,
+        healthy: 2,
+        unhealthy: 3,
+        expect: [200, 204],
+      },
+      slowStartMs: 10_000,
       rename: { model: null, version: '1' },
     })
     t.match(fraud?.versions.get('v2'), {
@@ -132,6 +144,11 @@ t.test(
       fileAsWritten: 'm.onnx',
     })
     t.equal(snapshot.models.get('solo')?.route.primary, 'only', 'the only version is the primary')
+    t.match(snapshot.models.get('solo')?.versions.get('only'), {
+      firstEndpoint: 2,
+      health: null,
+      slowStartMs: 0,
+    })
     t.ok(snapshot.versions.every((version, index) => version.index === index))
   },
 )
@@ -183,6 +200,8 @@ t.test('what means the same has the same hash', async (t) => {
         '[models.solo.versions.only]\nendpoints = ["http://b"]\n[models.fraud]',
       ),
     ],
+    ['an implied time of health written out', FULL.replace('"500ms"', '"500ms", timeout = "500ms"')],
+    ['other order of codes', FULL.replace('[204, 200]', '[200, 204]')],
     ['other line ends', FULL.replaceAll('\n', '\r\n')],
   ]
   for (const [name, text] of same) t.equal(hashOf(text), hash, name)

@@ -5,7 +5,7 @@ import type { ModelScope } from './scope.ts'
 
 type CheckedVersion = CheckedModel['versions'][string]
 
-const REMOTE_ONLY = ['balance', 'health', 'rename', 'tls', 'pipeline'] as const
+const REMOTE_ONLY = ['balance', 'health', 'slow_start', 'rename', 'tls', 'pipeline'] as const
 
 export function checkVersions(scope: ModelScope): void {
   if (scope.versionNames.length === 0 && scope.isSound('versions')) {
