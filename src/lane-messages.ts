@@ -4,6 +4,7 @@
  */
 
 import type { JournalParts } from './audit/lane-journal.ts'
+import type { CallerMemory } from './callers/caller-memory.ts'
 import type { HostPort, Snapshot } from './domain/routes.ts'
 import type { LaneAnnouncement } from './observe/announcements.ts'
 
@@ -18,6 +19,7 @@ export interface LaneStart {
   readonly bodyBytesMax: number
   /** Of this lane. */
   readonly sockets: { readonly clients: number; readonly endpoints: number }
+  readonly callerMemory: CallerMemory
 }
 
 export type ToLane =

@@ -14,6 +14,7 @@ import {
   ATTEMPT_VERDICTS,
   type AttemptVerdict,
   BREAKER_STATES,
+  type CacheWord,
   CONSEQUENCE_ACTIONS,
   CONSEQUENCE_CLASSES,
   type ConsequenceAction,
@@ -21,6 +22,7 @@ import {
   type Fate,
   FINISH_REASONS,
   type HedgeOutcome,
+  type RepeatWord,
   SHADOW_FATES,
   SLAB_FORMAT,
   SlabLayout,
@@ -117,6 +119,27 @@ export class VitalsSlab {
   /** From now on second copies are sent after so many ms. */
   hedgeAfter(versionIndex: number, ms: number): void {
     this.#words[this.layout.hedgeAt(versionIndex, 'after')] = ms
+  }
+
+  /** `forgotten`: callers whose debt was forgotten for this one. */
+  rate(modelIndex: number, isAdmitted: boolean, forgotten: number): void {
+    this.#increment(this.layout.rateAt(modelIndex, isAdmitted ? 'admitted' : 'refused'))
+    this.#words[this.layout.rateAt(modelIndex, 'forgotten')]! += forgotten
+  }
+
+  repeat(modelIndex: number, word: Exclude<RepeatWord, 'bytes'>): void {
+    this.#increment(this.layout.repeatAt(modelIndex, word))
+  }
+
+  cache(modelIndex: number, word: Exclude<CacheWord, 'bytes'>): void {
+    this.#increment(this.layout.cacheAt(modelIndex, word))
+  }
+
+  /** Of answers: for repeats, or for equal questions. */
+  keptBytes(modelIndex: number, store: 'repeats' | 'cache', bytes: number): void {
+    const { layout } = this
+    const isCache = store === 'cache'
+    this.#words[isCache ? layout.cacheAt(modelIndex, 'bytes') : layout.repeatAt(modelIndex, 'bytes')] = bytes
   }
 
   /** An endpoint was put out or is in again; `out`: of the version, now. */
