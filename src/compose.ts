@@ -8,6 +8,7 @@
 import { HEADER_SLACK_BYTES, stateHeaderLimit } from './accept/load-uws.ts'
 import { type AuditWriter, openAudit } from './audit/open-audit.ts'
 import type { RecoveryReport } from './audit/records/notes.ts'
+import { makeCallerMemory } from './callers/caller-memory.ts'
 import { AdminServer } from './control/admin/admin-server.ts'
 import type { AdminParts, Readiness } from './control/admin/resource.ts'
 import { decision } from './control/admin/resources/decision.ts'
@@ -189,20 +190,18 @@ function makeLanes(
     endpoints: laneShare(shares.endpoints, lanes),
   }
   const bodyBytesMax = laneShare(shares.bodyBytes, lanes)
+  const shared = {
+    lanes,
+    version,
+    snapshot,
+    sockets,
+    bodyBytesMax,
+    callerMemory: makeCallerMemory(snapshot),
+    endpoints: events.board.buffer,
+  }
   return Array.from({ length: lanes }, (_, lane) => {
-    const journal = events.journalOf(lane)
-    const start = {
-      lane,
-      lanes,
-      version,
-      snapshot,
-      journal,
-      sockets,
-      bodyBytesMax,
-      endpoints: events.board.buffer,
-    }
     return new LaneThread({
-      start,
+      start: { ...shared, lane, journal: events.journalOf(lane) },
       onReading: (announcement) => events.onReading(lane, announcement),
       onVersions: (states) => events.onVersions(lane, states),
       onLog: (isWritten) => {

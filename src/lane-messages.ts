@@ -4,6 +4,7 @@
  */
 
 import type { JournalParts } from './audit/lane-journal.ts'
+import type { CallerMemory } from './callers/caller-memory.ts'
 import type { HostPort, Snapshot } from './domain/routes.ts'
 import type { LaneAnnouncement } from './observe/announcements.ts'
 
@@ -20,6 +21,7 @@ export interface LaneStart {
   readonly sockets: { readonly clients: number; readonly endpoints: number }
   /** What all threads know of endpoints (forward/balance/endpoint-board.ts). */
   readonly endpoints: SharedArrayBuffer
+  readonly callerMemory: CallerMemory
 }
 
 export type ToLane =

@@ -7,10 +7,14 @@
  * that would abort the whole process (the server's native code is not made for it).
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import { parentPort, workerData } from 'node:worker_threads'
+import { BroadcastChannel, parentPort, workerData } from 'node:worker_threads'
 import { Listener } from './accept/listener.ts'
 import { HEADER_SLACK_BYTES, loadUws, type Uws } from './accept/load-uws.ts'
 import { LaneJournal } from './audit/lane-journal.ts'
+import { AnswerCache } from './callers/answer-cache.ts'
+import type { PeerMessage } from './callers/peer-answers.ts'
+import { RateGate } from './callers/rate-gate.ts'
+import { Repeats } from './callers/repeats.ts'
 import type { LocalVersion, Model, Version } from './domain/routes.ts'
 import { boardShapeOf, EndpointBoard, type Side } from './forward/balance/endpoint-board.ts'
 import type { StandingChange } from './forward/balance/peers.ts'
@@ -19,7 +23,7 @@ import { Resolver } from './forward/resolver.ts'
 import { SocketBudget } from './forward/socket-budget.ts'
 import { assert } from './kernel/assert.ts'
 import { systemChance } from './kernel/chance.ts'
-import { systemClock } from './kernel/clock.ts'
+import { type Clock, systemClock } from './kernel/clock.ts'
 import { laneShare } from './kernel/lane-share.ts'
 import { MemoryBudget } from './kernel/memory-budget.ts'
 import { RequestIds } from './kernel/request-id.ts'
@@ -150,6 +154,7 @@ function makeLane(): Lane {
     retryBudgets: byIndex(snapshot.models.values()).map(({ retry }) => new RetryBudget(retry.budget, lanes)),
     hedging: snapshot.versions.map((version) => hedgingOf(version, vitals)),
     limiter: new Limiter({ lanes, slab: vitals.slab }),
+    ...makeCallers(clock, sweep, observer),
     observer,
     ...makeForwarders({ clock, sweep, resolver, sockets }, onStanding),
     scorer,
@@ -160,7 +165,7 @@ function makeLane(): Lane {
     shadowLosses: new ShadowLosses(clock),
     shadowBodies: new ShadowBodies(Math.min(SHADOW_BODIES_BYTES_MAX, start.bodyBytesMax / 2)),
     sparePlaces: new Places(lanes),
-    work: { draining: false, refusing: false, count: 0 },
+    work: { draining: false, refusing: false, count: 0, lingering: new Set() },
     onBug: tellBug,
   }
 }
@@ -187,6 +192,43 @@ function hedgingOf(version: Version, { slab, view }: Vitals): Hedging | null {
     onRefused: () => slab.hedge(version.index, 'over-budget'),
     onDelay: (ms) => slab.hedgeAfter(version.index, ms),
   })
+}
+
+/** What is counted and kept for each caller. */
+function makeCallers(
+  clock: Clock,
+  sweep: Sweep,
+  observer: Observer,
+): Pick<Lane, 'rateGate' | 'repeats' | 'answerCache'> {
+  return {
+    rateGate: new RateGate({ limits: snapshot.rates.length, memory: start.callerMemory }),
+    repeats: makeRepeats(clock, sweep, observer),
+    answerCache: new AnswerCache({
+      snapshot,
+      clock,
+      onChange: (...change) => observer.kept('cache', ...change),
+    }),
+  }
+}
+
+/** One lane keeps an answer that another is asked for: they speak over a channel of their own, which only then is used. */
+function makeRepeats(clock: Clock, sweep: Sweep, observer: Observer): Repeats {
+  const { claims, seed } = start.callerMemory
+  const channel = claims.byteLength === 0 ? null : new BroadcastChannel(`modelgate-answers-${seed}`)
+  const repeats = new Repeats({
+    snapshot,
+    memory: start.callerMemory,
+    lane: start.lane,
+    clock,
+    sweep,
+    send: (message) => channel?.postMessage(message),
+    onChange: (...change) => observer.kept('repeats', ...change),
+  })
+  if (channel !== null) {
+    channel.unref()
+    channel.onmessage = (event) => repeats.receive((event as { data: PeerMessage }).data)
+  }
+  return repeats
 }
 
 function byIndex(models: Iterable<Model>): readonly Model[] {
@@ -260,6 +302,7 @@ async function drain(
   lane.sweep.stop()
   unread.close(lane.clock.wall())
   listener.close()
+  for (const leave of [...lane.work.lingering]) leave()
   lane.recorder.close()
   tell({ kind: 'drained', abandoned })
   port.close()

@@ -8,7 +8,7 @@ import type { DecisionFound, ShadowFound, Story } from '../audit/find.ts'
 import { type DecisionRecord, isStreaming, type PlanRecord } from '../audit/records/decision-record.ts'
 import type { BreakerName, Passed, Reason, ShadowFate } from '../domain/plan.ts'
 import { STILL_OPEN, streamLines } from './explain-stream.ts'
-import { attemptLine, bodyOf, faultLine, msOf, summaryLines, timeOf } from './explain-words.ts'
+import { attemptLine, bodyOf, faultLine, keptLine, msOf, summaryLines, timeOf } from './explain-words.ts'
 
 type Section = readonly [title: string, ...lines: string[]]
 
@@ -143,6 +143,7 @@ function answeredLines(decision: DecisionRecord): string[] {
   ]
   if (degraded !== '')
     lines.push(`the declared consequence ${degraded} answered in place of the chosen version`)
+  if (decision.kept !== null) lines.push(keptLine(decision.kept))
   if (fault !== null) lines.push(`because of ${faultLine(fault.code, fault.detail || fault.message)}`)
   return [...lines, ...summaryLines(decision.finishReason, decision.usage)]
 }

@@ -4,7 +4,7 @@
  */
 import type { AttemptRecord } from '../audit/records/attempt-row.ts'
 import { FAULTS, type FaultCode } from '../domain/fault.ts'
-import type { HedgeWinner, Usage } from '../domain/outcome.ts'
+import type { HedgeWinner, Kept, Usage } from '../domain/outcome.ts'
 
 export function attemptLine(attempt: AttemptRecord): string {
   return `${ownLine(attempt)}${hedgeWords(attempt)}${sieveWords(attempt)}`
@@ -87,6 +87,13 @@ export function summaryLines(finishReason: string, usage: Usage | null): string[
   const told = tokens.filter(([count]) => count >= 0).map(([count, what]) => `${count} ${what}`)
   const lines = finishReason === '' ? [] : [`the model stopped because of: ${finishReason}`]
   return told.length === 0 ? lines : [...lines, `tokens: ${told.join(', ')}`]
+}
+
+/** Where an answer came from that had been given before. */
+export function keptLine({ how, id, ageMs }: Kept): string {
+  const why =
+    how === 'replayed' ? 'it is a repeat of that one, by its idempotency key' : 'both asked the same'
+  return `it is the answer to request ${id}, given ${msOf(ageMs)} before: ${why}`
 }
 
 export function timeOf(ms: number): string {

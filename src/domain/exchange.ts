@@ -2,7 +2,7 @@
 import type { Fault } from './fault.ts'
 import type { Head } from './head.ts'
 import type { Intent } from './intent.ts'
-import type { Answer, AnswerSummary, Attempt, Passed } from './outcome.ts'
+import type { Answer, AnswerSummary, Attempt, Kept, Passed } from './outcome.ts'
 import type { Plan, Reason } from './plan.ts'
 import type { Model } from './routes.ts'
 
@@ -29,10 +29,14 @@ export interface Exchange {
   readonly reason: Reason | ''
   /** The declared consequence that gave the answer, as configured (`version:v1`, `reply:x.json`); or empty. */
   readonly degraded: string
+  /** The answer is one that was given before; null: it was made for this request. */
+  readonly kept: Kept | null
   /** What the caller was told; status 499 when it had left. */
   readonly status: number
   readonly fault: Fault | null
   readonly requestBody: Uint8Array
+  /** What the caller is told besides the answer: name, value, … */
+  readonly asides: readonly string[]
   /** Null when nothing was sent, and when it was passed on as it came. */
   readonly answer: Answer | null
   /** Null unless the answer was passed on as it came. Its decision is recorded while it is open. */

@@ -41,6 +41,16 @@ export function headerOf(headers: readonly string[], name: string): string | und
   return undefined
 }
 
+/** All values of a header, each on a line; undefined when it is not there. For what must not depend on which one is read. */
+export function allOf(headers: readonly string[], name: string): string | undefined {
+  let all: string | undefined
+  for (let index = 0; index < headers.length; index += 2) {
+    if (headers[index] === name)
+      all = all === undefined ? headers[index + 1]! : `${all}\n${headers[index + 1]!}`
+  }
+  return all
+}
+
 /** `application/json` of `application/json; charset=utf-8`; empty when there is no content type. */
 export function mediaTypeOf(headers: readonly string[]): string {
   const value = headerOf(headers, 'content-type') ?? ''

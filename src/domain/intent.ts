@@ -11,6 +11,15 @@ export interface StickyKey {
   readonly value: string
 }
 
+/** Who asks, for each purpose. Only hashes of it are kept, and only in memory. */
+export interface Callers {
+  /** One for each of the model's rate limits, in their order. */
+  readonly rates: readonly string[]
+  /** Empty where the model has no such thing. */
+  readonly idempotency: string
+  readonly cache: string
+}
+
 export interface Intent {
   readonly model: Model
   readonly protocol: ProtocolName
@@ -18,6 +27,9 @@ export interface Intent {
   /** Version the caller asked for by path or `modelgate-pin`; null when it left the choice to us. */
   readonly pin: string | null
   readonly key: StickyKey
+  readonly callers: Callers
+  /** What the caller names a repeatable request by; null where it does not, or the model keeps no answers for it. */
+  readonly idempotencyKey: string | null
   /** Monotonic ms by which the caller wants an answer; Infinity when it set none. */
   readonly deadlineAt: number
   /** W3C trace id (32 hex digits), or empty. */

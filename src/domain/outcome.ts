@@ -145,3 +145,12 @@ export interface Attempt {
   /** How the breaker counted it. */
   readonly verdict: 'success' | 'failure' | 'neutral'
 }
+
+/** Where an answer comes from that was kept. */
+export interface Kept {
+  /** `replayed`: to a repeat of the same request (Idempotency-Key); `cached`: to an equal one. */
+  readonly how: 'replayed' | 'cached'
+  /** The request that it was made for. */
+  readonly id: string
+  readonly ageMs: number
+}

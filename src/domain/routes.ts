@@ -20,6 +20,8 @@ export interface Snapshot {
   readonly models: ReadonlyMap<string, Model>
   /** Every version of every model; `versions[i].index === i`. */
   readonly versions: readonly Version[]
+  /** Every rate limit, the server's and the models'; `rates[i].index === i`. */
+  readonly rates: readonly RateLimit[]
 }
 
 export interface ServerSettings {
@@ -84,6 +86,11 @@ export interface Model {
   readonly timeouts: Timeouts
   readonly stream: StreamSettings
   readonly limits: ModelLimits
+  /** What one caller may ask: the model's own limits, then those of the server. All of them hold. */
+  readonly rates: readonly RateLimit[]
+  /** Null: an Idempotency-Key means nothing to the gateway and is passed on like any header. */
+  readonly idempotency: IdempotencySettings | null
+  readonly cache: CacheSettings | null
   readonly retry: RetrySettings
   readonly breaker: BreakerSettings
   readonly onFailure: Readonly<Record<ConsequenceKey, readonly Consequence[]>>
@@ -118,6 +125,38 @@ export interface StreamSettings {
 export interface ModelLimits {
   readonly concurrent: number
   readonly queue: number
+}
+
+/** A bucket for each caller: full with `burst` requests, filled again by `requests` in `perMs`. */
+export interface RateLimit {
+  readonly index: number
+  /** As callers read it in RateLimit headers. */
+  readonly name: string
+  readonly requests: number
+  readonly perMs: number
+  readonly burst: number
+  /** Who is one caller: the first source that is present; where none is, the client's address. */
+  readonly by: readonly KeySource[]
+}
+
+/** Answers to requests with an Idempotency-Key are kept for repeats of them. */
+export interface IdempotencySettings {
+  readonly ttlMs: number
+  /** Over all lanes. */
+  readonly bytesMax: number
+  readonly by: readonly KeySource[]
+}
+
+/** Answers are kept for equal questions. */
+export interface CacheSettings {
+  readonly ttlMs: number
+  /** Over all lanes. */
+  readonly bytesMax: number
+  readonly by: readonly KeySource[]
+  /** What else of the request an answer depends on. */
+  readonly vary: readonly KeySource[]
+  /** One caller gets what another was answered. */
+  readonly shared: boolean
 }
 
 export interface RetrySettings {

@@ -8,8 +8,11 @@ import type { Intent } from '../domain/intent.ts'
 import type { Model, Snapshot } from '../domain/routes.ts'
 import { nearestName } from '../kernel/nearest-name.ts'
 import type { Match, Protocol } from '../protocols/protocol.ts'
+import { callersOf } from './caller.ts'
 import { readDeadline } from './deadline.ts'
-import { bodyPathsOf, stickyKey } from './sticky-key.ts'
+import { readIdempotencyKey } from './idempotency-key.ts'
+import { bodyPlacesOf } from './key-source.ts'
+import { stickyKey } from './sticky-key.ts'
 
 export const PIN_HEADER = 'modelgate-pin'
 /**
@@ -57,14 +60,20 @@ export function identify(question: Question, model: Model): Intent | Fault {
   if (refusal !== null) return refusal
   const deadlineAt = readDeadline(head.headers, question.arrivedAt)
   if (isFault(deadlineAt)) return deadlineAt
-  const reading = protocol.identify(match.operation, head, question.body, bodyPathsOf(model))
+  const idempotencyKey = model.idempotency === null ? null : readIdempotencyKey(head, match.operation)
+  if (isFault(idempotencyKey)) return idempotencyKey
+  const places = bodyPlacesOf(model)
+  const reading = protocol.identify(match.operation, head, question.body, places.paths)
   if (isFault(reading)) return reading
+  const values = { places, found: reading.values }
   return {
     model,
     protocol: protocol.name,
     operation: match.operation,
     pin,
-    key: stickyKey(model, head, reading.values, question.requestId),
+    key: stickyKey(model, head, values, question.requestId),
+    callers: callersOf(model, head, values),
+    idempotencyKey,
     deadlineAt,
     traceId: traceIdOf(headerOf(head.headers, 'traceparent')),
     isShadow: head.forwarded.isTrusted && headerOf(head.headers, SHADOW_HEADER) !== undefined,

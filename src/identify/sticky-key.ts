@@ -3,49 +3,17 @@
  * and not empty. When none is, the request's own id serves: assignment is then random, by chance of the
  * id, and the record says so.
  */
-import { type Head, headerOf } from '../domain/head.ts'
+import type { Head } from '../domain/head.ts'
 import type { StickyKey } from '../domain/intent.ts'
 import type { Model } from '../domain/routes.ts'
-import { type JsonPath, parsePointer } from '../kernel/json-scan.ts'
+import { type BodyValues, nameOf, valueFrom } from './key-source.ts'
 
-/** Body paths of a model's chain, in its order. Split once for a model, not once a request. */
-export function bodyPathsOf(model: Model): readonly JsonPath[] {
-  let paths = PATHS.get(model)
-  if (paths === undefined) {
-    paths = model.key.flatMap((source) => (source.from === 'body' ? [parsePointer(source.pointer)] : []))
-    PATHS.set(model, paths)
-  }
-  return paths
-}
-
-const PATHS = new WeakMap<Model, readonly JsonPath[]>()
-
-/** `bodyValues`: what was found at bodyPathsOf(model), in the same order. */
-export function stickyKey(
-  model: Model,
-  head: Head,
-  bodyValues: readonly (string | undefined)[],
-  requestId: string,
-): StickyKey {
-  let bodyIndex = 0
+/** `requestId`: what `random` gives. */
+export function stickyKey(model: Model, head: Head, values: BodyValues, requestId: string): StickyKey {
   for (const source of model.key) {
-    switch (source.from) {
-      case 'header': {
-        const value = headerOf(head.headers, source.name)
-        if (value) return { source: `header:${source.name}`, value }
-        break
-      }
-      case 'body': {
-        const value = bodyValues[bodyIndex]
-        bodyIndex += 1
-        if (value) return { source: `body:${source.pointer}`, value }
-        break
-      }
-      case 'client':
-        return { source: 'client', value: head.clientAddress }
-      case 'random':
-        return { source: 'random', value: requestId }
-    }
+    if (source.from === 'random') break
+    const value = valueFrom(source, head, values)
+    if (value) return { source: nameOf(source), value }
   }
   return { source: 'random', value: requestId }
 }

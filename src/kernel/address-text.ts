@@ -42,3 +42,27 @@ function groupsText(bytes: Uint8Array, from: number, to: number): string {
   }
   return text
 }
+
+/** The whole groups of a /64. */
+const NETWORK_GROUPS = 4
+
+/**
+ * What an address has in common with its neighbours that one customer can take at will: of IPv6 the first 64 bits, with
+ * `/64`; an IPv4 address is itself. `text`: as addressText writes it.
+ */
+export function networkText(text: string): string {
+  const gap = text.indexOf('::')
+  const written = gap === -1 ? text : text.slice(0, gap)
+  if (gap === -1 && !text.includes(':')) return text
+  const groups = written === '' ? [] : written.split(':').slice(0, NETWORK_GROUPS)
+  if (gap !== -1 && groups.length < NETWORK_GROUPS)
+    groups.push(...behindGap(text.slice(gap + 2), groups.length))
+  return `${groups.join(':')}::/64`
+}
+
+/** The zeros of the gap, and what of the groups behind it still belongs to the network. */
+function behindGap(rest: string, before: number): string[] {
+  const after = rest === '' ? [] : rest.split(':')
+  const zeros = Array.from({ length: 8 - before - after.length }, () => '0')
+  return [...zeros, ...after].slice(0, NETWORK_GROUPS - before)
+}

@@ -1,5 +1,5 @@
 /**
- * The one hash that assigns traffic: XXH64 of UTF-8 text with seed 0, the same on every node, lane,
+ * The one hash of text. It assigns traffic: XXH64 of UTF-8 text with seed 0, the same on every node, lane,
  * restart and Node version. Not keyed and not secret: it spreads keys, it does not hide them.
  *
  * The only door to xxhash-wasm (155 ns for a short key). Its module is compiled while this file loads,
@@ -17,4 +17,9 @@ const POINTS = 2 ** 53
  */
 export function pointOf(text: string): number {
   return Number(h64(text) >> 11n) / POINTS
+}
+
+/** 64 bits. With a seed that only this process knows, nobody can choose text that falls where another's does. */
+export function hashOf(text: string, seed: bigint): bigint {
+  return h64(text, seed)
 }

@@ -5,6 +5,7 @@
  * Base units, `_total` for counters. Label values come from the configuration and from closed lists
  * only: what callers send can never become one, so the number of series is fixed by the configuration.
  */
+import { CALLER_METRICS } from './caller-metrics.ts'
 import type { Hdr } from './hdr.ts'
 import {
   attempts,
@@ -138,6 +139,7 @@ export const METRICS: readonly Metric[] = [
         })),
       ),
   },
+  ...CALLER_METRICS,
   {
     name: 'modelgate_hedges_total',
     type: 'counter',

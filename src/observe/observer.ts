@@ -10,7 +10,7 @@ import type { ShadowFate } from '../domain/plan.ts'
 import type { Model, Version } from '../domain/routes.ts'
 import type { Histograms } from './histograms.ts'
 import { requestSeries, versionSeries } from './series.ts'
-import type { ConsequenceAction, HedgeOutcome } from './slab-layout.ts'
+import type { CacheWord, ConsequenceAction, HedgeOutcome, RepeatWord } from './slab-layout.ts'
 import type { Vitals } from './vitals.ts'
 import type { VitalsSlab } from './vitals-slab.ts'
 
@@ -75,6 +75,28 @@ export class Observer {
   /** An endpoint of `version` is passed over from now on, because this lane saw it fail. */
   endpointPutOut(version: Version): void {
     this.#slab.endpointPutOut(version.index)
+  }
+
+  /** A request was held against the rate limits of its model. */
+  rate(modelIndex: number, isAdmitted: boolean, forgotten: number): void {
+    this.#slab.rate(modelIndex, isAdmitted, forgotten)
+  }
+
+  /** What a request with an idempotency key was, or what became of its answer. */
+  repeat(modelIndex: number, word: Exclude<RepeatWord, 'bytes'>): void {
+    this.#slab.repeat(modelIndex, word)
+  }
+
+  cache(modelIndex: number, word: Exclude<CacheWord, 'bytes'>): void {
+    this.#slab.cache(modelIndex, word)
+  }
+
+  /** `bytes`: of the answers kept now. `isForgotten`: one had to leave before its time. */
+  kept(store: 'repeats' | 'cache', modelIndex: number, bytes: number, isForgotten: boolean): void {
+    this.#slab.keptBytes(modelIndex, store, bytes)
+    if (!isForgotten) return
+    if (store === 'cache') this.#slab.cache(modelIndex, 'forgotten')
+    else this.#slab.repeat(modelIndex, 'forgotten')
   }
 
   /** A client connection came, was turned away, or ended; one that was turned away ends, too. */

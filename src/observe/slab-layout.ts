@@ -15,8 +15,8 @@
  *     streams       versions × STREAM_WORDS
  *     tokens        versions × TOKEN_KINDS
  *     finishes      versions × FINISH_REASONS
- *     endpoints     versions × ENDPOINT_WORDS, then retries: models × RETRY_WORDS
- *     hedges        versions × HEDGE_WORDS
+ *     endpoints     versions × ENDPOINT_WORDS, then of models: RETRY_WORDS
+ *     hedges        versions × HEDGE_WORDS, then of models: RATE_WORDS, REPEAT_WORDS, CACHE_WORDS
  *
  * A word has one writer, the lane. Both sides compute the layout from the same Snapshot. Words are read
  * while they are written: each is whole (an aligned 64-bit store is one store on every platform that Node
@@ -82,6 +82,30 @@ export const HEDGE_WORDS = [...HEDGE_OUTCOMES, 'after'] as const
 /** How often an endpoint was put out. */
 export const ENDPOINT_WORDS = ['ejections'] as const
 export type EndpointWord = (typeof ENDPOINT_WORDS)[number]
+/**
+ * Of a model: requests that its rate limits let in, and refused, and how often a caller's debt was forgotten to make
+ * room for another's.
+ */
+export const RATE_WORDS = ['admitted', 'refused', 'forgotten'] as const
+export type RateWord = (typeof RATE_WORDS)[number]
+/**
+ * Of a model's requests with an idempotency key: what they were; answers that could not be kept, answers that had
+ * to leave before their time, and what is kept now.
+ */
+export const REPEAT_WORDS = [
+  'first',
+  'replayed',
+  'under-way',
+  'mismatch',
+  'unavailable',
+  'not-kept',
+  'forgotten',
+  'bytes',
+] as const
+export type RepeatWord = (typeof REPEAT_WORDS)[number]
+/** Of a model's cache: `bypass`, the caller wants nothing kept or no answer that was. */
+export const CACHE_WORDS = ['hit', 'miss', 'bypass', 'stored', 'forgotten', 'bytes'] as const
+export type CacheWord = (typeof CACHE_WORDS)[number]
 export const TOKEN_KINDS = ['prompt', 'completion'] as const
 export type TokenKind = (typeof TOKEN_KINDS)[number]
 /** Whatever else an endpoint says is counted as the last. */
@@ -110,7 +134,7 @@ export const LANE_COUNTS = [
 ] as const
 export type LaneCount = (typeof LANE_COUNTS)[number]
 
-export const SLAB_FORMAT = 5
+export const SLAB_FORMAT = 6
 const HEAD = 16
 
 export interface SlabShape {
@@ -136,6 +160,9 @@ export class SlabLayout {
   readonly #endpoints: number
   readonly #retries: number
   readonly #hedges: number
+  readonly #rates: number
+  readonly #repeats: number
+  readonly #caches: number
   /** In words of eight bytes. */
   readonly length: number
 
@@ -156,7 +183,10 @@ export class SlabLayout {
     this.#endpoints = this.#finishes + versions * FINISH_REASONS.length
     this.#retries = this.#endpoints + versions * ENDPOINT_WORDS.length
     this.#hedges = this.#retries + models * RETRY_WORDS.length
-    this.length = this.#hedges + versions * HEDGE_WORDS.length
+    this.#rates = this.#hedges + versions * HEDGE_WORDS.length
+    this.#repeats = this.#rates + models * RATE_WORDS.length
+    this.#caches = this.#repeats + models * REPEAT_WORDS.length
+    this.length = this.#caches + models * CACHE_WORDS.length
   }
 
   /** The row of requests that no version of this model answered; -1 for no known model. */
@@ -224,6 +254,18 @@ export class SlabLayout {
 
   hedgeAt(version: number, word: (typeof HEDGE_WORDS)[number]): number {
     return this.#hedges + version * HEDGE_WORDS.length + HEDGE_WORDS.indexOf(word)
+  }
+
+  rateAt(model: number, word: RateWord): number {
+    return this.#rates + model * RATE_WORDS.length + RATE_WORDS.indexOf(word)
+  }
+
+  repeatAt(model: number, word: RepeatWord): number {
+    return this.#repeats + model * REPEAT_WORDS.length + REPEAT_WORDS.indexOf(word)
+  }
+
+  cacheAt(model: number, word: CacheWord): number {
+    return this.#caches + model * CACHE_WORDS.length + CACHE_WORDS.indexOf(word)
   }
 
   endpointAt(version: number, word: EndpointWord): number {

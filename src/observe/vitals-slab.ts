@@ -14,6 +14,7 @@ import {
   ATTEMPT_VERDICTS,
   type AttemptVerdict,
   BREAKER_STATES,
+  type CacheWord,
   CONSEQUENCE_ACTIONS,
   CONSEQUENCE_CLASSES,
   type ConsequenceAction,
@@ -21,6 +22,7 @@ import {
   type Fate,
   FINISH_REASONS,
   type HedgeOutcome,
+  type RepeatWord,
   SHADOW_FATES,
   SLAB_FORMAT,
   SlabLayout,
@@ -121,6 +123,27 @@ export class VitalsSlab {
 
   endpointPutOut(versionIndex: number): void {
     this.#increment(this.layout.endpointAt(versionIndex, 'ejections'))
+  }
+
+  /** `forgotten`: callers whose debt was forgotten for this one. */
+  rate(modelIndex: number, isAdmitted: boolean, forgotten: number): void {
+    this.#increment(this.layout.rateAt(modelIndex, isAdmitted ? 'admitted' : 'refused'))
+    this.#words[this.layout.rateAt(modelIndex, 'forgotten')]! += forgotten
+  }
+
+  repeat(modelIndex: number, word: Exclude<RepeatWord, 'bytes'>): void {
+    this.#increment(this.layout.repeatAt(modelIndex, word))
+  }
+
+  cache(modelIndex: number, word: Exclude<CacheWord, 'bytes'>): void {
+    this.#increment(this.layout.cacheAt(modelIndex, word))
+  }
+
+  /** Of answers: for repeats, or for equal questions. */
+  keptBytes(modelIndex: number, store: 'repeats' | 'cache', bytes: number): void {
+    const { layout } = this
+    const isCache = store === 'cache'
+    this.#words[isCache ? layout.cacheAt(modelIndex, 'bytes') : layout.repeatAt(modelIndex, 'bytes')] = bytes
   }
 
   /** The breaker refused an attempt, or would have in dry-run. */

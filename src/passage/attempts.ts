@@ -165,7 +165,7 @@ class Passage implements Underway, Watched, PlaceSeeker {
       protocol,
       method: head.method,
       isChecked: (status) => this.#checks(status).checks.length > 0,
-      keepBytesMax: isCompared ? KEPT_BYTES_MAX : 0,
+      keepBytesMax: isCompared || this.#errand.keepsCopy ? KEPT_BYTES_MAX : 0,
       keepAliveMs: intent.model.stream.keepAliveMs,
       claim: this.#errand.claim,
       clock: this.#lane.clock,

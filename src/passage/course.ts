@@ -2,7 +2,7 @@
  * What came of a plan, complete when it is made: the story that is recorded, counted and told to the caller.
  */
 import type { Fault } from '../domain/fault.ts'
-import type { Answer, AnswerSummary, Attempt, Passed } from '../domain/outcome.ts'
+import type { Answer, AnswerSummary, Attempt, Kept, Passed } from '../domain/outcome.ts'
 import type { Reason } from '../domain/plan.ts'
 
 /**
@@ -22,6 +22,7 @@ export interface Course {
   readonly served: string
   readonly reason: Reason | ''
   readonly degraded: string
+  readonly kept: Kept | null
 }
 
 export const NO_COURSE: Course = {
@@ -35,6 +36,7 @@ export const NO_COURSE: Course = {
   served: '',
   reason: '',
   degraded: '',
+  kept: null,
 }
 
 /** What is known of a plan's execution, whatever its end. */
@@ -63,5 +65,6 @@ export function courseOf(end: Partial<Course>, { attempts, planned, degraded, fi
     served,
     reason: isFallback ? 'fallback' : served === '' ? '' : planned,
     degraded,
+    kept: null,
   }
 }

@@ -2,6 +2,9 @@
  * What one data-plane thread is made of, as the request path sees it. Made in lane.ts, used by
  * pipeline.ts and this folder; the parts do not know each other.
  */
+import type { AnswerCache } from '../callers/answer-cache.ts'
+import type { RateGate } from '../callers/rate-gate.ts'
+import type { Repeats } from '../callers/repeats.ts'
 import type { Snapshot } from '../domain/routes.ts'
 import type { Forwarder } from '../forward/forwarder.ts'
 import type { Chance } from '../kernel/chance.ts'
@@ -38,6 +41,10 @@ export interface Lane {
   /** By version; null where nothing is sent twice. */
   readonly hedging: readonly (Hedging | null)[]
   readonly limiter: Limiter
+  readonly rateGate: RateGate
+  /** Requests with an idempotency key. */
+  readonly repeats: Repeats
+  readonly answerCache: AnswerCache
   readonly observer: Observer
   readonly forwarder: Forwarder
   /** Shadows have connections of their own: they take none from requests that somebody waits for. */
@@ -65,4 +72,6 @@ export interface WorkInProgress {
   refusing: boolean
   /** Requests not yet answered, and shadows not yet told. */
   count: number
+  /** How to end those whose caller has left, and which are finished for the repeat that will come. */
+  readonly lingering: Set<() => void>
 }

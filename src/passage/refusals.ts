@@ -1,6 +1,7 @@
 /** What the gateway says for itself, in words a caller can act on. */
 import { type Fault, fault } from '../domain/fault.ts'
-import type { Model, Version } from '../domain/routes.ts'
+import type { Model, RateLimit, Version } from '../domain/routes.ts'
+import { nameOf } from '../identify/key-source.ts'
 
 const SOON: readonly string[] = ['retry-after', '1']
 
@@ -59,4 +60,38 @@ export function breakerOpen({ name, model }: Version, retryAfterMs: number): Fau
   const seconds = String(Math.max(1, Math.ceil(retryAfterMs / 1000)))
   const words = `the circuit breaker of version '${name}' of model '${model}' is open`
   return fault('breaker-open', words, '', ['retry-after', seconds])
+}
+
+export const IN_PROGRESS: Fault = fault(
+  'idempotency-in-progress',
+  'the first request with this idempotency-key is still under way; repeat it a little later for its answer',
+  '',
+  SOON,
+)
+
+export const OTHER_REQUEST: Fault = fault(
+  'idempotency-mismatch',
+  'this idempotency-key was used for another request; a repeat must be the same to the byte',
+)
+
+export const NOT_AT_HAND: Fault = fault(
+  'idempotency-unavailable',
+  'what the first request with this idempotency-key was answered cannot be had at present',
+  '',
+  SOON,
+)
+
+/** Never by whose value: what tells callers apart may be a secret. */
+export function rateLimited({ name }: Model, limit: RateLimit, retryAfterMs: number): Fault {
+  const { requests, perMs, burst, by } = limit
+  const ms = Math.max(1, Math.ceil(retryAfterMs))
+  const whose = by.map(nameOf).join(', ')
+  const words = `too many requests to model '${name}' from this caller (limit ${limit.name}); try again in ${ms} ms`
+  const detail = `${requests} in ${perMs / 1000} s, ${burst} at once, by ${whose}`
+  return fault('rate-limited', words, detail, [
+    'retry-after',
+    String(Math.ceil(ms / 1000)),
+    'retry-after-ms',
+    String(ms),
+  ])
 }

@@ -45,6 +45,8 @@ export interface Known {
   readonly model: Model | null
   readonly intent: Intent | null
   readonly plan: Plan | null
+  /** What the caller is told besides the answer: how its rate limits stand, where a kept answer came from. Name, value, … */
+  readonly asides: readonly string[]
 }
 
 export const NOTHING_KNOWN: Known = {
@@ -53,10 +55,11 @@ export const NOTHING_KNOWN: Known = {
   model: null,
   intent: null,
   plan: null,
+  asides: [],
 }
 
 export function knownOf(protocol: Protocol | null, body: Uint8Array): Known {
-  return { protocol, body, model: null, intent: null, plan: null }
+  return { ...NOTHING_KNOWN, protocol, body }
 }
 
 export function openStory({ head, body, client }: Incoming, lane: Lane): Opening {
@@ -125,7 +128,13 @@ export function exchangeOf(opening: Opening, known: Known, course: Course): Exch
     requestBody: known.body,
     answer: course.answer,
     passed: course.passed,
-    summary: course.summary ?? summaryOf(course.answer, known.protocol, course.served),
+    asides: known.asides,
+    kept: course.kept,
+    // What a kept answer cost was counted when it was made.
+    summary:
+      course.kept === null
+        ? (course.summary ?? summaryOf(course.answer, known.protocol, course.served))
+        : null,
   }
 }
 
@@ -205,21 +214,29 @@ export function withMarks(
   reply: Pick<Answer, 'headers'>,
   reason: Fault | null,
 ): string[] {
-  const headers = withoutMarks(reply.headers)
+  const { asides, model } = exchange
+  const headers = withoutMarks(reply.headers, model !== null && model.rates.length > 0)
   headers.push('modelgate-request-id', exchange.id, 'modelgate-config', String(exchange.generation))
   if (reason !== null) headers.push('modelgate-error', reason.code)
+  for (const text of asides) headers.push(text)
   return headers
 }
 
 /** Written by the HTTP server in front itself, on every answer. */
 const SERVER_MARK = 'uwebsockets'
 
-/** An endpoint may be a gateway like this one; its marks are about its own part and would contradict ours. */
-function withoutMarks(headers: readonly string[]): string[] {
+const RATE_HEADERS: ReadonlySet<string> = new Set(['ratelimit', 'ratelimit-policy'])
+
+/**
+ * An endpoint may be a gateway like this one; its marks are about its own part and would contradict ours, and so
+ * would its rate limits, where there are some of ours.
+ */
+function withoutMarks(headers: readonly string[], hasRates: boolean): string[] {
   const kept: string[] = []
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index]!
-    if (name !== SERVER_MARK && !name.startsWith(OWN_PREFIX)) kept.push(name, headers[index + 1]!)
+    if (name === SERVER_MARK || name.startsWith(OWN_PREFIX)) continue
+    if (!hasRates || !RATE_HEADERS.has(name)) kept.push(name, headers[index + 1]!)
   }
   return kept
 }

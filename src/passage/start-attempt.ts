@@ -25,6 +25,8 @@ export interface Errand {
   readonly plan: Plan
   /** The memory it takes. */
   readonly claim: MemoryClaim
+  /** Of an answer that is passed on a copy is made, too, as far as it is small enough. */
+  readonly keepsCopy: boolean
 }
 
 export interface Conduct {

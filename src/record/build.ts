@@ -46,6 +46,7 @@ export function decisionOf(exchange: Exchange): DecisionRecord {
     answer: answerOf(exchange),
     finishReason: summary?.finishReason ?? '',
     usage: summary?.usage ?? null,
+    kept: exchange.kept,
   }
 }
 

@@ -69,6 +69,7 @@ export function sampleDecision(more: Partial<DecisionRecord> = {}): DecisionReco
     fault: null,
     answer: { bodyBytes: 128, contentType: 'application/json' },
     finishReason: '',
+    kept: null,
     usage: null,
     ...more,
   }

@@ -2,6 +2,7 @@ import t from 'tap'
 import { isFault } from '../../src/domain/fault.ts'
 import type { Intent } from '../../src/domain/intent.ts'
 import type { Model, Snapshot } from '../../src/domain/routes.ts'
+import { callersOf } from '../../src/identify/caller.ts'
 import { findModel, identify } from '../../src/identify/identify.ts'
 import { recognize } from '../../src/identify/recognize.ts'
 import { PROTOCOLS } from '../../src/protocols/index.ts'
@@ -54,6 +55,64 @@ t.test('the sticky key is the first of the chain that is present and not empty',
   const last = { source: 'random', value: 'id-1' }
   t.same(intentOf(ask({ key: [{ from: 'header', name: 'none' }] })).key, last, 'nothing present: by chance')
 })
+
+t.test(
+  'callers are told apart by the first source that is present, and by their address where none is',
+  async (t) => {
+    const limit = { index: 0, name: 'l', requests: 1, perMs: 1000, burst: 1 }
+    const rates: ModelParts['rates'] = [
+      { ...limit, by: [{ from: 'header', name: 'x-api-key' }, { from: 'client' }] },
+      { ...limit, by: [{ from: 'body', pointer: '/parameters/user_id' }] },
+      { ...limit, by: [{ from: 'header', name: 'x-none' }] },
+    ]
+    const callersIn = (fields = {}) => intentOf(ask({ rates }, fields)).callers.rates
+    t.same(callersIn({ 'x-api-key': 'k' }), [
+      'header:x-api-key\u0000k',
+      'body:/parameters/user_id\u0000from-body',
+      'client\u0000192.0.2.7',
+    ])
+    t.equal(callersIn({ 'x-api-key': '' })[0], 'client\u0000192.0.2.7', 'an empty header is no name')
+    const spoofed = callersIn({ 'x-api-key': '192.0.2.7' })[0]
+    t.not(spoofed, callersIn()[0], 'a header cannot pass for an address')
+    t.same(intentOf(ask({}, { 'x-api-key': 'k' })).callers, { rates: [], idempotency: '', cache: '' })
+  },
+)
+
+t.test('what is kept for a caller is kept for its credentials, whatever it is told apart by', async (t) => {
+  const by = [{ from: 'client' }] as const
+  const settings = { ttlMs: 1, bytesMax: 1, by, vary: [], shared: false }
+  const callersIn = (fields: Record<string, string>, shared = false) =>
+    intentOf(ask({ idempotency: settings, cache: { ...settings, shared } }, fields)).callers
+  const all = [{}, { authorization: 'a' }, { authorization: 'b' }, { cookie: 'a' }, { 'x-api-key': 'a' }]
+  t.equal(new Set(all.map((fields) => callersIn(fields).cache)).size, all.length)
+  t.equal(new Set(all.map((fields) => callersIn(fields).idempotency)).size, all.length)
+  t.equal(callersIn({ 'x-trace': '1' }).cache, callersIn({}).cache)
+  const twice = (second: string) => {
+    const head = makeHead({ headers: ['x-api-key', 'a', 'x-api-key', second] })
+    return callersOf(makeModel({ cache: settings }), head, { places: { pointers: [], paths: [] }, found: [] })
+      .cache
+  }
+  t.not(twice('b'), twice('c'), 'a second value counts, too')
+  t.same(new Set(all.map((fields) => callersIn(fields, true).cache)), new Set(['']))
+})
+
+t.test(
+  'an idempotency key is read as the draft writes it, or bare, where the model knows such keys',
+  async (t) => {
+    const settings = { ttlMs: 1, bytesMax: 1, by: [] }
+    const keyIn = (value: string) =>
+      intentOf(ask({ idempotency: settings }, { 'idempotency-key': value })).idempotencyKey
+    t.equal(keyIn('8e03978e-40d5-43dd-bc93-6894a57f9324'), '8e03978e-40d5-43dd-bc93-6894a57f9324')
+    t.equal(keyIn('"a b"'), 'a b')
+    t.equal(keyIn('"a \\"b\\" \\\\"'), 'a "b" \\')
+    t.equal(keyIn('"half'), '"half', 'what is no quoted string is taken as it is')
+    t.equal(intentOf(ask({}, { 'idempotency-key': 'a' })).idempotencyKey, null)
+    t.equal(intentOf(ask({ idempotency: settings })).idempotencyKey, null)
+    for (const bad of ['', '""', 'a'.repeat(256), 'ä', 'a\tb']) {
+      t.equal(codeOf(ask({ idempotency: settings }, { 'idempotency-key': bad })), 'malformed-request', bad)
+    }
+  },
+)
 
 t.test('a pin needs a version that exists and a model that allows it', async (t) => {
   const open = { route: { pinAllowed: true } }

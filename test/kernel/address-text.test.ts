@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { parseAddress } from '../../src/kernel/address-set.ts'
-import { addressText } from '../../src/kernel/address-text.ts'
+import { addressText, networkText } from '../../src/kernel/address-text.ts'
 
 const written = (text: string) => addressText(parseAddress(text)!)
 
@@ -34,6 +34,33 @@ t.test('it writes IPv6 as the URL standard does', async (t) => {
         const isMapped = all[5] === 0xffff && all.slice(0, 5).every((one) => one === 0)
         return isMapped || `[${addressText(bytes)}]` === new URL(`http://[${text}]/`).hostname
       }),
+    ),
+  )
+})
+
+t.test('the network of an address is its first 64 bits, of IPv4 the address itself', async (t) => {
+  const cases = {
+    '192.0.2.7': '192.0.2.7',
+    '': '',
+    '::1': '0:0:0:0::/64',
+    '::': '0:0:0:0::/64',
+    '2001:db8::1': '2001:db8:0:0::/64',
+    '2001:db8:1:2:3:4:5:6': '2001:db8:1:2::/64',
+    '2001:db8:1:2::': '2001:db8:1:2::/64',
+    '2001:db8::2:3:4:5:6': '2001:db8:0:2::/64',
+    '::2:3:4:5:6': '0:0:0:2::/64',
+    '2001:db8:1::6': '2001:db8:1:0::/64',
+  }
+  for (const [address, network] of Object.entries(cases)) t.equal(networkText(address), network, address)
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ minLength: 16, maxLength: 16 }),
+      fc.uint8Array({ minLength: 8, maxLength: 8 }),
+      (bytes, host) => {
+        const other = Uint8Array.from([...bytes.subarray(0, 8), ...host])
+        const [mine, yours] = [addressText(bytes), addressText(other)]
+        return !mine.includes(':') || !yours.includes(':') || networkText(mine) === networkText(yours)
+      },
     ),
   )
 })

@@ -76,6 +76,8 @@ export function makeExchange(snapshot: Snapshot, more: Partial<Exchange> = {}): 
     status: 200,
     fault: null,
     requestBody: new Uint8Array(5),
+    asides: [],
+    kept: null,
     answer: { status: 200, headers: [], body: new Uint8Array(7) },
     passed: null,
     summary: null,

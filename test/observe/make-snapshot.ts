@@ -53,6 +53,7 @@ export function makeSnapshot(breaker: Partial<BreakerSettings> = {}): Snapshot {
       ['price', price],
     ]),
     versions: [...fraud.versions.values(), ...price.versions.values()],
+    rates: [],
   }
 }
 

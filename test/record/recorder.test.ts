@@ -50,6 +50,8 @@ const intent: Intent = {
   operation: 'infer',
   pin: 'v2',
   key: { source: 'header:x-user-id', value: KEY },
+  callers: { rates: [], idempotency: '', cache: '' },
+  idempotencyKey: null,
   deadlineAt: Infinity,
   traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
   isShadow: false,
@@ -119,6 +121,8 @@ function exchangeWith(more: Partial<Exchange> = {}): Exchange {
     status: 200,
     fault: null,
     requestBody: Buffer.from(BODY),
+    asides: [],
+    kept: null,
     answer: attempt.result.answer,
     passed: null,
     summary: null,
@@ -186,6 +190,7 @@ t.test('a record tells who, what, which, why, and how it went', async (t) => {
     answer: { bodyBytes: ANSWER.length, contentType: 'application/json' },
     finishReason: '',
     usage: null,
+    kept: null,
   })
   const summary = {
     finishReason: 'stop',
@@ -194,6 +199,8 @@ t.test('a record tells who, what, which, why, and how it went', async (t) => {
     problem: '',
   }
   t.match(decisionOf({ ...exchange, summary }), { finishReason: 'stop', usage: summary.usage })
+  const kept = { how: 'replayed', id: exchange.id, ageMs: 1200 } as const
+  t.match(decisionOf({ ...exchange, kept }), { kept })
 })
 
 /** The answer of `attempt`, passed on as it comes. */
@@ -269,6 +276,8 @@ t.test('a refusal before anything was known is recorded too', async (t) => {
     fault: fault('unknown-path', 'no dialect answers here', 'nothing'),
     answer: null,
     requestBody: new Uint8Array(0),
+    asides: [],
+    kept: null,
   })
   t.match(decisionOf(refusal), {
     model: '',

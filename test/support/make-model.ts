@@ -61,6 +61,9 @@ export function makeModel({ versions = ['v1', 'v2'], route = {}, ...more }: Mode
     timeouts: { queueMs: 50, connectMs: 250, firstByteMs: 1000, idleMs: 1000, totalMs: 2000 },
     stream: { keepAliveMs: 0 },
     limits: { concurrent: 256, queue: 512 },
+    rates: [],
+    idempotency: null,
+    cache: null,
     retry: { attempts: 1, on: [], budget: 0, hedge: null },
     breaker: {
       windowMs: 10_000,
@@ -104,6 +107,8 @@ export function makeIntent(model: Model, more: Partial<Intent> = {}): Intent {
     operation: 'infer',
     pin: null,
     key: { source: 'header:x-user-id', value: 'user-1' },
+    callers: { rates: [], idempotency: '', cache: '' },
+    idempotencyKey: null,
     deadlineAt: Number.POSITIVE_INFINITY,
     traceId: '',
     isShadow: false,

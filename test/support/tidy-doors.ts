@@ -49,6 +49,11 @@ export const DOORS: readonly Door[] = [
     folders: ['control/config/'],
     why: 'the configuration is read in one place',
   },
+  {
+    package: 'lru-cache',
+    folders: ['callers/'],
+    why: 'answers are kept in one way, bounded by bytes and time: callers/kept-answers.ts',
+  },
   { package: 'xxhash-wasm', folders: ['kernel/'], why: 'one hash decides assignment: kernel/hash64.ts' },
   {
     package: 'msgpackr',

@@ -16,7 +16,7 @@ export interface Layer {
   readonly why: string
 }
 
-const STAGES = ['accept/', 'identify/', 'decide/', 'forward/', 'score/', 'observe/', 'record/']
+const STAGES = ['accept/', 'identify/', 'callers/', 'decide/', 'forward/', 'score/', 'observe/', 'record/']
 const ALPHABET = ['kernel/', 'domain/']
 const PROTOCOL = ['protocols/protocol.ts']
 
@@ -35,6 +35,7 @@ export const LAYERS: readonly Layer[] = [
 
   { path: 'accept/', may: ALPHABET, why: STAGE },
   { path: 'identify/', may: ALPHABET, types: PROTOCOL, isDeterministic: true, why: DECIDING },
+  { path: 'callers/', may: ALPHABET, why: STAGE },
   { path: 'decide/', may: ALPHABET, types: PROTOCOL, isDeterministic: true, why: DECIDING },
   { path: 'forward/', may: ALPHABET, types: PROTOCOL, why: STAGE },
   { path: 'forward/http1/', may: ALPHABET, isDeterministic: true, why: 'the codec is bytes in, values out' },
@@ -98,7 +99,7 @@ export const LAYERS: readonly Layer[] = [
   {
     path: 'lane-messages.ts',
     may: ALPHABET,
-    types: ['audit/', 'observe/'],
+    types: ['audit/', 'observe/', 'callers/'],
     why: 'what threads say to each other is plain data',
   },
   {

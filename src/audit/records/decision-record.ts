@@ -8,7 +8,7 @@
  */
 
 import type { Operation } from '../../domain/intent.ts'
-import { FINISH_REASON_LENGTH_MAX, type Role, type Usage } from '../../domain/outcome.ts'
+import { FINISH_REASON_LENGTH_MAX, type Kept, type Role, type Usage } from '../../domain/outcome.ts'
 import type { BreakerName, Passed, Reason, ShadowFate } from '../../domain/plan.ts'
 import {
   type AttemptRecord,
@@ -18,7 +18,15 @@ import {
   NAME_LENGTH_MAX,
   writeAttempt,
 } from './attempt-row.ts'
-import { decodeFault, decodeUsage, type FaultRecord, writeFault, writeUsage } from './ending-row.ts'
+import {
+  decodeFault,
+  decodeKept,
+  decodeUsage,
+  type FaultRecord,
+  writeFault,
+  writeKept,
+  writeUsage,
+} from './ending-row.ts'
 import { fromMicros, hexText, idText, toMicros, Words } from './row.ts'
 import type { RowWriter } from './row-writer.ts'
 
@@ -57,6 +65,8 @@ export interface DecisionRecord {
   /** Why the model stopped; empty where nothing told, and of an answer passed on, whose own record has it. */
   readonly finishReason: string
   readonly usage: Usage | null
+  /** The answer had been given before; null: it was made for this request. */
+  readonly kept: Kept | null
 }
 
 export interface RequestRecord {
@@ -113,7 +123,7 @@ export const TEXT_LENGTH_MAX = 256
 
 export function writeDecision(row: RowWriter, record: DecisionRecord): void {
   const { client, request, plan, fault, answer } = record
-  row.array(29)
+  row.array(30)
   row.number(DECISION_VERSION)
   row.id(record.id)
   row.number(record.receivedAt)
@@ -151,6 +161,7 @@ export function writeDecision(row: RowWriter, record: DecisionRecord): void {
   }
   row.text(record.finishReason, FINISH_REASON_LENGTH_MAX)
   writeUsage(row, record.usage)
+  writeKept(row, record.kept)
 }
 
 export function decodeDecision(row: readonly unknown[]): DecisionRecord {
@@ -186,6 +197,7 @@ export function decodeDecision(row: readonly unknown[]): DecisionRecord {
     answer: answer === null ? null : { bodyBytes: Number(answer[0]), contentType: String(answer[1]) },
     finishReason: String(row[27] ?? ''),
     usage: decodeUsage(row[28]),
+    kept: decodeKept(row[29]),
   }
 }
 

@@ -1,9 +1,10 @@
 /**
- * Pieces of a row that say how a story ended, as decision and stream records share them: the fault, and what the
- * dialect read of the answer. Layouts in SPEC.md, "fault", "usage".
+ * Pieces of a row that say how a story ended, as decision and stream records share them: the fault, what the
+ * dialect read of the answer, where a kept one came from. Layouts in SPEC.md, "fault", "usage", "kept".
  */
-import type { Usage } from '../../domain/outcome.ts'
+import type { Kept, Usage } from '../../domain/outcome.ts'
 import { DETAIL_LENGTH_MAX, NAME_LENGTH_MAX } from './attempt-row.ts'
+import { fromMicros, idText, toMicros, Words } from './row.ts'
 import type { RowWriter } from './row-writer.ts'
 
 export interface FaultRecord {
@@ -36,4 +37,19 @@ export function writeUsage(row: RowWriter, usage: Usage | null): void {
 export function decodeUsage(value: unknown): Usage | null {
   if (!Array.isArray(value)) return null
   return { prompt: Number(value[0]), completion: Number(value[1]), total: Number(value[2]) }
+}
+
+const HOW = new Words<Kept['how']>(['replayed', 'cached'])
+
+export function writeKept(row: RowWriter, kept: Kept | null): void {
+  if (kept === null) return row.nil()
+  row.array(3)
+  row.word(HOW.encode(kept.how))
+  row.id(kept.id)
+  row.number(toMicros(kept.ageMs))
+}
+
+export function decodeKept(value: unknown): Kept | null {
+  if (!Array.isArray(value)) return null
+  return { how: HOW.decode(value[0]), id: idText(value[1]), ageMs: fromMicros(value[2]) }
 }

@@ -12,6 +12,7 @@ import { refuseNotYet } from './not-yet.ts'
 import { type Places, placesOf } from './positions.ts'
 import { byPlace, type Draft, type Path, type Problem, pathText, type Report } from './problem.ts'
 import { checkAnswers } from './rules/answers.ts'
+import { checkCallers, checkServerRates } from './rules/callers.ts'
 import { checkConsequences } from './rules/consequences.ts'
 import { checkEndpoints } from './rules/endpoints.ts'
 import { checkHealth } from './rules/health.ts'
@@ -67,7 +68,10 @@ export function checkConfig(text: string, context: CheckContext): CheckResult {
 
 function applyRules(document: TomlDocument, salvaged: Salvaged, checked: Checked, report: Report): void {
   const isComplete = (path: Path): boolean => document.unreadable.isComplete(path)
-  if (isComplete(['server'])) checkServer(checked, report)
+  if (isComplete(['server'])) {
+    checkServer(checked, report)
+    checkServerRates(checked, (path) => salvaged.cuts.isSound(path), report)
+  }
   for (const [name, model] of Object.entries(checked.models)) {
     if (!isComplete(['models', name])) continue
     const written = valueAt(document.value, ['models', name, 'versions'])
@@ -89,6 +93,7 @@ function applyRules(document: TomlDocument, salvaged: Salvaged, checked: Checked
     checkHedging(scope)
     checkConsequences(scope)
     checkAnswers(scope)
+    checkCallers(scope, checked.server.limits.rate)
   }
   if (
     Object.keys(checked.models).length === 0 &&

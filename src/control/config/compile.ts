@@ -8,6 +8,7 @@ import type {
   ConsequenceKey,
   HealthSettings,
   Model,
+  RateLimit,
   RetrySettings,
   Route,
   Rule,
@@ -19,8 +20,10 @@ import type {
 import { assert } from '../../kernel/assert.ts'
 import { configHash, type ReplyFile } from './canonical.ts'
 import { compileEndpoint } from './compile-endpoint.ts'
+import { compileCache, compileIdempotency } from './compile-kept.ts'
 import { deepFreeze } from './freeze.ts'
 import { ownSettings, REASONS } from './own-settings.ts'
+import { compileRates } from './rate-limits.ts'
 import { protocolOf } from './registries.ts'
 import type { Settled, SettledModel } from './settle.ts'
 
@@ -38,6 +41,8 @@ export interface CompileContext {
 export function compile(settled: Settled, context: CompileContext): Snapshot {
   const { audit, server, scoring } = settled
   const versions: Version[] = []
+  const rates: RateLimit[] = []
+  const serverRates = compileRates(server.limits.rate, rates)
   const models = new Map<string, Model>()
   for (const [name, model] of Object.entries(settled.models)) {
     models.set(
@@ -46,6 +51,8 @@ export function compile(settled: Settled, context: CompileContext): Snapshot {
         context,
         index: models.size,
         versions,
+        rates,
+        serverRates,
         denyPrivate: settled.upstream.deny_private,
       }),
     )
@@ -75,6 +82,7 @@ export function compile(settled: Settled, context: CompileContext): Snapshot {
     reasons: REASONS,
     models,
     versions,
+    rates,
   })
 }
 
@@ -94,6 +102,9 @@ interface Numbering {
   readonly denyPrivate: boolean
   /** Grows by this model's versions. */
   readonly versions: Version[]
+  /** Grows by this model's limits. */
+  readonly rates: RateLimit[]
+  readonly serverRates: readonly RateLimit[]
 }
 
 function compileModel(name: string, model: SettledModel, numbering: Numbering): Model {
@@ -114,6 +125,9 @@ function compileModel(name: string, model: SettledModel, numbering: Numbering): 
     },
     stream: { keepAliveMs: model.stream.keep_alive ?? 0 },
     limits: { concurrent: model.limits.concurrent, queue: model.limits.queue },
+    rates: [...compileRates(model.limits.rate, numbering.rates), ...numbering.serverRates],
+    idempotency: compileIdempotency(model.idempotency),
+    cache: compileCache(model.cache),
     retry: compileRetry(model.retry),
     breaker: {
       windowMs: breaker.window,

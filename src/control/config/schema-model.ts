@@ -7,17 +7,11 @@ import { canonicalHost, parseEndpoint } from './address.ts'
 import { parseHedgeAfter } from './hedge-words.ts'
 import * as leaf from './leaf.ts'
 import { BALANCER_NAMES, PROTOCOL_NAMES, RUNTIME_NAMES } from './registries.ts'
+import { cache, idempotency, keySource, rates } from './schema-callers.ts'
 import { health, slowStart } from './schema-health.ts'
 import { route } from './schema-route.ts'
 import { name, pemFile, pointer, versionName } from './schema-words.ts'
-import { parseFilePath, parseKeySource, parseStep, REMOTE_MODEL, REMOTE_NAME } from './words.ts'
-
-const keySource = leaf.parsed(parseKeySource, {
-  what: 'a source of the sticky key',
-  expected: '"header:NAME", "body:/POINTER", "client" or "random"',
-  description:
-    'A source of the sticky key: a request header, a place in the JSON body, the caller’s address, or chance.',
-})
+import { parseFilePath, parseStep, REMOTE_MODEL, REMOTE_NAME } from './words.ts'
 
 const timeouts = leaf.table(
   {
@@ -70,6 +64,9 @@ const limits = leaf.table(
       .prefault(256),
     queue: leaf.whole(0, 1_000_000, 'Requests that may wait for a place; 0 refuses at once.').prefault(512),
     adaptive: leaf.flag('Let the gateway find the concurrency limit by itself.').prefault(false),
+    rate: rates(
+      'What each caller may ask of this model; every limit holds, and those of the server do, too.',
+    ),
   },
   'How much of this model may be under way. What is beyond is an `overload` failure.',
 )
@@ -317,6 +314,8 @@ export const modelSchema = leaf.table(
     timeouts: timeouts.prefault({}),
     stream: stream.prefault({}),
     limits: limits.prefault({}),
+    idempotency: idempotency.optional(),
+    cache: cache.optional(),
     retry: retry.prefault({}),
     breaker: breaker.prefault({}),
     on_failure: onFailure.prefault({}),

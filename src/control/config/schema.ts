@@ -6,6 +6,7 @@
 import type { z } from 'zod'
 import { parseListen, parseTrusted } from './address.ts'
 import * as leaf from './leaf.ts'
+import { rates } from './schema-callers.ts'
 import { modelSchema } from './schema-model.ts'
 import { name, pemFile } from './schema-words.ts'
 import { parseFilePath, parsePointer } from './words.ts'
@@ -51,6 +52,7 @@ const server = leaf.table(
           chunked_requests: leaf
             .choice(['refuse', 'accept'], 'Request bodies without Content-Length: answer 411, or read them.')
             .prefault('refuse'),
+          rate: rates('What each caller may ask of all models together.'),
         },
         'What a client may ask of the gateway.',
       )

@@ -2,6 +2,7 @@
  * Fills in the defaults that depend on other keys, so that after it nothing is left to guess: inner
  * timeouts shrink to the total, the only version is the primary, a chain ends with a reply or `fail`.
  */
+import { type SettledRate, settleRates } from './rate-limits.ts'
 import { patienceOf, protocolOf } from './registries.ts'
 import { CONSEQUENCES } from './rules/consequences.ts'
 import { primaryOf } from './rules/route.ts'
@@ -25,17 +26,21 @@ export interface SettledModel extends CheckedModel {
   readonly versions: Record<string, SettledVersion>
   readonly timeouts: Required<{ [K in keyof CheckedModel['timeouts']]: number }>
   readonly breaker: CheckedModel['breaker'] & { readonly slow_after: number }
+  readonly limits: CheckedModel['limits'] & { readonly rate: SettledRate[] }
   readonly route: CheckedModel['route'] & { readonly primary: string }
 }
 
 export interface Settled extends Omit<Checked, 'models'> {
+  readonly server: Checked['server'] & { readonly limits: { readonly rate: SettledRate[] } }
   readonly models: Readonly<Record<string, SettledModel>>
 }
 
 /** `checked` must have passed every rule. */
 export function settle(checked: Checked): Settled {
   const models = Object.entries(checked.models).map(([name, model]) => [name, settleModel(model)] as const)
-  return { ...checked, models: Object.fromEntries(models) }
+  const { server } = checked
+  const limits = { ...server.limits, rate: settleRates(server.limits.rate) }
+  return { ...checked, server: { ...server, limits }, models: Object.fromEntries(models) }
 }
 
 function settleModel(model: CheckedModel): SettledModel {
@@ -54,6 +59,7 @@ function settleModel(model: CheckedModel): SettledModel {
       total,
     },
     breaker: { ...breaker, slow_after: breaker.slow_after ?? Math.min(patience.slowAfterMs, total) },
+    limits: { ...model.limits, rate: settleRates(model.limits.rate) },
     route: { ...route, primary },
     versions: Object.fromEntries(
       Object.entries(model.versions).map(

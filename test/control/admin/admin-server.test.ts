@@ -117,6 +117,8 @@ t.test('what was observed is told by every resource', async (t) => {
     status: 200,
     fault: null,
     requestBody: new Uint8Array(2),
+    asides: [],
+    kept: null,
     answer,
     passed: null,
     summary: null,

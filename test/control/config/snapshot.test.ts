@@ -342,3 +342,57 @@ t.test('hostile shapes are refused, not suffered', async (t) => {
     t.equal(result.ok, text === '\uFEFF', `${text.slice(0, 20)}…`)
   }
 })
+
+t.test('limits of the server hold for every model, behind its own, and all are numbered', async (t) => {
+  const models = `
+[models.a]
+limits = { rate = [{ requests = 100, per = "1m", by = ["header:X-Api-Key", "client"] }, { requests = 5, burst = 9, name = "b" }] }
+[models.a.versions.v1]
+endpoints = ["http://a"]
+[models.b.versions.v1]
+endpoints = ["http://b"]
+`
+  const snapshot = snapshotOf(`[server.limits]\nrate = [{ requests = 7, per = "1h" }]\n${models}`)
+  const all = { name: '7-per-1h', requests: 7, perMs: 3_600_000, burst: 7, by: [{ from: 'client' }] }
+  t.same(snapshot.rates, [
+    { index: 0, ...all },
+    {
+      index: 1,
+      name: '100-per-1m',
+      requests: 100,
+      perMs: 60_000,
+      burst: 100,
+      by: [{ from: 'header', name: 'x-api-key' }, { from: 'client' }],
+    },
+    { index: 2, name: 'b', requests: 5, perMs: 1000, burst: 9, by: [{ from: 'client' }] },
+  ])
+  t.same(
+    snapshot.models.get('a')?.rates.map(({ index }) => index),
+    [1, 2, 0],
+  )
+  t.same(
+    snapshot.models.get('b')?.rates.map(({ index }) => index),
+    [0],
+  )
+  const written = models.replace('per = "1m",', 'per = "60s", burst = 100, name = "100-per-1m",')
+  t.equal(hashOf(models), hashOf(written), 'a default that is written is the same configuration')
+})
+
+t.test('nothing is kept of answers unless a model says so', async (t) => {
+  const of = (table: string) =>
+    snapshotOf(`[models.a]\n${table}\n[models.a.versions.v1]\nendpoints = ["http://a"]`).models.get('a')
+  t.match(of(''), { idempotency: null, cache: null })
+  const whose = [
+    { from: 'header', name: 'authorization' },
+    { from: 'header', name: 'x-api-key' },
+    { from: 'client' },
+  ]
+  t.same(of('idempotency = {}')?.idempotency, { ttlMs: 86_400_000, bytesMax: 67_108_864, by: whose })
+  t.same(of('cache = { ttl = "5s", vary = ["header:X-Tenant"], shared = true }')?.cache, {
+    ttlMs: 5000,
+    bytesMax: 67_108_864,
+    by: whose,
+    vary: [{ from: 'header', name: 'x-tenant' }],
+    shared: true,
+  })
+})
