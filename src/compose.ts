@@ -25,6 +25,7 @@ import { laneShare } from './kernel/lane-share.ts'
 import type { LaneStart, VersionState } from './lane-messages.ts'
 import { type Running, stopInOrder } from './lifecycle.ts'
 import type { LaneAnnouncement } from './observe/announcements.ts'
+import { type LimitsMemory, makeLimits, openLimits } from './observe/limits-memory.ts'
 import { Observatory } from './observe/observatory.ts'
 
 export interface GatewayOptions {
@@ -103,17 +104,14 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
   const { promise: failed, resolve: fail } = withResolvers<Error>()
   const readiness = new VersionReadiness(snapshot)
   const certificates = watchCertificates(snapshot, () => lanes, log)
+  const lanesWithout = () => running.lanesWithoutLog.size
+  const limits = makeLimits(snapshot)
   const observatory = new Observatory({
     snapshot: () => snapshot,
     clock: systemClock,
     version,
-    more: [
-      ...logMetrics(
-        () => audit.counts(),
-        () => running.lanesWithoutLog.size,
-      ),
-      ...(certificates?.metrics ?? []),
-    ],
+    limits: openLimits(limits, snapshot, 0),
+    more: [...logMetrics(() => audit.counts(), lanesWithout), ...(certificates?.metrics ?? [])],
   })
   stateHeaderLimit(snapshot.server.headerBytesMax + HEADER_SLACK_BYTES)
   audit.onFatal((problem) => {
@@ -121,6 +119,7 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
     fail(new Error(problem))
   })
   const lanes = makeLanes(options, shares, {
+    limits,
     journalOf: (lane) => audit.laneParts(lane),
     onReading: (lane, announcement) => observatory.take(lane, announcement),
     onVersions: (lane, states) => readiness.update(lane, states),
@@ -160,6 +159,7 @@ interface Shares extends SocketShares {
 }
 
 interface LaneEvents {
+  readonly limits: LimitsMemory
   journalOf(lane: number): LaneStart['journal']
   onReading(lane: number, announcement: LaneAnnouncement): void
   onVersions(lane: number, states: readonly VersionState[]): void
@@ -180,7 +180,8 @@ function makeLanes(
   const bodyBytesMax = laneShare(shares.bodyBytes, lanes)
   return Array.from({ length: lanes }, (_, lane) => {
     const journal = events.journalOf(lane)
-    const start = { lane, lanes, version, snapshot, journal, sockets, bodyBytesMax }
+    const { limits } = events
+    const start = { lane, lanes, version, snapshot, journal, limits, sockets, bodyBytesMax }
     return new LaneThread({
       start,
       onReading: (announcement) => events.onReading(lane, announcement),

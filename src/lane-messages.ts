@@ -6,6 +6,8 @@
 import type { JournalParts } from './audit/lane-journal.ts'
 import type { HostPort, Snapshot } from './domain/routes.ts'
 import type { LaneAnnouncement } from './observe/announcements.ts'
+import type { LimitsMemory } from './observe/limits-memory.ts'
+import type { PressureChange } from './observe/pressure-gauge.ts'
 
 /** Handed over when the thread starts. */
 export interface LaneStart {
@@ -18,6 +20,8 @@ export interface LaneStart {
   readonly bodyBytesMax: number
   /** Of this lane. */
   readonly sockets: { readonly clients: number; readonly endpoints: number }
+  /** Of all lanes. */
+  readonly limits: LimitsMemory
 }
 
 export type ToLane =
@@ -53,6 +57,8 @@ export type FromLane =
       readonly version: string
       readonly forMs: number
     }
+  /** This lane became shorter of time or memory, or less short. */
+  | ({ readonly kind: 'pressure' } & PressureChange)
   /** An error nobody caught: a bug. The lane goes on; the words are for the log. */
   | { readonly kind: 'bug'; readonly report: string }
   | { readonly kind: 'drained'; readonly abandoned: number }

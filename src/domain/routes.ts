@@ -84,6 +84,8 @@ export interface Model {
   readonly timeouts: Timeouts
   readonly stream: StreamSettings
   readonly limits: ModelLimits
+  /** Who goes without first when the gateway is short of time or memory. */
+  readonly priority: 'high' | 'normal' | 'low'
   readonly retry: RetrySettings
   readonly breaker: BreakerSettings
   readonly onFailure: Readonly<Record<ConsequenceKey, readonly Consequence[]>>
@@ -116,8 +118,11 @@ export interface StreamSettings {
 }
 
 export interface ModelLimits {
+  /** Over all lanes. */
   readonly concurrent: number
   readonly queue: number
+  /** The limit is found from latency; `concurrent` is the most it may be. */
+  readonly adaptive: boolean
 }
 
 export interface RetrySettings {

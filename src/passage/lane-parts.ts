@@ -11,6 +11,7 @@ import type { Sweep } from '../kernel/sweep.ts'
 import type { Hedging } from '../observe/hedging.ts'
 import type { Limiter } from '../observe/limiter.ts'
 import type { Observer } from '../observe/observer.ts'
+import type { PressureGauge } from '../observe/pressure-gauge.ts'
 import type { RetryBudget } from '../observe/retry-budget.ts'
 import type { Vitals } from '../observe/vitals.ts'
 import type { Protocol } from '../protocols/protocol.ts'
@@ -38,6 +39,8 @@ export interface Lane {
   /** By version; null where nothing is sent twice. */
   readonly hedging: readonly (Hedging | null)[]
   readonly limiter: Limiter
+  /** How short of time and memory this lane is. */
+  readonly pressure: PressureGauge
   readonly observer: Observer
   readonly forwarder: Forwarder
   /** Shadows have connections of their own: they take none from requests that somebody waits for. */

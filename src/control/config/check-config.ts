@@ -15,6 +15,7 @@ import { checkAnswers } from './rules/answers.ts'
 import { checkConsequences } from './rules/consequences.ts'
 import { checkEndpoints } from './rules/endpoints.ts'
 import { checkHedging } from './rules/hedging.ts'
+import { checkLimits } from './rules/limits.ts'
 import { checkRoute } from './rules/route.ts'
 import { modelScope } from './rules/scope.ts'
 import { checkServer } from './rules/server.ts'
@@ -82,6 +83,7 @@ function applyRules(document: TomlDocument, salvaged: Salvaged, checked: Checked
     })
     checkVersions(scope)
     checkEndpoints(scope, checked.upstream.deny_private)
+    checkLimits(scope)
     checkRoute(scope)
     checkTimeouts(scope)
     checkHedging(scope)

@@ -112,7 +112,8 @@ function compileModel(name: string, model: SettledModel, numbering: Numbering): 
       totalMs: timeouts.total,
     },
     stream: { keepAliveMs: model.stream.keep_alive ?? 0 },
-    limits: { concurrent: model.limits.concurrent, queue: model.limits.queue },
+    limits: model.limits,
+    priority: model.priority,
     retry: compileRetry(model.retry),
     breaker: {
       windowMs: breaker.window,
