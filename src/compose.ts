@@ -32,6 +32,7 @@ import { laneShare } from './kernel/lane-share.ts'
 import type { LaneStart, VersionState } from './lane-messages.ts'
 import { type Running, stopInOrder } from './lifecycle.ts'
 import type { LaneAnnouncement } from './observe/announcements.ts'
+import { type LimitsMemory, makeLimits, openLimits } from './observe/limits-memory.ts'
 import { Observatory } from './observe/observatory.ts'
 
 export interface GatewayOptions {
@@ -113,15 +114,15 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
   const health = watchEndpoints(snapshot, { board, audit, log, atOnce: shares.probes })
   const readiness = new VersionReadiness(snapshot, health)
   const certificates = watchCertificates(snapshot, () => lanes, log)
+  const lanesWithout = () => running.lanesWithoutLog.size
+  const limits = makeLimits(snapshot)
   const observatory = new Observatory({
     snapshot: () => snapshot,
     clock: systemClock,
     version,
+    limits: openLimits(limits, snapshot, 0),
     more: [
-      ...logMetrics(
-        () => audit.counts(),
-        () => running.lanesWithoutLog.size,
-      ),
+      ...logMetrics(() => audit.counts(), lanesWithout),
       ...(certificates?.metrics ?? []),
       ...endpointMetrics({ snapshot, board, health }),
     ],
@@ -133,6 +134,7 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
   })
   const lanes = makeLanes(options, shares, {
     board,
+    limits,
     journalOf: (lane) => audit.laneParts(lane),
     onReading: (lane, announcement) => observatory.take(lane, announcement),
     onVersions: (lane, states) => readiness.update(lane, states),
@@ -172,6 +174,7 @@ interface Shares extends SocketShares {
 interface LaneEvents {
   /** What lanes know of endpoints. */
   readonly board: EndpointBoard
+  readonly limits: LimitsMemory
   journalOf(lane: number): LaneStart['journal']
   onReading(lane: number, announcement: LaneAnnouncement): void
   onVersions(lane: number, states: readonly VersionState[]): void
@@ -198,6 +201,7 @@ function makeLanes(
     bodyBytesMax,
     callerMemory: makeCallerMemory(snapshot),
     endpoints: events.board.buffer,
+    limits: events.limits,
   }
   return Array.from({ length: lanes }, (_, lane) => {
     return new LaneThread({

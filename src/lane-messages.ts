@@ -7,6 +7,8 @@ import type { JournalParts } from './audit/lane-journal.ts'
 import type { CallerMemory } from './callers/caller-memory.ts'
 import type { HostPort, Snapshot } from './domain/routes.ts'
 import type { LaneAnnouncement } from './observe/announcements.ts'
+import type { LimitsMemory } from './observe/limits-memory.ts'
+import type { PressureChange } from './observe/pressure-gauge.ts'
 
 /** Handed over when the thread starts. */
 export interface LaneStart {
@@ -22,6 +24,8 @@ export interface LaneStart {
   /** What all threads know of endpoints (forward/balance/endpoint-board.ts). */
   readonly endpoints: SharedArrayBuffer
   readonly callerMemory: CallerMemory
+  /** Of all lanes. */
+  readonly limits: LimitsMemory
 }
 
 export type ToLane =
@@ -57,6 +61,8 @@ export type FromLane =
       readonly version: string
       readonly forMs: number
     }
+  /** This lane became shorter of time or memory, or less short. */
+  | ({ readonly kind: 'pressure' } & PressureChange)
   /** An error nobody caught: a bug. The lane goes on; the words are for the log. */
   | { readonly kind: 'bug'; readonly report: string }
   | { readonly kind: 'drained'; readonly abandoned: number }

@@ -15,6 +15,7 @@ import { AnswerCache } from './callers/answer-cache.ts'
 import type { PeerMessage } from './callers/peer-answers.ts'
 import { RateGate } from './callers/rate-gate.ts'
 import { Repeats } from './callers/repeats.ts'
+import type { PressureView } from './domain/pressure.ts'
 import type { LocalVersion, Model, Version } from './domain/routes.ts'
 import { boardShapeOf, EndpointBoard, type Side } from './forward/balance/endpoint-board.ts'
 import type { StandingChange } from './forward/balance/peers.ts'
@@ -31,7 +32,9 @@ import { Sweep } from './kernel/sweep.ts'
 import type { FromLane, LaneStart, ToLane } from './lane-messages.ts'
 import { Hedging } from './observe/hedging.ts'
 import { Limiter } from './observe/limiter.ts'
+import { openLimits } from './observe/limits-memory.ts'
 import { Observer } from './observe/observer.ts'
+import { type PressureChange, PressureGauge } from './observe/pressure-gauge.ts'
 import { RetryBudget } from './observe/retry-budget.ts'
 import { Vitals } from './observe/vitals.ts'
 import type { Lane } from './passage/lane-parts.ts'
@@ -48,6 +51,8 @@ import { Scorer } from './score/scorer.ts'
 
 /** How often a lane looks whether its records can be written, with traffic or without, in ms. */
 const LOG_LOOK_MS = 500
+/** How often a lane reads how short of time and memory it is, in ms. */
+const PRESSURE_LOOK_MS = 100
 /** How often a draining lane looks whether its work is done, in ms. */
 const DRAIN_LOOK_MS = 10
 /** How long connections of a draining lane must be silent to be ended. */
@@ -97,6 +102,7 @@ async function run(uws: Uws, build: string): Promise<void> {
     else void drain(listener, lane, unread, message.graceMs)
   })
   watchLog(lane, unread)
+  watchPressure(lane)
   tell({ kind: 'prepared', uws: build })
 }
 
@@ -111,6 +117,14 @@ function watchLog(lane: Lane, unread: UnreadConnections): void {
       tell({ kind: 'log', isWritten })
     }
   }, LOG_LOOK_MS)
+  timer.unref()
+}
+
+function watchPressure(lane: Lane): void {
+  const timer = setInterval(() => {
+    if (lane.work.refusing) clearInterval(timer)
+    else lane.pressure.read()
+  }, PRESSURE_LOOK_MS)
   timer.unref()
 }
 
@@ -129,6 +143,8 @@ function makeLane(): Lane {
     onBreaker: ({ why, ...change }) => recorder.event('breaker', { ...change, cause: why }),
   })
   const observer = new Observer(vitals)
+  const pressure = new PressureGauge(clock, (change) => pressureChanged(change, observer, recorder))
+  const limits = openLimits(start.limits, snapshot, start.lane)
   const onStanding = ({ version, endpoint, isOut, forMs, cause }: StandingChange) => {
     if (isOut) observer.endpointPutOut(version)
     const what = { endpoint, model: version.model, version: version.name, forMs }
@@ -152,8 +168,9 @@ function makeLane(): Lane {
     snapshot: { current: snapshot },
     vitals,
     retryBudgets: byIndex(snapshot.models.values()).map(({ retry }) => new RetryBudget(retry.budget, lanes)),
-    hedging: snapshot.versions.map((version) => hedgingOf(version, vitals)),
-    limiter: new Limiter({ lanes, slab: vitals.slab }),
+    hedging: snapshot.versions.map((version) => hedgingOf(version, vitals, pressure)),
+    limiter: new Limiter({ ...limits, pressure, sweep, slab: vitals.slab }),
+    pressure,
     ...makeCallers(clock, sweep, observer),
     observer,
     ...makeForwarders({ clock, sweep, resolver, sockets }, onStanding),
@@ -183,12 +200,12 @@ function makeForwarders(
   }
 }
 
-function hedgingOf(version: Version, { slab, view }: Vitals): Hedging | null {
+function hedgingOf(version: Version, { slab, view }: Vitals, pressure: PressureView): Hedging | null {
   const { retry, breaker } = snapshot.models.get(version.model)!
   if (retry.hedge === null || version.kind === 'local') return null
   return new Hedging({
     settings: retry.hedge,
-    isWell: (now) => !breaker.enforce || view.breakerOf(version, now) === 'closed',
+    isWell: (now) => pressure.level === 0 && (!breaker.enforce || view.breakerOf(version, now) === 'closed'),
     onRefused: () => slab.hedge(version.index, 'over-budget'),
     onDelay: (ms) => slab.hedgeAfter(version.index, ms),
   })
@@ -229,6 +246,12 @@ function makeRepeats(clock: Clock, sweep: Sweep, observer: Observer): Repeats {
     channel.onmessage = (event) => repeats.receive((event as { data: PeerMessage }).data)
   }
   return repeats
+}
+
+function pressureChanged({ from, to, why }: PressureChange, observer: Observer, recorder: Recorder): void {
+  observer.pressure(to)
+  recorder.event('pressure', { at: systemClock.wall(), lane: start.lane, from, to, cause: why })
+  tell({ kind: 'pressure', from, to, why })
 }
 
 function byIndex(models: Iterable<Model>): readonly Model[] {
@@ -300,6 +323,7 @@ async function drain(
   lane.forwarder.close()
   lane.shadowForwarder.close()
   lane.sweep.stop()
+  lane.pressure.stop()
   unread.close(lane.clock.wall())
   listener.close()
   for (const leave of [...lane.work.lingering]) leave()

@@ -152,7 +152,8 @@ const SHADOW_WORDS = {
   answered: 'answered',
   failed: 'failed',
   cap: 'was not sent: as many copies as may be were under way',
-  overload: 'was not sent: there was no room for the request itself, or for the copy on the scoring pool',
+  overload:
+    'was not sent: there was no room for the request itself or for the copy on the scoring pool, or the gateway was short of time or memory',
   timeout: 'did not answer in time',
   too_large: 'gave an answer larger than what is kept of a shadow’s',
   budget: 'was not sent: its copies lost too many connections lately, or those under way held too many bytes',

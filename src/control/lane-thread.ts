@@ -101,6 +101,7 @@ export class LaneThread {
     else if (message.kind === 'log') this.#parts.onLog(message.isWritten)
     else if (message.kind === 'name') this.#parts.onWords(nameWords(message))
     else if (message.kind === 'endpoint') this.#parts.onWords(standingWords(message))
+    else if (message.kind === 'pressure') this.#parts.onWords(pressureWords(message))
     else if (message.kind === 'certificate') this.#certificateAnswered(message.problem)
     else if (message.kind === 'bug') this.#parts.onBug(message.report)
     else if (message.kind === 'cannot-start') this.#fail(new Error(message.problem))
@@ -129,4 +130,15 @@ function standingWords(message: Extract<FromLane, { kind: 'endpoint' }>): string
   const what = `endpoint ${endpoint} of model ${model}, version ${version}`
   if (forMs === 0) return `${what} is used again`
   return `${what} keeps failing: others are preferred for ${Math.round(forMs / 1000)} s`
+}
+
+const WITHOUT = [
+  'nothing is shed',
+  'no shadow copies are sent',
+  'no shadow copies, nobody waits for a place, models of low priority are refused',
+  'new requests are refused',
+] as const
+
+function pressureWords({ to, from, why }: Extract<FromLane, { kind: 'pressure' }>): string {
+  return `pressure level ${to}, was ${from} (${why}): ${WITHOUT[to]}`
 }

@@ -91,8 +91,13 @@ export const FAULTS = {
   'client-stalled': client(499, 'the caller took nothing of its answer for too long'),
 
   'breaker-open': gateway(503, 'breaker_open', 'the version’s circuit breaker refuses traffic'),
-  overloaded: gateway(503, 'overload', 'limits.concurrent and limits.queue of the model are full'),
+  overloaded: gateway(
+    503,
+    'overload',
+    'the model’s places are taken, and limits.queue is full or the wait would be too long',
+  ),
   'memory-exhausted': gateway(503, 'overload', 'server.limits.memory is full of bodies under way'),
+  'gateway-overloaded': gateway(503, 'overload', 'the gateway itself is short of time or memory'),
   'queue-timeout': gateway(503, 'overload', 'no free place within timeouts.queue'),
   'scoring-queue-full': gateway(503, 'overload', 'scoring.queue is full'),
   'audit-unavailable': gateway(503, null, 'the decision record cannot be written', { level: 'error' }),

@@ -91,6 +91,8 @@ export interface Model {
   /** Null: an Idempotency-Key means nothing to the gateway and is passed on like any header. */
   readonly idempotency: IdempotencySettings | null
   readonly cache: CacheSettings | null
+  /** Who goes without first when the gateway is short of time or memory. */
+  readonly priority: 'high' | 'normal' | 'low'
   readonly retry: RetrySettings
   readonly breaker: BreakerSettings
   readonly onFailure: Readonly<Record<ConsequenceKey, readonly Consequence[]>>
@@ -123,8 +125,11 @@ export interface StreamSettings {
 }
 
 export interface ModelLimits {
+  /** Over all lanes. */
   readonly concurrent: number
   readonly queue: number
+  /** The limit is found from latency; `concurrent` is the most it may be. */
+  readonly adaptive: boolean
 }
 
 /** A bucket for each caller: full with `burst` requests, filled again by `requests` in `perMs`. */

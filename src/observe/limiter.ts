@@ -1,150 +1,226 @@
 /**
- * How many requests of a model may be under way in this lane, and how many may wait for a place, first
- * come first served. Without a free place and room in the queue the answer is "full" at once: waiting
- * without bound only moves the failure to where nobody can explain it.
+ * How many requests of a model may be under way over all lanes, and how many may wait for a place, first come first
+ * served. Who cannot have one is told at once: waiting without hope only moves the failure to where nobody
+ * can explain it, and a place given to somebody whose deadline it can no longer meet is lost to somebody else.
  *
- * Each lane has its share of the configured limits (floor, at least 1), so no lane asks another. Time is
- * not known here: whoever waits watches its own deadline and cancels.
+ * Whether there is hope is estimated: those in line, over the places, times how long one is held. A free place
+ * is given without asking the estimate, so a wrong one corrects itself. The line stays first come first served
+ * under overload, too: its length is bounded by the estimate, deadlines and callers that left are known here, and
+ * serving the latest first would tell all others of their refusal only when their time is over.
+ *
+ * Whoever waits watches its own time and cancels.
  */
+import type { PressureView } from '../domain/pressure.ts'
 import type { Model } from '../domain/routes.ts'
 import { assert } from '../kernel/assert.ts'
-import { laneShare } from '../kernel/lane-share.ts'
+import type { Sweep, Watched } from '../kernel/sweep.ts'
+import type { AdaptiveLimits } from './adaptive-limits.ts'
+import type { GlobalPlaces } from './global-places.ts'
+import { HoldingTime } from './holding-time.ts'
 import type { VitalsSlab } from './vitals-slab.ts'
-
-export interface Waiter {
-  /** The place that was waited for is here. Called inside another's `leave`. */
-  proceed(): void
-}
+import { type Standing, type Waiter, WaitingLine } from './waiting-line.ts'
 
 export interface LimiterParts {
-  /** Over how many lanes the limits are divided. */
-  readonly lanes: number
-  /** Where the load of each model is written for those who read it. */
+  readonly places: GlobalPlaces
+  /** Null: no model adapts. */
+  readonly adaptive: AdaptiveLimits | null
+  /** Of this lane. */
+  readonly pressure: PressureView
+  /** For looking what other lanes have freed. */
+  readonly sweep: Sweep
+  /** Where this lane's load of each model is written for those who read it. */
   readonly slab?: VitalsSlab
 }
 
-export class Limiter {
+/**
+ * `go`: the place is taken. `queued`: `proceed` will be called unless cancelled. `full`: the line is.
+ * `hopeless`: a place would come too late. `shed`: this lane is too short of time or memory.
+ */
+export type Entered = 'go' | 'queued' | 'full' | 'hopeless' | 'shed'
+
+/** How it stands with a model, over all lanes. */
+export interface Load {
+  readonly limit: number
+  readonly running: number
+  readonly queued: number
+  /** How long somebody who comes now would likely wait; 0 while too little is known. */
+  readonly waitMs: number
+}
+
+export class Limiter implements Watched {
   readonly #parts: LimiterParts
   /** By the model's index; made when the model is first asked for. */
-  readonly #queues: Queue[] = []
-  readonly #waiting = new Map<Waiter, Entry>()
+  readonly #gates: Gate[] = []
+  readonly #waiting = new Map<Waiter, { readonly gate: Gate; readonly standing: Standing }>()
+  /** Those with somebody in line. */
+  readonly #crowded = new Set<Gate>()
+
+  /** Each tick of the sweep, as long as somebody waits. */
+  dueAt = 0
+  slot = -1
 
   constructor(parts: LimiterParts) {
     this.#parts = parts
   }
 
-  /** `go`: the place is taken. `queued`: `proceed` will be called unless cancelled. `full`: neither. */
-  enter(model: Model, waiter: Waiter): 'go' | 'queued' | 'full' {
-    const queue = this.#queueOf(model)
-    if (queue.take()) return 'go'
-    if (queue.isFull) return 'full'
+  enter(model: Model, waiter: Waiter, now: number, deadlineAt: number): Entered {
+    const { level } = this.#parts.pressure
+    if (level >= 2 && (level === 3 || model.priority === 'low')) return 'shed'
+    const gate = this.#gateOf(model)
+    if (gate.line.length > 0) this.#handOn(gate, now)
+    if (gate.line.length === 0 && gate.take(now, now)) return 'go'
+    if (level === 2 && model.priority !== 'high') return 'shed'
+    if (gate.isFull) return 'full'
+    if (gate.waitMs(now) > Math.min(model.timeouts.queueMs, deadlineAt - now - gate.shortMs))
+      return 'hopeless'
     assert(!this.#waiting.has(waiter), 'a waiter waits for one place at a time')
-    this.#waiting.set(waiter, queue.push(waiter))
+    if (!gate.lineUp(now)) return 'full'
+    const until = Math.min(now + model.timeouts.queueMs, deadlineAt - gate.shortMs)
+    this.#waiting.set(waiter, { gate, standing: gate.line.push(waiter, now, until) })
+    gate.lineChanged()
+    this.#crowded.add(gate)
+    if (this.#parts.places.lanes > 1) this.#parts.sweep.watch(this)
     return 'queued'
   }
 
-  /** Gives a place back; the first in the queue has it before this returns. */
-  leave(model: Model): void {
-    this.#queueOf(model).giveBack((waiter) => this.#waiting.delete(waiter))
+  /** Gives a place back that was held for `heldMs`; the first in line has it before this returns. */
+  leave(model: Model, heldMs: number, now: number): void {
+    const gate = this.#gateOf(model)
+    gate.giveBack(heldMs, now)
+    if (gate.line.length > 0) this.#handOn(gate, now)
   }
 
-  /** Stops waiting. False when it was not waiting: never queued, cancelled before, or already called. */
+  /**
+   * An attempt of a model with `limits.adaptive` ended: how long it took in ms, that it was dropped for want of capacity,
+   * or nothing that says how many may be under way.
+   */
+  attempt(model: Model, evidence: number | 'drop' | null, now: number): void {
+    if (evidence !== null) this.#parts.adaptive?.attempt(model, evidence, now)
+  }
+
+  /** Stops waiting. False when it was not waiting: never queued, cancelled before, already called, or given up on. */
   cancel(waiter: Waiter): boolean {
-    const entry = this.#waiting.get(waiter)
-    if (entry === undefined) return false
-    this.#waiting.delete(waiter)
-    entry.queue.remove(entry)
+    const found = this.#waiting.get(waiter)
+    if (found === undefined) return false
+    this.#remove(found.gate, found.standing)
     return true
   }
 
-  /** Requests under way and waiting. */
-  loadOf(model: Model): { readonly running: number; readonly queued: number } {
-    const { running, queued } = this.#queueOf(model)
-    return { running, queued }
+  load(model: Model, now: number): Load {
+    const { places } = this.#parts
+    const { index } = model
+    const waitMs = this.#gateOf(model).waitMs(now)
+    return {
+      limit: places.limit(index),
+      running: places.running(index),
+      queued: places.queued(index),
+      waitMs,
+    }
   }
 
-  #queueOf(model: Model): Queue {
-    const known = this.#queues[model.index]
+  /** The sweep: what have other lanes freed? */
+  expire(now: number): void {
+    this.#parts.places.look(now)
+    for (const gate of this.#crowded) this.#handOn(gate, now)
+    if (this.#crowded.size > 0) this.#parts.sweep.watch(this)
+  }
+
+  /** A loop, not a recursion: each waiter may give its place back before `proceed` returns. */
+  #handOn(gate: Gate, now: number): void {
+    if (gate.isHandingOn) return
+    gate.isHandingOn = true
+    try {
+      for (let first = gate.line.first; first !== null; first = gate.line.first) {
+        const isLate = first.until <= now
+        if (!isLate && !gate.take(first.since, now)) return
+        this.#remove(gate, first)
+        if (!isLate) first.waiter.proceed()
+      }
+    } finally {
+      gate.isHandingOn = false
+    }
+  }
+
+  #remove(gate: Gate, standing: Standing): void {
+    this.#waiting.delete(standing.waiter)
+    gate.stepOut(standing)
+    if (gate.line.length === 0) this.#crowded.delete(gate)
+  }
+
+  #gateOf(model: Model): Gate {
+    const known = this.#gates[model.index]
     if (known !== undefined) return known
-    const queue = new Queue(model, this.#parts.lanes, this.#parts.slab)
-    this.#queues[model.index] = queue
-    return queue
+    const gate = new Gate(model, this.#parts)
+    this.#gates[model.index] = gate
+    return gate
   }
 }
 
-interface Entry {
-  readonly queue: Queue
-  readonly waiter: Waiter
-  previous: Entry | null
-  next: Entry | null
-}
-
-/** A linked list, so that leaving from the middle (a time-out) costs as little as being served. */
-class Queue {
-  readonly #runningMax: number
-  readonly #queuedMax: number
-  readonly #modelIndex: number
+/** One model, as this lane sees it. */
+class Gate {
+  readonly line = new WaitingLine()
+  isHandingOn = false
+  readonly #model: Model
+  readonly #places: GlobalPlaces
   readonly #slab: VitalsSlab | undefined
-  running = 0
-  queued = 0
-  #first: Entry | null = null
-  #last: Entry | null = null
-  #handingOn = false
+  readonly #holding = new HoldingTime()
 
-  constructor({ limits, index }: Model, lanes: number, slab: VitalsSlab | undefined) {
-    this.#runningMax = laneShare(limits.concurrent, lanes)
-    this.#queuedMax = limits.queue === 0 ? 0 : laneShare(limits.queue, lanes)
-    this.#modelIndex = index
+  constructor(model: Model, { places, slab }: LimiterParts) {
+    this.#model = model
+    this.#places = places
     this.#slab = slab
   }
 
   get isFull(): boolean {
-    return this.queued >= this.#queuedMax
+    return this.#places.queued(this.#model.index) >= this.#model.limits.queue
   }
 
-  take(): boolean {
-    if (this.running >= this.#runningMax) return false
-    this.#count(1, 0)
+  get shortMs(): number {
+    return this.#holding.shortMs
+  }
+
+  /** Half a place of its own: the first in line waits for the rest of somebody's time, not for all of it. */
+  waitMs(now: number): number {
+    const { index } = this.#model
+    return ((this.#places.queued(index) + 0.5) * this.#holding.meanMs(now)) / this.#places.limit(index)
+  }
+
+  /** For somebody who waits since `since`. */
+  take(since: number, now: number): boolean {
+    const { index } = this.#model
+    if (this.#places.isOthers(index, since, now) || !this.#places.take(index)) return false
+    this.#counted(now)
     return true
   }
 
-  push(waiter: Waiter): Entry {
-    const entry: Entry = { queue: this, waiter, previous: this.#last, next: null }
-    if (this.#last === null) this.#first = entry
-    else this.#last.next = entry
-    this.#last = entry
-    this.#count(0, 1)
-    return entry
+  giveBack(heldMs: number, now: number): void {
+    this.#places.giveBack(this.#model.index)
+    this.#holding.ended(heldMs)
+    this.#counted(now)
   }
 
-  remove(entry: Entry): void {
-    if (entry.previous === null) this.#first = entry.next
-    else entry.previous.next = entry.next
-    if (entry.next === null) this.#last = entry.previous
-    else entry.next.previous = entry.previous
-    this.#count(0, -1)
+  lineUp(now: number): boolean {
+    if (!this.#places.lineUp(this.#model.index, this.#model.limits.queue)) return false
+    this.#places.look(now)
+    return true
   }
 
-  /** A loop, not a recursion: each waiter may give its place back before `proceed` returns. */
-  giveBack(forget: (waiter: Waiter) => void): void {
-    assert(this.running > 0, 'a place is given back once')
-    this.#count(-1, 0)
-    if (this.#handingOn) return
-    this.#handingOn = true
-    try {
-      for (let entry = this.#first; entry !== null && this.take(); entry = this.#first) {
-        this.remove(entry)
-        forget(entry.waiter)
-        entry.waiter.proceed()
-      }
-    } finally {
-      this.#handingOn = false
-    }
+  stepOut(standing: Standing): void {
+    this.line.remove(standing)
+    this.#places.stepOut(this.#model.index)
+    this.lineChanged()
   }
 
-  #count(running: number, queued: number): void {
-    this.running += running
-    this.queued += queued
-    this.#slab?.load(this.#modelIndex, this.running, this.queued)
+  lineChanged(): void {
+    const { index } = this.#model
+    this.#places.setHead(index, this.line.first?.since ?? 0)
+    this.#slab?.load(index, this.#places.own(index), this.line.length)
+  }
+
+  #counted(now: number): void {
+    const { index } = this.#model
+    const running = this.#places.own(index)
+    this.#holding.holding(running, now)
+    this.#slab?.load(index, running, this.line.length)
   }
 }

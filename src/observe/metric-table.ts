@@ -229,6 +229,16 @@ export const METRICS: readonly Metric[] = [
     samples: (reading) => ofModels(reading, ({ index }) => reading.layout.loadAt(index, 'queued')),
   },
   {
+    name: 'modelgate_pressure_level',
+    type: 'gauge',
+    labels: ['lane'],
+    help: 'How short of time and memory a lane is: 0 not; from 1 on no shadow copies are sent, from 2 on nobody waits for a place and models of low priority are refused, at 3 all new requests are.',
+    samples: (reading) =>
+      reading
+        .perLane(reading.layout.laneAt('pressure'))
+        .map(({ lane, value }) => ({ labels: [String(lane)], value })),
+  },
+  {
     name: 'modelgate_request_duration_seconds',
     type: 'histogram',
     labels: ['model'],

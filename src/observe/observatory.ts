@@ -5,6 +5,7 @@
 import type { Snapshot } from '../domain/routes.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { BreakerChange, LaneAnnouncement } from './announcements.ts'
+import { type LimitReport, type Limits, limitMetrics, limitReports } from './limits-memory.ts'
 import { METRICS, type Metric } from './metric-table.ts'
 import { type MetricsText, renderMetrics } from './metrics.ts'
 import { processMetrics } from './process-metrics.ts'
@@ -28,16 +29,21 @@ export interface ObservatoryParts {
   readonly version: string
   /** Of parts that are not lanes: the log, the pool. Their samples are read at scrape. */
   readonly more?: readonly Metric[]
+  /** Of the gateway; absent: nothing is told of them. */
+  readonly limits?: Limits
 }
 
 export class Observatory {
   readonly #snapshot: () => Snapshot
   readonly #metrics: readonly Metric[]
   readonly #lanes = new Map<number, Heard>()
+  readonly #limits: Limits | undefined
 
-  constructor({ snapshot, clock, version, more = [] }: ObservatoryParts) {
+  constructor({ snapshot, clock, version, more = [], limits }: ObservatoryParts) {
+    this.#limits = limits
     this.#snapshot = snapshot
-    this.#metrics = [...processMetrics(version, clock), ...METRICS, ...more]
+    const own = limits === undefined ? [] : limitMetrics(snapshot, limits)
+    this.#metrics = [...processMetrics(version, clock), ...METRICS, ...own, ...more]
   }
 
   /** `lane`: its number. A new slab under a known number replaces all that the earlier lane said. */
@@ -73,6 +79,10 @@ export class Observatory {
 
   stats(): readonly DurationStats[] {
     return durationStats(this.reading())
+  }
+
+  limits(): readonly LimitReport[] {
+    return this.#limits === undefined ? [] : limitReports(this.#snapshot(), this.#limits)
   }
 
   histograms(): readonly EncodedHistogram[] {

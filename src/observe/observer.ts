@@ -7,6 +7,7 @@ import type { Exchange, ShadowOutcome, StreamOutcome } from '../domain/exchange.
 import { traitsOf } from '../domain/fault.ts'
 import type { Attempt, HedgeWinner, Role } from '../domain/outcome.ts'
 import type { ShadowFate } from '../domain/plan.ts'
+import type { PressureLevel } from '../domain/pressure.ts'
 import type { Model, Version } from '../domain/routes.ts'
 import type { Histograms } from './histograms.ts'
 import { requestSeries, versionSeries } from './series.ts'
@@ -108,6 +109,11 @@ export class Observer {
   /** A connection ended before a request of it could be read. */
   connectionUnread(): void {
     this.#slab.connectionUnused()
+  }
+
+  /** How short of time and memory this lane is, from now on. */
+  pressure(level: PressureLevel): void {
+    this.#slab.pressure(level)
   }
 
   /** Somebody asked about the gateway itself: live, ready, metadata. */

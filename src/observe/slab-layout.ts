@@ -131,6 +131,7 @@ export const LANE_COUNTS = [
   'bytesOut',
   'serverQuestions',
   'histogramsRefused',
+  'pressure',
 ] as const
 export type LaneCount = (typeof LANE_COUNTS)[number]
 

@@ -7,6 +7,7 @@ import type { ShadowOutcome, StreamOutcome } from '../domain/exchange.ts'
 import type { ConsequenceClass, FaultCode } from '../domain/fault.ts'
 import { type AnswerSummary, ROLES, type Role } from '../domain/outcome.ts'
 import type { BreakerName, Reason } from '../domain/plan.ts'
+import type { PressureLevel } from '../domain/pressure.ts'
 import type { Snapshot } from '../domain/routes.ts'
 import { assert } from '../kernel/assert.ts'
 import {
@@ -38,7 +39,7 @@ export class VitalsSlab {
   readonly #reasons: ReadonlyMap<Reason, number>
   readonly #loads: number
   readonly #lane: Readonly<
-    Record<'open' | 'accepted' | 'refused' | 'unused' | 'in' | 'out' | 'asked' | 'lost', number>
+    Record<'open' | 'accepted' | 'refused' | 'unused' | 'in' | 'out' | 'asked' | 'lost' | 'pressure', number>
   >
 
   constructor(snapshot: Snapshot) {
@@ -61,6 +62,7 @@ export class VitalsSlab {
       out: layout.laneAt('bytesOut'),
       asked: layout.laneAt('serverQuestions'),
       lost: layout.laneAt('histogramsRefused'),
+      pressure: layout.laneAt('pressure'),
     }
   }
 
@@ -199,6 +201,10 @@ export class VitalsSlab {
 
   serverQuestion(): void {
     this.#increment(this.#lane.asked)
+  }
+
+  pressure(level: PressureLevel): void {
+    this.#words[this.#lane.pressure] = level
   }
 
   histogramRefused(): void {

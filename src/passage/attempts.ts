@@ -26,6 +26,7 @@ import { type Course, courseOf, NO_COURSE } from './course.ts'
 import { HeldPlace, type PlaceSeeker } from './held-place.ts'
 import { Intake, type IntakeEnd, type Outlet } from './intake.ts'
 import type { Lane } from './lane-parts.ts'
+import { limitEvidence } from './limit-evidence.ts'
 import { breakerOpen, INTERNAL, overloaded } from './refusals.ts'
 import { Retries } from './retries.ts'
 import { KEPT_BYTES_MAX } from './shadows.ts'
@@ -253,7 +254,10 @@ class Passage implements Underway, Watched, PlaceSeeker {
     this.#current = undefined
     current.intake.stop()
     const heldUpMs = this.#lane.sweep.heldUpMs(now) - current.heldUpMs
-    this.#lane.vitals.settle(current.ticket, verdict, tookMs(result, now - startedAt, heldUpMs), now)
+    const time = { tookMs: tookMs(result, now - startedAt, heldUpMs), heldUpMs }
+    this.#lane.vitals.settle(current.ticket, verdict, time.tookMs, now)
+    const { model } = this.#errand.intent
+    if (model.limits.adaptive) this.#lane.limiter.attempt(model, limitEvidence(result, verdict, time), now)
     this.#attempts.push({ version: version.name, role, startedAt, result: this.#withWait(result), verdict })
   }
 

@@ -4,10 +4,12 @@
  */
 import type { Fault } from '../domain/fault.ts'
 import type { Intent } from '../domain/intent.ts'
+import type { PressureView } from '../domain/pressure.ts'
+import type { Model } from '../domain/routes.ts'
 import type { Watched } from '../kernel/sweep.ts'
-import type { Waiter } from '../observe/limiter.ts'
+import type { Waiter } from '../observe/waiting-line.ts'
 import type { Lane } from './lane-parts.ts'
-import { DEADLINE_PASSED, deadlineInQueue, overloaded, queueTimeout } from './refusals.ts'
+import { DEADLINE_PASSED, deadlineInQueue, noPlace, queueTimeout } from './refusals.ts'
 
 export interface PlaceSeeker {
   /** The place is there: within the call to `enter`, or later inside another request's way out. */
@@ -18,7 +20,9 @@ export interface PlaceSeeker {
   broke(bug: unknown): void
 }
 
-type PlaceLane = Pick<Lane, 'clock' | 'sweep' | 'limiter' | 'sparePlaces'>
+type PlaceLane = Pick<Lane, 'clock' | 'sweep' | 'limiter' | 'sparePlaces'> & {
+  readonly pressure: PressureView
+}
 
 export class HeldPlace implements Waiter, Watched {
   readonly #intent: Intent
@@ -27,6 +31,7 @@ export class HeldPlace implements Waiter, Watched {
   #holds: 'nothing' | 'place' | 'spare' = 'nothing'
   #queuedAt = 0
   #waitedMs = 0
+  #heldSince = 0
 
   dueAt = Number.POSITIVE_INFINITY
   slot = -1
@@ -41,11 +46,14 @@ export class HeldPlace implements Waiter, Watched {
     const { model, deadlineAt } = this.#intent
     const now = this.#lane.clock.now()
     if (deadlineAt <= now) return this.#seeker.turnedAway(DEADLINE_PASSED)
-    const entered = this.#lane.limiter.enter(model, this)
-    if (entered === 'full') return this.#seeker.turnedAway(overloaded(model))
+    const entered = this.#lane.limiter.enter(model, this, now, deadlineAt)
     if (entered === 'go') {
       this.#holds = 'place'
+      this.#heldSince = now
       return this.#seeker.admitted()
+    }
+    if (entered !== 'queued') {
+      return this.#seeker.turnedAway(noPlace(entered, model, this.#lane.limiter.load(model, now)))
     }
     this.#queuedAt = now
     this.dueAt = Math.min(now + model.timeouts.queueMs, deadlineAt)
@@ -55,7 +63,8 @@ export class HeldPlace implements Waiter, Watched {
   /** The limiter gives the place that was waited for. */
   proceed(): void {
     this.#lane.sweep.unwatch(this)
-    this.#waitedMs = this.#lane.clock.now() - this.#queuedAt
+    this.#heldSince = this.#lane.clock.now()
+    this.#waitedMs = this.#heldSince - this.#queuedAt
     this.#holds = 'place'
     // Another request's way out must not be disturbed by a bug here.
     this.#told(() => this.#seeker.admitted())
@@ -73,6 +82,7 @@ export class HeldPlace implements Waiter, Watched {
   /** Room for a fallback: the place that is held, or a spare one. */
   hasRoom(): boolean {
     if (this.#holds !== 'nothing') return true
+    if (this.#lane.pressure.level === 3) return false
     const { index, limits } = this.#intent.model
     if (!this.#lane.sparePlaces.enter(index, limits.concurrent)) return false
     this.#holds = 'spare'
@@ -95,8 +105,13 @@ export class HeldPlace implements Waiter, Watched {
       this.#lane.sweep.unwatch(this)
       this.#lane.limiter.cancel(this)
     }
-    if (held === 'place') this.#lane.limiter.leave(model)
+    if (held === 'place') this.#giveBack(model)
     if (held === 'spare') this.#lane.sparePlaces.leave(model.index)
+  }
+
+  #giveBack(model: Model): void {
+    const now = this.#lane.clock.now()
+    this.#lane.limiter.leave(model, now - this.#heldSince, now)
   }
 
   #told(word: () => void): void {

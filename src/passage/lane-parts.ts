@@ -14,6 +14,7 @@ import type { Sweep } from '../kernel/sweep.ts'
 import type { Hedging } from '../observe/hedging.ts'
 import type { Limiter } from '../observe/limiter.ts'
 import type { Observer } from '../observe/observer.ts'
+import type { PressureGauge } from '../observe/pressure-gauge.ts'
 import type { RetryBudget } from '../observe/retry-budget.ts'
 import type { Vitals } from '../observe/vitals.ts'
 import type { Protocol } from '../protocols/protocol.ts'
@@ -45,6 +46,8 @@ export interface Lane {
   /** Requests with an idempotency key. */
   readonly repeats: Repeats
   readonly answerCache: AnswerCache
+  /** How short of time and memory this lane is. */
+  readonly pressure: PressureGauge
   readonly observer: Observer
   readonly forwarder: Forwarder
   /** Shadows have connections of their own: they take none from requests that somebody waits for. */

@@ -2,6 +2,7 @@
 import { type Fault, fault } from '../domain/fault.ts'
 import type { Model, RateLimit, Version } from '../domain/routes.ts'
 import { nameOf } from '../identify/key-source.ts'
+import type { Entered, Load } from '../observe/limiter.ts'
 
 const SOON: readonly string[] = ['retry-after', '1']
 
@@ -51,9 +52,34 @@ export function queueTimeout({ name }: Model, waitedMs: number): Fault {
   return fault('queue-timeout', `model '${name}' had no free place for ${waited} ms`, '', SOON)
 }
 
+/** No spare place for a fallback. */
 export function overloaded({ name, limits }: Model): Fault {
   const numbers = `limits.concurrent ${limits.concurrent}, limits.queue ${limits.queue}, over all lanes`
   return fault('overloaded', `model '${name}' is at its limits (${numbers})`, '', SOON)
+}
+
+/** Longer waits than this are told as this: things change. */
+const RETRY_AFTER_S_MAX = 60
+
+/** Refused to spare the lane, whatever the model has room for. */
+function shed({ name, priority }: Model): Fault {
+  const words = `the gateway is short of time or memory, and refuses requests to model '${name}' for a moment`
+  return fault('gateway-overloaded', words, `priority ${priority}: ${words}`, SOON)
+}
+
+/** Turned away at the door. The words say which limits were in force, and how it stood. */
+export function noPlace(why: Exclude<Entered, 'go' | 'queued'>, model: Model, load: Load): Fault {
+  if (why === 'shed') return shed(model)
+  const { name, limits } = model
+  const found = limits.adaptive ? `, limits.adaptive found ${load.limit}` : ''
+  const numbers = `limits.concurrent ${limits.concurrent}, limits.queue ${limits.queue}${found}, over all lanes`
+  const wait = load.waitMs === 0 ? '' : `; a place would be free in about ${Math.ceil(load.waitMs)} ms`
+  const late = why === 'hopeless' ? ', later than timeouts.queue or the caller’s deadline allow' : ''
+  const seconds = Math.min(Math.max(Math.ceil(load.waitMs / 1000), 1), RETRY_AFTER_S_MAX)
+  const words = `model '${name}' is at its limits (${numbers})${wait}${late}`
+  // Before the words, because records keep only the begin of a detail.
+  const standing = `${load.running} of ${load.limit} places held, ${load.queued} waiting`
+  return fault('overloaded', words, `${standing}: ${words}`, ['retry-after', String(seconds)])
 }
 
 export function breakerOpen({ name, model }: Version, retryAfterMs: number): Fault {

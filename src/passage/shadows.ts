@@ -95,6 +95,7 @@ class Copy {
     const lane = this.#lane
     const { version, settings } = this.#plan
     const { holder, bytes } = this.#held
+    if (lane.pressure.level > 0) return 'overload'
     if (bytes > SHADOW_BODIES_BYTES_MAX) return 'too_large'
     if (!lane.shadowLosses.mayLose(version.index)) return 'budget'
     if (!lane.shadowPlaces.enter(version.index, settings.concurrentMax)) return 'cap'

@@ -16,7 +16,7 @@ import { batchOf, failBatch, settleBatch } from './batch.ts'
 import { Job, resultOf } from './job.ts'
 import { Loader, type VersionState } from './loader.ts'
 import { metadataAnswer } from './metadata.ts'
-import { BATCH_WAIT_MS, SHADOW_BATCH_ITEMS_MAX, VersionQueue } from './version-queue.ts'
+import { BATCH_MS_MAX, BATCH_WAIT_MS, SHADOW_BATCH_ITEMS_MAX, VersionQueue } from './version-queue.ts'
 
 export interface ScorerParts {
   readonly snapshot: Snapshot
@@ -61,6 +61,7 @@ export class Scorer implements WorkSource {
   readonly #shadows = new Map<number, VersionQueue>()
   #waiting = 0
   #shadowsWaiting = 0
+  #turns = 0
   #turn: NodeJS.Immediate | undefined
   #timer: NodeJS.Timeout | undefined
   #started: (() => void) | undefined
@@ -75,6 +76,7 @@ export class Scorer implements WorkSource {
       this.#queues.set(version.index, new VersionQueue(version))
       this.#shadows.set(version.index, new VersionQueue(version, SHADOW_BATCH_ITEMS_MAX))
     }
+    if (this.#queues.size > 1) this.#eachQueue((queue) => (queue.batchMsMax = BATCH_MS_MAX))
     this.#loader = new Loader([...this.#queues.values()], {
       pool: this.pool,
       clock,
@@ -121,11 +123,13 @@ export class Scorer implements WorkSource {
     const [waiting, waitingMax] = isShadow
       ? [this.#shadowsWaiting, Math.max(1, Math.floor(queueMax * SHADOW_SHARE))]
       : [this.#waiting, queueMax]
-    if (waiting >= waitingMax) {
-      const words = `scoring.queue is full: ${waiting} ${isShadow ? 'shadows' : 'requests'} are waiting`
+    const queue = (isShadow ? this.#shadows : this.#queues).get(job.version.index)!
+    if (waiting >= waitingMax || this.#isBeyondShare(queue, waitingMax - waiting)) {
+      const own =
+        waiting >= waitingMax ? '' : `, ${queue.size} of them for this version, and the rest is for others`
+      const words = `scoring.queue is full: ${waiting} ${isShadow ? 'shadows' : 'requests'} are waiting${own}`
       return this.#refuse(fault('scoring-queue-full', words), startedAt, done)
     }
-    const queue = (isShadow ? this.#shadows : this.#queues).get(job.version.index)!
     const entry = new Job({
       body: job.body,
       jsonLength: job.jsonLength,
@@ -144,20 +148,31 @@ export class Scorer implements WorkSource {
     return () => entry.cancel()
   }
 
-  /** The batch that has waited longest, among those that are ripe and that this thread can score; shadows last. */
+  /**
+   * A batch of the version whose last turn is longest ago, among those that are ripe and that this thread can score;
+   * shadows last. By turns and not by age: what waits for a version with a long line is always the oldest.
+   */
   take(seat: Seat): Work | null {
     const now = this.#parts.clock.now()
-    const next = this.#oldest(this.#queues, seat, now) ?? this.#oldest(this.#shadows, seat, now)
-    return next === undefined ? null : this.#workOf(next, now)
+    const next = this.#nextOf(this.#queues, seat, now) ?? this.#nextOf(this.#shadows, seat, now)
+    if (next === undefined) return null
+    this.#turns += 1
+    next.lastTurn = this.#turns
+    return this.#workOf(next, now)
   }
 
-  #oldest(queues: ReadonlyMap<number, VersionQueue>, seat: Seat, now: number): VersionQueue | undefined {
-    let oldest: VersionQueue | undefined
+  #nextOf(queues: ReadonlyMap<number, VersionQueue>, seat: Seat, now: number): VersionQueue | undefined {
+    let next: VersionQueue | undefined
     for (const queue of queues.values()) {
       if (!queue.isRipe(now) || !this.#loader.holds(seat, queue.version)) continue
-      if (oldest === undefined || queue.oldestAt < oldest.oldestAt) oldest = queue
+      if (next === undefined || queue.lastTurn < next.lastTurn) next = queue
     }
-    return oldest
+    return next
+  }
+
+  /** Where there are several versions, none takes more of the line than it leaves free: half, if it is the only one. */
+  #isBeyondShare(queue: VersionQueue, free: number): boolean {
+    return this.#queues.size > 1 && queue.size > 0 && queue.size >= free
   }
 
   #left(queue: VersionQueue, count: number): void {
@@ -197,8 +212,10 @@ export class Scorer implements WorkSource {
       transfer: [task.bytes],
       killAt: lastDueAt + HANG_GRACE_MS,
       done: (result) => {
+        const at = this.#parts.clock.now()
         queue.inFlight -= 1
-        settleBatch(jobs, result as ScoreResult, this.#parts.clock.now())
+        queue.took(jobs.length, at - now)
+        settleBatch(jobs, result as ScoreResult, at)
       },
       died: (cause) => {
         queue.inFlight -= 1

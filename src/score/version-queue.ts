@@ -17,14 +17,25 @@ export const BATCH_BYTES_MAX = 8 * 1024 * 1024
 /** How long the first item of a batch may wait for company while another batch is out. */
 export const BATCH_WAIT_MS = 1
 
+/** How long a batch may take, by what earlier ones took, where other versions wait for the threads, too. */
+export const BATCH_MS_MAX = 50
+/** Of the latest batch in the mean. */
+const LATEST_WEIGHT = 0.25
+
 export class VersionQueue {
   readonly version: LocalVersion
   readonly source: ModelSource
   /** Batches of this version on threads now. */
   inFlight = 0
+  /** When its last batch was taken, by number over all versions; 0: never. */
+  lastTurn = 0
+  /** Infinity: as long as it takes. */
+  batchMsMax = Number.POSITIVE_INFINITY
   readonly #itemsMax: number
   #jobs: Job[] = []
   #bytes = 0
+  /** What an item took lately; 0: nothing is known. */
+  #itemMs = 0
 
   constructor(version: LocalVersion, itemsMax: number = BATCH_ITEMS_MAX) {
     this.version = version
@@ -43,7 +54,18 @@ export class VersionQueue {
   }
 
   get full(): boolean {
-    return this.#jobs.length >= this.#itemsMax || this.#bytes >= BATCH_BYTES_MAX
+    return this.#jobs.length >= this.#itemsNow || this.#bytes >= BATCH_BYTES_MAX
+  }
+
+  get #itemsNow(): number {
+    if (this.#itemMs === 0 || this.batchMsMax === Number.POSITIVE_INFINITY) return this.#itemsMax
+    return Math.min(this.#itemsMax, Math.max(1, Math.floor(this.batchMsMax / this.#itemMs)))
+  }
+
+  /** A batch is back. */
+  took(items: number, totalMs: number): void {
+    const itemMs = totalMs / items
+    this.#itemMs = this.#itemMs === 0 ? itemMs : this.#itemMs + LATEST_WEIGHT * (itemMs - this.#itemMs)
   }
 
   isRipe(now: number): boolean {
@@ -68,7 +90,8 @@ export class VersionQueue {
   take(): readonly Job[] {
     let count = 0
     let bytes = 0
-    while (count < this.#jobs.length && count < this.#itemsMax) {
+    const itemsMax = this.#itemsNow
+    while (count < this.#jobs.length && count < itemsMax) {
       const length = this.#jobs[count]!.body.length
       if (count > 0 && bytes + length > BATCH_BYTES_MAX) break
       bytes += length

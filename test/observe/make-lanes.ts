@@ -2,7 +2,10 @@
 import type { Exchange } from '../../src/domain/exchange.ts'
 import { type FaultCode, fault } from '../../src/domain/fault.ts'
 import type { Attempt, HedgeWinner, Phases, Role } from '../../src/domain/outcome.ts'
+import { NO_PRESSURE } from '../../src/domain/pressure.ts'
 import type { Snapshot } from '../../src/domain/routes.ts'
+import { Sweep } from '../../src/kernel/sweep.ts'
+import { GlobalPlaces, makePlaces } from '../../src/observe/global-places.ts'
 import { Limiter } from '../../src/observe/limiter.ts'
 import { Observatory } from '../../src/observe/observatory.ts'
 import { Observer } from '../../src/observe/observer.ts'
@@ -15,6 +18,8 @@ import { makeSnapshot } from './make-snapshot.ts'
 export function makeLanes(count: number, snapshot: Snapshot = makeSnapshot()) {
   const clock = new ManualClock()
   const observatory = new Observatory({ snapshot: () => snapshot, clock, version: '1.2.3' })
+  const limits = [...snapshot.models.values()].map((model) => model.limits.concurrent)
+  const memory = makePlaces(limits, count)
   const lanes = Array.from({ length: count }, (_, lane) => {
     const vitals = new Vitals({
       snapshot,
@@ -22,8 +27,10 @@ export function makeLanes(count: number, snapshot: Snapshot = makeSnapshot()) {
       chance: new LoadedChance(0.5),
       announce: (announcement) => observatory.take(lane, structuredClone(announcement)),
     })
-    const limiter = new Limiter({ lanes: count, slab: vitals.slab })
-    return { vitals, limiter, observer: new Observer(vitals) }
+    const places = new GlobalPlaces(memory, { models: snapshot.models.size, lanes: count }, lane)
+    const sweep = new Sweep(clock)
+    const limiter = new Limiter({ places, adaptive: null, pressure: NO_PRESSURE, sweep, slab: vitals.slab })
+    return { vitals, limiter, sweep, observer: new Observer(vitals) }
   })
   return { clock, observatory, lanes, snapshot }
 }

@@ -6,7 +6,7 @@ export function makeSnapshot(breaker: Partial<BreakerSettings> = {}): Snapshot {
   const fraud = withVersions(
     makeModel({
       name: 'fraud',
-      limits: { concurrent: 2, queue: 2 },
+      limits: { concurrent: 2, queue: 2, adaptive: false },
       onFailure: {
         timeout: [{ do: 'version', version: 'v1' }, { do: 'fail' }],
         breaker_open: [{ do: 'version', version: 'v1' }, { do: 'fail' }],

@@ -10,6 +10,7 @@ import type { AnswerSummary, Attempt } from '../../src/domain/outcome.ts'
 import { TOKENS_MAX } from '../../src/observe/vitals-slab.ts'
 import { makeHead } from '../support/make-model.ts'
 import { makeAttempt, makeExchange, makeLanes, scrape } from './make-lanes.ts'
+import { NEVER } from './make-limiters.ts'
 
 t.test('counts on the page equal what was observed, added up over lanes', async (t) => {
   const { observatory, lanes, snapshot } = makeLanes(2)
@@ -311,16 +312,16 @@ t.test('load, breaker states, openings and refusals are on the page', async (t) 
   const { clock, observatory, lanes, snapshot } = makeLanes(2)
   const model = snapshot.models.get('fraud')!
   const version = snapshot.versions[0]!
-  const { vitals, limiter } = lanes[1]!
-  limiter.enter(model, { proceed() {} })
-  limiter.enter(model, { proceed() {} })
+  const { vitals, limiter, sweep } = lanes[1]!
+  t.teardown(() => sweep.stop())
+  for (let count = 0; count < 3; count += 1) limiter.enter(model, { proceed() {} }, clock.now(), NEVER)
   for (let time = 0; time < 6; time += 1) {
     const ticket = vitals.admit(version, clock.now())
     if (ticket !== null) vitals.settle(ticket, 'failure', 5, clock.now())
   }
   const { values } = await scrape(observatory)
   const get = (name: string) => values.get(`modelgate_${name}`)
-  t.same([get('requests_running{model="fraud"}'), get('requests_queued{model="fraud"}')], [1, 1])
+  t.same([get('requests_running{model="fraud"}'), get('requests_queued{model="fraud"}')], [2, 1])
   const state = (name: string) => get(`breaker_state{model="fraud",version="v1",state="${name}"}`)
   t.same([state('closed'), state('half-open'), state('open')], [1, 0, 1], 'one lane of two has opened')
   t.equal(get('breaker_opens_total{model="fraud",version="v1"}'), 1)

@@ -1,11 +1,8 @@
-/** Vitals and limiter as the pipeline uses them: tickets, dry-run, announcements, places and queues. */
-import fc from 'fast-check'
+/** Vitals as the pipeline uses them: tickets, dry-run, announcements. */
 import t from 'tap'
-import type { Model, Version } from '../../src/domain/routes.ts'
+import type { Version } from '../../src/domain/routes.ts'
 import type { LaneAnnouncement } from '../../src/observe/announcements.ts'
-import { Limiter } from '../../src/observe/limiter.ts'
 import { CHANGES_KEPT, Vitals } from '../../src/observe/vitals.ts'
-import { VitalsSlab } from '../../src/observe/vitals-slab.ts'
 import { LoadedChance } from '../support/loaded-chance.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { makeSnapshot } from './make-snapshot.ts'
@@ -127,122 +124,4 @@ t.test('a ticket is settled once', async (t) => {
   const ticket = vitals.admit(version, clock.now())!
   vitals.settle(ticket, 'success', 5, clock.now())
   t.throws(() => vitals.settle(ticket, 'success', 5, clock.now()), /settled once/)
-})
-
-function makeLimiter(lanes = 1) {
-  const snapshot = makeSnapshot()
-  const slab = new VitalsSlab(snapshot)
-  const words = new Float64Array(slab.buffer)
-  const model = snapshot.models.get('fraud')!
-  const read = (word: 'running' | 'queued') => words[slab.layout.loadAt(model.index, word)]
-  return { model, limiter: new Limiter({ lanes, slab }), read }
-}
-
-class Waiting {
-  readonly order: string[]
-  readonly name: string
-  constructor(name: string, order: string[]) {
-    this.name = name
-    this.order = order
-  }
-  proceed(): void {
-    this.order.push(this.name)
-  }
-}
-
-t.test('places, then a queue in order of arrival, then no', async (t) => {
-  const { model, limiter, read } = makeLimiter()
-  const order: string[] = []
-  const waiters = ['a', 'b', 'c', 'd', 'e'].map((name) => new Waiting(name, order))
-  t.same(
-    waiters.map((waiter) => limiter.enter(model, waiter)),
-    ['go', 'go', 'queued', 'queued', 'full'],
-  )
-  t.same([read('running'), read('queued')], [2, 2])
-  limiter.leave(model)
-  t.same(order, ['c'], 'the first that waited')
-  t.same([read('running'), read('queued')], [2, 1])
-  limiter.leave(model)
-  limiter.leave(model)
-  t.same([order, limiter.loadOf(model)], [['c', 'd'], { running: 1, queued: 0 }])
-  limiter.leave(model)
-  t.throws(() => limiter.leave(model), /given back once/)
-})
-
-t.test('who stops waiting is skipped, wherever in the queue it stood', async (t) => {
-  const { model, limiter } = makeLimiter()
-  const order: string[] = []
-  const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => new Waiting(name, order)) as [
-    Waiting,
-    Waiting,
-    Waiting,
-    Waiting,
-  ]
-  for (const waiter of [a, b, c, d]) limiter.enter(model, waiter)
-  t.equal(limiter.cancel(c), true)
-  t.equal(limiter.cancel(c), false, 'only once')
-  t.equal(limiter.cancel(a), false, 'a has its place already')
-  limiter.leave(model)
-  t.same(order, ['d'])
-  t.equal(limiter.cancel(d), false, 'd has been called')
-})
-
-t.test('each lane has its share of the limits, at least one place', async (t) => {
-  const { model, limiter } = makeLimiter(8)
-  const order: string[] = []
-  const entered = ['a', 'b', 'c'].map((name) => limiter.enter(model, new Waiting(name, order)))
-  t.same(entered, ['go', 'queued', 'full'])
-})
-
-t.test('a waiter that gives its place back at once does not deepen the stack', async (t) => {
-  const { limiter } = makeLimiter()
-  const model: Model = { ...makeSnapshot().models.get('fraud')!, limits: { concurrent: 1, queue: 100_000 } }
-  let served = 0
-  const waiter = () => ({
-    proceed(): void {
-      served += 1
-      limiter.leave(model)
-    },
-  })
-  limiter.enter(model, waiter())
-  for (let count = 0; count < 100_000; count += 1) limiter.enter(model, waiter())
-  limiter.leave(model)
-  t.equal(served, 100_000)
-  t.same(limiter.loadOf(model), { running: 0, queued: 0 })
-})
-
-t.test('over any course no place is lost, none is given twice, and order is kept', async (t) => {
-  const law = () =>
-    fc.assert(
-      fc.property(fc.array(fc.tuple(fc.constantFrom('enter', 'leave', 'cancel'), fc.nat(9))), (actions) => {
-        const { model, limiter } = makeLimiter()
-        const order: string[] = []
-        let queue: Waiting[] = []
-        let running = 0
-        for (const [index, [action, which]] of actions.entries()) {
-          if (action === 'enter') {
-            const waiter = new Waiting(String(index), order)
-            const expected = running < 2 ? 'go' : queue.length < 2 ? 'queued' : 'full'
-            if (limiter.enter(model, waiter) !== expected) throw new Error(`expected ${expected}`)
-            if (expected === 'go') running += 1
-            if (expected === 'queued') queue.push(waiter)
-          } else if (action === 'leave' && running > 0) {
-            const called = order.length
-            limiter.leave(model)
-            const next = queue.shift()
-            if (next === undefined) running -= 1
-            else if (order[called] !== next.name || order.length !== called + 1)
-              throw new Error('wrong waiter')
-          } else if (action === 'cancel' && queue.length > 0) {
-            const waiter = queue[which % queue.length]!
-            limiter.cancel(waiter)
-            queue = queue.filter((one) => one !== waiter)
-          }
-          const load = limiter.loadOf(model)
-          if (load.running !== running || load.queued !== queue.length) throw new Error('lost count')
-        }
-      }),
-      { numRuns: 300 },
-    )
-  t.doesNotThrow(law)
 })

@@ -1,5 +1,5 @@
-/** One HTTP request with a body that is known, on a connection of its own, and its whole answer. */
-import { request } from 'node:http'
+/** One HTTP request with a body that is known, on a connection of its own unless told otherwise, and its whole answer. */
+import { type Agent, request } from 'node:http'
 
 export interface Asked {
   readonly method?: string
@@ -7,6 +7,8 @@ export interface Asked {
   readonly body?: string | Uint8Array
   /** Gives up and rejects after this. */
   readonly timeoutMs?: number
+  /** Whose connections to use. */
+  readonly agent?: Agent
 }
 
 export interface Told {
@@ -23,7 +25,7 @@ export interface Told {
 export function ask(
   port: number,
   path: string,
-  { method, headers = {}, body, timeoutMs = 10_000 }: Asked = {},
+  { method, headers = {}, body, timeoutMs = 10_000, agent }: Asked = {},
 ): Promise<Told> {
   const startedAt = performance.now()
   return new Promise((resolve, reject) => {
@@ -35,7 +37,7 @@ export function ask(
         method: method ?? (body === undefined ? 'GET' : 'POST'),
         headers:
           body === undefined ? headers : { 'content-length': String(Buffer.byteLength(body)), ...headers },
-        agent: false,
+        agent: agent ?? false,
       },
       (response) => {
         const chunks: Buffer[] = []

@@ -60,10 +60,11 @@ export function makeModel({ versions = ['v1', 'v2'], route = {}, ...more }: Mode
     key: [{ from: 'header', name: 'x-user-id' }, { from: 'client' }],
     timeouts: { queueMs: 50, connectMs: 250, firstByteMs: 1000, idleMs: 1000, totalMs: 2000 },
     stream: { keepAliveMs: 0 },
-    limits: { concurrent: 256, queue: 512 },
     rates: [],
     idempotency: null,
     cache: null,
+    limits: { concurrent: 256, queue: 512, adaptive: false },
+    priority: 'normal',
     retry: { attempts: 1, on: [], budget: 0, hedge: null },
     breaker: {
       windowMs: 10_000,

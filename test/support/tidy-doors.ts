@@ -113,6 +113,11 @@ export const DOORS: readonly Door[] = [
   { package: 'node:zlib', folders: ['observe/', 'audit/'], why: 'nothing is compressed on a request’s way' },
   { package: 'node:events', folders: EVERYWHERE, why: '' },
   {
+    package: 'node:v8',
+    folders: ['observe/pressure-gauge.ts'],
+    why: 'one part reads how full the heap is, ten times a second',
+  },
+  {
     package: 'node:timers',
     folders: ['cli/', 'lane.ts', 'audit/'],
     why: 'timers are in the table of banned calls',

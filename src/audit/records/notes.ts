@@ -38,6 +38,14 @@ export interface Notes {
     readonly address: string
     readonly connections: number
   }
+  /** How short of time and memory a lane is: 0 to 3. */
+  readonly pressure: {
+    readonly at: number
+    readonly lane: number
+    readonly from: number
+    readonly to: number
+    readonly cause: string
+  }
   readonly config: {
     readonly at: number
     readonly generation: number

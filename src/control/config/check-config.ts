@@ -17,6 +17,7 @@ import { checkConsequences } from './rules/consequences.ts'
 import { checkEndpoints } from './rules/endpoints.ts'
 import { checkHealth } from './rules/health.ts'
 import { checkHedging } from './rules/hedging.ts'
+import { checkLimits } from './rules/limits.ts'
 import { checkRoute } from './rules/route.ts'
 import { modelScope } from './rules/scope.ts'
 import { checkServer } from './rules/server.ts'
@@ -88,6 +89,7 @@ function applyRules(document: TomlDocument, salvaged: Salvaged, checked: Checked
     checkVersions(scope)
     checkEndpoints(scope, checked.upstream.deny_private)
     checkHealth(scope)
+    checkLimits(scope)
     checkRoute(scope)
     checkTimeouts(scope)
     checkHedging(scope)

@@ -124,10 +124,15 @@ function compileModel(name: string, model: SettledModel, numbering: Numbering): 
       totalMs: timeouts.total,
     },
     stream: { keepAliveMs: model.stream.keep_alive ?? 0 },
-    limits: { concurrent: model.limits.concurrent, queue: model.limits.queue },
     rates: [...compileRates(model.limits.rate, numbering.rates), ...numbering.serverRates],
     idempotency: compileIdempotency(model.idempotency),
     cache: compileCache(model.cache),
+    limits: {
+      concurrent: model.limits.concurrent,
+      queue: model.limits.queue,
+      adaptive: model.limits.adaptive,
+    },
+    priority: model.priority,
     retry: compileRetry(model.retry),
     breaker: {
       windowMs: breaker.window,

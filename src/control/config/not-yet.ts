@@ -46,12 +46,6 @@ export const NOT_YET: readonly NotYet[] = [
     instead: `${REMOVE}; the admin API listens on loopback only`,
   },
   {
-    path: [...MODEL, 'limits', 'adaptive'],
-    what: 'adaptive limits',
-    off: is(false),
-    instead: 'false, with limits.concurrent set by hand',
-  },
-  {
     path: [...MODEL, 'audit'],
     what: 'an audit mode per model',
     off: never,

@@ -60,13 +60,23 @@ const stream = leaf.table(
 const limits = leaf.table(
   {
     concurrent: leaf
-      .whole(1, 1_000_000, 'Requests of this model under way at once, over all lanes.')
+      .whole(
+        1,
+        1_000_000,
+        'Requests of this model under way at once, over all lanes; with `adaptive` at most.',
+      )
       .prefault(256),
-    queue: leaf.whole(0, 1_000_000, 'Requests that may wait for a place; 0 refuses at once.').prefault(512),
-    adaptive: leaf.flag('Let the gateway find the concurrency limit by itself.').prefault(false),
     rate: rates(
       'What each caller may ask of this model; every limit holds, and those of the server do, too.',
     ),
+    queue: leaf
+      .whole(0, 1_000_000, 'Requests that may wait for a place, over all lanes; 0 refuses at once.')
+      .prefault(512),
+    adaptive: leaf
+      .flag(
+        'Find the limit from latency: 20 at first, more while answers take about what they take when there is little to do, fewer when they take longer. Never fewer than 20 nor more than `concurrent`.',
+      )
+      .prefault(false),
   },
   'How much of this model may be under way. What is beyond is an `overload` failure.',
 )
@@ -316,6 +326,12 @@ export const modelSchema = leaf.table(
     limits: limits.prefault({}),
     idempotency: idempotency.optional(),
     cache: cache.optional(),
+    priority: leaf
+      .choice(
+        ['high', 'normal', 'low'],
+        'Which models go without first when the gateway is short of time or memory (modelgate_pressure_level): `low` is refused and nobody but `high` may wait for a place from level 2 on; from level 3 on all are refused.',
+      )
+      .prefault('normal'),
     retry: retry.prefault({}),
     breaker: breaker.prefault({}),
     on_failure: onFailure.prefault({}),

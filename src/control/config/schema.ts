@@ -133,7 +133,11 @@ const scoring = leaf.table(
   {
     threads: leaf.auto(256, 'Threads that run local models. "auto": one per core.').prefault('auto'),
     queue: leaf
-      .whole(1, 1_000_000, 'Requests that may wait for a scoring thread, over all lanes.')
+      .whole(
+        1,
+        1_000_000,
+        'Requests that may wait for a scoring thread, over all lanes. Where there are several versions none takes more than it leaves free.',
+      )
       .prefault(256),
   },
   'The worker pool for local models.',
