@@ -5,6 +5,7 @@
  * `startGateway` resolves when callers can be served, or to a problem in words; it leaves nothing
  * running behind when it could not start. The order of stopping is in lifecycle.ts.
  */
+import { ConnectionCounts } from './accept/connection-counts.ts'
 import { HEADER_SLACK_BYTES, stateHeaderLimit } from './accept/load-uws.ts'
 import { type AuditWriter, openAudit } from './audit/open-audit.ts'
 import type { RecoveryReport } from './audit/records/notes.ts'
@@ -12,20 +13,23 @@ import { AdminServer } from './control/admin/admin-server.ts'
 import type { Readiness } from './control/admin/resource.ts'
 import { decision } from './control/admin/resources/decision.ts'
 import { CertificateWatch } from './control/certificate-watch.ts'
+import { EntranceThread } from './control/entrance-thread.ts'
+import { LaneCrew } from './control/lane-crew.ts'
 import { LaneThread } from './control/lane-thread.ts'
 import { logMetrics } from './control/log-metrics.ts'
 import { bodiesShare, memoryBytes } from './control/memory-share.ts'
-import { freePort, probePort } from './control/port-probe.ts'
+import { probePort } from './control/port-probe.ts'
 import { descriptorsMax, type SocketShares, socketShares } from './control/socket-shares.ts'
 import { VersionReadiness } from './control/version-readiness.ts'
-import type { HostPort, Snapshot } from './domain/routes.ts'
+import type { Snapshot } from './domain/routes.ts'
 import { CONNECTIONS_MAX } from './forward/pool.ts'
 import { systemClock } from './kernel/clock.ts'
+import { seatsOf } from './kernel/lane-seats.ts'
 import { laneShare } from './kernel/lane-share.ts'
-import type { LaneStart, VersionState } from './lane-messages.ts'
 import { type Running, stopInOrder } from './lifecycle.ts'
-import type { LaneAnnouncement } from './observe/announcements.ts'
+import { BreakerMemory } from './observe/breaker-memory.ts'
 import { Observatory } from './observe/observatory.ts'
+import { retryMemory } from './observe/retry-budget.ts'
 
 export interface GatewayOptions {
   readonly snapshot: Snapshot
@@ -35,6 +39,8 @@ export interface GatewayOptions {
   readonly configFile: string
   /** What an operator should know, one line at a time. */
   log(line: string): void
+  /** Another entry of the lanes' threads than lane.ts: of tests that break lanes. */
+  readonly laneEntry?: URL
 }
 
 export interface Gateway {
@@ -43,8 +49,11 @@ export interface Gateway {
   /** Build of the HTTP server that loaded. */
   readonly uws: string
   readonly recovery: RecoveryReport
-  /** Finishes what is under way within the grace, then ends every thread. The second call waits for the first. */
-  stop(cause: string): Promise<{ readonly abandoned: number }>
+  /**
+   * Finishes what is under way within the grace, then ends every thread; `isUrgent`: without `drain_delay` before. The
+   * second call waits for the first.
+   */
+  stop(cause: string, isUrgent?: boolean): Promise<{ readonly abandoned: number }>
   /** Looks at the files of server.tls now and takes what changed; does nothing without TLS. */
   renewCertificate(): Promise<void>
   /** Resolves when the gateway can no longer keep its promises and must be stopped; never otherwise. */
@@ -64,11 +73,13 @@ export async function startGateway(options: GatewayOptions): Promise<Start> {
   const bodies = bodiesShare(snapshot, memoryBytes())
   if (bodies.warning !== '') options.log(bodies.warning)
   const taken =
-    (await probePort(server.listen, 'server.listen')) ?? (await probePort(server.admin, 'server.admin'))
+    (server.sharesPort ? null : await probePort(server.listen, 'server.listen')) ??
+    (await probePort(server.admin, 'server.admin'))
   if (taken !== null) return { ok: false, problem: taken }
   const opened = await openAudit({
     dataDir: server.dataDir,
     lanes: server.lanes,
+    seats: seatsOf(server.lanes),
     clock: systemClock,
     digestBytesMax: snapshot.audit.digestBytesMax,
   })
@@ -77,7 +88,7 @@ export async function startGateway(options: GatewayOptions): Promise<Start> {
   try {
     return { ok: true, gateway: await open(options, running, opened.recovery) }
   } catch (error) {
-    await stopInOrder(running, { cause: 'could not start', graceMs: 0 })
+    await stopInOrder(running, { cause: 'could not start', drainDelayMs: 0, graceMs: 0 })
     return { ok: false, problem: (error as Error).message }
   }
 }
@@ -89,7 +100,9 @@ interface Parts extends Running {
   isListening: boolean
   /** The log can take no more records; the process must end. */
   isLogLost: boolean
-  /** Lanes whose records cannot be written at present; they answer 503 until they can. */
+  readonly crew: LaneCrew
+  readonly entrance: EntranceThread
+  /** Seats of lanes whose records cannot be written at present; they answer 503 until they can. */
   readonly lanesWithoutLog: Set<number>
   readonly readiness: VersionReadiness
   readonly admin: AdminServer
@@ -102,44 +115,41 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
   const { snapshot, version, log } = options
   const { promise: failed, resolve: fail } = withResolvers<Error>()
   const readiness = new VersionReadiness(snapshot)
-  const certificates = watchCertificates(snapshot, () => lanes, log)
+  const certificates = watchCertificates(snapshot, () => crew.threads, log)
+  const joint = makeJoint(snapshot)
+  const lanesWithoutLog = new Set<number>()
   const observatory = new Observatory({
     snapshot: () => snapshot,
+    breakers: joint.breakers,
     clock: systemClock,
     version,
-    more: [
+    more: () => [
       ...logMetrics(
         () => audit.counts(),
-        () => running.lanesWithoutLog.size,
+        () => lanesWithoutLog.size,
       ),
+      ...crew.metrics,
       ...(certificates?.metrics ?? []),
     ],
   })
   stateHeaderLimit(snapshot.server.headerBytesMax + HEADER_SLACK_BYTES)
-  audit.onFatal((problem) => {
-    running.isLogLost = true
-    fail(new Error(problem))
-  })
-  const lanes = makeLanes(options, shares, {
-    journalOf: (lane) => audit.laneParts(lane),
-    onReading: (lane, announcement) => observatory.take(lane, announcement),
-    onVersions: (lane, states) => readiness.update(lane, states),
-    onLog: (lane, isWritten) => {
-      if (isWritten) running.lanesWithoutLog.delete(lane)
-      else running.lanesWithoutLog.add(lane)
+  const entrance = new EntranceThread(
+    {
+      headerBytesMax: snapshot.server.headerBytesMax,
+      isSecure: snapshot.server.tls !== null,
+      connections: joint.connections,
     },
-    onFailure: fail,
-  })
-  const parts = {
-    clock: systemClock,
+    fail,
+  )
+  const crew = makeCrew(options, shares, {
     audit,
-    lanes,
-    certificates,
+    entrance,
+    joint,
+    observatory,
     readiness,
-    failed,
-    ...AT_FIRST,
-    lanesWithoutLog: new Set<number>(),
-  }
+    lanesWithoutLog,
+    fail,
+  })
   const admin = new AdminServer({
     snapshot: () => snapshot,
     observatory,
@@ -150,7 +160,12 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
     more: [decision(snapshot.server.dataDir)],
     onBug: (error) => log(`a bug in the admin API: ${String((error as Error).stack ?? error)}`),
   })
-  const running: Parts = { ...parts, admin }
+  const parts = { clock: systemClock, audit, crew, entrance, certificates, readiness, admin, failed }
+  const running: Parts = { ...parts, ...AT_FIRST, lanesWithoutLog }
+  audit.onFatal((problem) => {
+    running.isLogLost = true
+    fail(new Error(problem))
+  })
   return running
 }
 
@@ -159,41 +174,73 @@ interface Shares extends SocketShares {
   readonly bodyBytes: number
 }
 
-interface LaneEvents {
-  journalOf(lane: number): LaneStart['journal']
-  onReading(lane: number, announcement: LaneAnnouncement): void
-  onVersions(lane: number, states: readonly VersionState[]): void
-  onLog(lane: number, isWritten: boolean): void
-  onFailure(error: Error): void
+/** Memory that the lanes' threads have in common. */
+function makeJoint(snapshot: Snapshot) {
+  const { lanes } = snapshot.server
+  return {
+    breakers: new BreakerMemory(snapshot).create(),
+    retries: retryMemory(snapshot.models.size, lanes),
+    connections: ConnectionCounts.memoryFor(lanes),
+  }
 }
 
-function makeLanes(
-  { snapshot, version, log }: GatewayOptions,
-  shares: Shares,
-  events: LaneEvents,
-): readonly LaneThread[] {
-  const { lanes } = snapshot.server
-  const sockets = {
-    clients: laneShare(shares.clients, lanes),
-    endpoints: laneShare(shares.endpoints, lanes),
+interface CrewNeeds {
+  readonly audit: AuditWriter
+  readonly entrance: EntranceThread
+  readonly joint: ReturnType<typeof makeJoint>
+  readonly observatory: Observatory
+  readonly readiness: VersionReadiness
+  readonly lanesWithoutLog: Set<number>
+  fail(error: Error): void
+}
+
+function makeCrew(options: GatewayOptions, shares: Shares, needs: CrewNeeds): LaneCrew {
+  const { snapshot, version, log, laneEntry } = options
+  const { audit, entrance, joint, observatory, readiness, lanesWithoutLog, fail } = needs
+  const { lanes, graceMs } = snapshot.server
+  const own = {
+    sockets: { clients: laneShare(shares.clients, lanes), endpoints: laneShare(shares.endpoints, lanes) },
+    bodyBytesMax: laneShare(shares.bodyBytes, lanes),
   }
-  const bodyBytesMax = laneShare(shares.bodyBytes, lanes)
-  return Array.from({ length: lanes }, (_, lane) => {
-    const journal = events.journalOf(lane)
-    const start = { lane, lanes, version, snapshot, journal, sockets, bodyBytesMax }
-    return new LaneThread({
-      start,
-      onReading: (announcement) => events.onReading(lane, announcement),
-      onVersions: (states) => events.onVersions(lane, states),
-      onLog: (isWritten) => {
-        events.onLog(lane, isWritten)
-        log(`lane ${lane}: ${isWritten ? LOG_IS_BACK : LOG_IS_GONE}`)
-      },
-      onWords: (words) => log(`lane ${lane}: ${words}`),
-      onBug: (report) => log(`a bug in lane ${lane}: ${report}`),
-      onFailure: events.onFailure,
-    })
+  return new LaneCrew({
+    lanes,
+    clock: systemClock,
+    graceMs,
+    entrance,
+    makeThread: (lane, seat, ears) =>
+      new LaneThread({
+        ...ears,
+        start: { lane, lanes, seat, version, snapshot, journal: audit.laneParts(seat), ...own, ...joint },
+        entry: laneEntry,
+        onReading: (announcement) => observatory.take(seat, announcement),
+        onVersions: (states) => readiness.update(lane, states),
+        onLog: (isWritten) => {
+          if (isWritten) lanesWithoutLog.delete(seat)
+          else lanesWithoutLog.add(seat)
+          log(`lane ${lane}: ${isWritten ? LOG_IS_BACK : LOG_IS_GONE}`)
+        },
+        onWords: (words) => log(`lane ${lane}: ${words}`),
+        onBug: (report) => log(`a bug in lane ${lane}: ${report}`),
+      }),
+    onReplaced: (lane, report) => {
+      audit.event('lane', { at: systemClock.wall(), lane, cause: placeOf(report) })
+      log(`lane ${lane}: another thread has taken its place; the old one finishes what it has`)
+    },
+    onEnded: (lane, seat) => {
+      log(`lane ${lane}: its old thread has ended`)
+      lanesWithoutLog.delete(seat)
+      observatory.retire(seat)
+    },
+    onTrouble: (lane, words) => log(`lane ${lane}: ${words}`),
+    onFailure: fail,
   })
+}
+
+/** `TypeError at handle (pipeline.js:40:3)`: what may stand in the log for ever. */
+function placeOf(report: string): string {
+  const [, name = 'an error'] = /^(\w{1,40}Error)\b/.exec(report) ?? []
+  const [, place = ''] = /\n\s+at ([^\n]{1,300})/.exec(report) ?? []
+  return place === '' ? name : `${name} at ${place.replace(/\(?[^ ()]*\//, '(')}`
 }
 
 /** Made before the lanes read the files, so that no change is missed. */
@@ -207,10 +254,10 @@ function watchCertificates(
 
 async function open(options: GatewayOptions, parts: Parts, recovery: RecoveryReport): Promise<Gateway> {
   const { snapshot, version } = options
-  const { audit, lanes, admin, clock, failed } = parts
+  const { audit, crew, entrance, admin, clock, failed } = parts
   const { port: adminPort } = await admin.listen(snapshot.server.admin.host, snapshot.server.admin.port)
-  const [uws = ''] = await Promise.all(lanes.map((lane) => lane.prepared()))
-  const inferencePort = await listenAll(lanes, snapshot.server.listen)
+  const uws = await crew.prepared()
+  const inferencePort = await entrance.listen(snapshot.server.listen)
   parts.isListening = true
   const at = clock.wall()
   const { node } = process.versions
@@ -219,7 +266,7 @@ async function open(options: GatewayOptions, parts: Parts, recovery: RecoveryRep
     version,
     node,
     platform: `${process.platform} ${process.arch}`,
-    lanes: lanes.length,
+    lanes: crew.size,
     pid: process.pid,
   })
   const { generation, hash } = snapshot
@@ -228,18 +275,12 @@ async function open(options: GatewayOptions, parts: Parts, recovery: RecoveryRep
   let stopping: Promise<{ abandoned: number }> | undefined
   parts.certificates?.start()
   const renewCertificate = async () => parts.certificates?.renew()
-  const stop = (cause: string) => {
-    stopping ??= stopInOrder(parts, { cause, graceMs: snapshot.server.graceMs })
+  const { graceMs, drainDelayMs } = snapshot.server
+  const stop = (cause: string, isUrgent = false) => {
+    stopping ??= stopInOrder(parts, { cause, graceMs, drainDelayMs: isUrgent ? 0 : drainDelayMs })
     return stopping
   }
   return { inferencePort, adminPort, uws, recovery, failed, renewCertificate, stop }
-}
-
-/** All lanes on one port. The server shares only a port it was told, so a free one is found before. */
-async function listenAll(lanes: readonly LaneThread[], at: HostPort): Promise<number> {
-  const shared = at.port === 0 && lanes.length > 1 ? { ...at, port: await freePort(at.host) } : at
-  const [port = 0] = await Promise.all(lanes.map((lane) => lane.listen(shared)))
-  return port
 }
 
 function readinessOf(parts: Parts): Readiness {

@@ -8,6 +8,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
+import { BEAT_EVERY_MS, ConnectionCounts } from './accept/connection-counts.ts'
 import { Listener } from './accept/listener.ts'
 import { HEADER_SLACK_BYTES, loadUws, type Uws } from './accept/load-uws.ts'
 import { LaneJournal } from './audit/lane-journal.ts'
@@ -27,7 +28,7 @@ import type { FromLane, LaneStart, ToLane } from './lane-messages.ts'
 import { Hedging } from './observe/hedging.ts'
 import { Limiter } from './observe/limiter.ts'
 import { Observer } from './observe/observer.ts'
-import { RetryBudget } from './observe/retry-budget.ts'
+import { retryBudgets } from './observe/retry-budget.ts'
 import { Vitals } from './observe/vitals.ts'
 import type { Lane } from './passage/lane-parts.ts'
 import { Places } from './passage/places.ts'
@@ -45,8 +46,8 @@ import { Scorer } from './score/scorer.ts'
 const LOG_LOOK_MS = 500
 /** How often a draining lane looks whether its work is done, in ms. */
 const DRAIN_LOOK_MS = 10
-/** How long connections of a draining lane must be silent to be ended. */
-const DRAIN_QUIET_MS = 100
+/** Connections that were handed over just before come within a turn. */
+const LOOKS_MIN = 2
 
 const start = workerData as LaneStart
 assert(parentPort !== null, 'a lane runs as a worker thread')
@@ -55,9 +56,10 @@ const tell = (message: FromLane): void => port.postMessage(message)
 
 const { snapshot, lanes } = start
 
-// A bug must not take other callers' answers with it: it is reported and the lane goes on.
-process.on('uncaughtException', tellBug)
-process.on('unhandledRejection', tellBug)
+// Nobody knows what an error left behind that nobody caught. It must not take other callers' answers with it, so the
+// lane goes on until another has taken its place (control/lane-crew.ts), and then ends like one that is stopped.
+process.on('uncaughtException', tellStricken)
+process.on('unhandledRejection', tellStricken)
 
 const loaded = await loadUws(snapshot.server.headerBytesMax + HEADER_SLACK_BYTES)
 
@@ -70,6 +72,11 @@ async function run(uws: Uws, build: string): Promise<void> {
   await lane.scorer.start()
   tell({ kind: 'versions', states: versionStates(lane) })
   const unread = new UnreadConnections(lane.recorder, start.lane)
+  const counts = new ConnectionCounts(start.connections)
+  counts.set(start.seat, 0)
+  const beat = () => counts.beat(start.seat, systemClock.now())
+  beat()
+  setInterval(beat, BEAT_EVERY_MS).unref()
   const listener = new Listener({
     uws,
     connectionsMax: start.sockets.clients,
@@ -81,18 +88,22 @@ async function run(uws: Uws, build: string): Promise<void> {
     memory: new MemoryBudget(start.bodyBytesMax),
     onRequest: (incoming) => handle(incoming, lane),
     onConnection: (what) => lane.observer.connection(what),
+    onCount: (open) => counts.set(start.seat, open),
     onUnread: (address) => {
       lane.observer.connectionUnread()
       unread.ended(address, lane.clock.now(), lane.clock.wall())
     },
   })
   port.on('message', (message: ToLane) => {
-    if (message.kind === 'listen') void listen(listener, message)
-    else if (message.kind === 'renew-certificate') renewCertificate(listener)
-    else void drain(listener, lane, unread, message.graceMs)
+    if (message.kind === 'renew-certificate') renewCertificate(listener)
+    else void drain(listener, lane, unread, message)
   })
   watchLog(lane, unread)
-  tell({ kind: 'prepared', uws: build })
+  try {
+    tell({ kind: 'prepared', uws: build, server: listener.open() })
+  } catch (error) {
+    tell({ kind: 'cannot-start', problem: (error as Error).message })
+  }
 }
 
 /** Looking is also what tries a disk again that was full, when no request comes to do it. */
@@ -118,10 +129,12 @@ function makeLane(): Lane {
   const recorder = new Recorder({ journal: new LaneJournal(start.journal, clock) })
   const vitals = new Vitals({
     snapshot,
+    breakers: start.breakers,
+    seat: start.seat,
     chance,
     clock,
     announce: (announcement) => tell({ kind: 'reading', announcement }),
-    onBreaker: ({ why, ...change }) => recorder.event('breaker', { ...change, cause: why }),
+    onBreaker: ({ why, epoch: _, ...change }) => recorder.event('breaker', { ...change, cause: why }),
   })
   const observer = new Observer(vitals)
   const onStanding = ({ version, endpoint, isOut, forMs, out }: StandingChange) => {
@@ -146,7 +159,10 @@ function makeLane(): Lane {
     protocols: PROTOCOLS,
     snapshot: { current: snapshot },
     vitals,
-    retryBudgets: byIndex(snapshot.models.values()).map(({ retry }) => new RetryBudget(retry.budget, lanes)),
+    retryBudgets: retryBudgets(
+      byIndex(snapshot.models.values()).map(({ retry }) => retry.budget),
+      { memory: start.retries, seat: start.seat, lanes },
+    ),
     hedging: snapshot.versions.map((version) => hedgingOf(version, vitals)),
     limiter: new Limiter({ lanes, slab: vitals.slab }),
     observer,
@@ -181,7 +197,15 @@ function byIndex(models: Iterable<Model>): readonly Model[] {
 }
 
 function tellBug(error: unknown): void {
-  tell({ kind: 'bug', report: error instanceof Error ? String(error.stack) : String(error) })
+  tell({ kind: 'bug', report: reportOf(error) })
+}
+
+function tellStricken(error: unknown): void {
+  tell({ kind: 'stricken', report: reportOf(error) })
+}
+
+function reportOf(error: unknown): string {
+  return error instanceof Error ? String(error.stack) : String(error)
 }
 
 function versionStates(lane: Lane) {
@@ -193,36 +217,28 @@ function versionStates(lane: Lane) {
   })
 }
 
-async function listen(listener: Listener, { at }: Extract<ToLane, { kind: 'listen' }>): Promise<void> {
-  try {
-    tell({ kind: 'listening', port: await listener.open(at.host, at.port) })
-  } catch (error) {
-    tell({ kind: 'cannot-start', problem: (error as Error).message })
-  }
-}
-
 function renewCertificate(listener: Listener): void {
-  let problem: string | null = null
   try {
-    listener.renewCertificate()
+    tell({ kind: 'certificate', server: listener.renewCertificate(), problem: null })
   } catch (error) {
-    problem = (error as Error).message
+    tell({ kind: 'certificate', server: null, problem: (error as Error).message })
   }
-  tell({ kind: 'certificate', problem })
 }
 
 /**
- * Quiet is: nothing under way, and no connection left, or none that a request came on for a while. A
+ * Quiet is: nothing under way, and no connection left, or none that a request came on for `quietMs`. A
  * request may be on its way on a kept connection when the stop begins; it is answered, and the answer
- * ends the connection. Whoever is silent that long is taken to be idle.
+ * ends the connection. Whoever is silent that long is taken to be idle. Counted in looks, each in a turn of its own,
+ * because a machine that is busy may let time pass without anything having been read.
  */
-async function untilQuiet(listener: Listener, lane: Lane, until: number): Promise<void> {
+async function untilQuiet(listener: Listener, lane: Lane, until: number, quietMs: number): Promise<void> {
   let open = listener.connections
-  let quietSince = lane.clock.now()
+  let quietLooks = 0
   while (lane.clock.now() < until) {
-    if (lane.work.count > 0 || listener.connections !== open) quietSince = lane.clock.now()
-    else if (open === 0 || lane.clock.now() - quietSince >= DRAIN_QUIET_MS) return
+    if (lane.work.count > 0 || listener.connections !== open) quietLooks = 0
+    else if (quietLooks >= (open === 0 ? LOOKS_MIN : quietMs / DRAIN_LOOK_MS)) return
     open = listener.connections
+    quietLooks += 1
     await pause(DRAIN_LOOK_MS)
   }
 }
@@ -232,12 +248,11 @@ async function drain(
   listener: Listener,
   lane: Lane,
   unread: UnreadConnections,
-  graceMs: number,
+  { graceMs, quietMs }: Extract<ToLane, { kind: 'drain' }>,
 ): Promise<void> {
   const until = lane.clock.now() + graceMs
   lane.work.draining = true
-  listener.pause()
-  await untilQuiet(listener, lane, until)
+  await untilQuiet(listener, lane, until, quietMs)
   lane.work.refusing = true
   const abandoned = lane.work.count
   lane.comparer.close()

@@ -202,7 +202,7 @@ export const METRICS: readonly Metric[] = [
     name: 'modelgate_breaker_state',
     type: 'gauge',
     labels: ['model', 'version', 'state'],
-    help: 'Number of lanes in which the version’s breaker is in this state; closed lets traffic through.',
+    help: '1 for the state that the version’s breaker is in, over all lanes, 0 for the others; closed lets traffic through.',
     samples: breakerStates,
   },
   {

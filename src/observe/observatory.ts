@@ -5,6 +5,7 @@
 import type { Snapshot } from '../domain/routes.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { BreakerChange, LaneAnnouncement } from './announcements.ts'
+import { EndedLanes } from './ended-lanes.ts'
 import { METRICS, type Metric } from './metric-table.ts'
 import { type MetricsText, renderMetrics } from './metrics.ts'
 import { processMetrics } from './process-metrics.ts'
@@ -20,30 +21,40 @@ import {
   modelTraffic,
 } from './reports.ts'
 import { CHANGES_KEPT } from './vitals.ts'
+import { layoutOf } from './vitals-slab.ts'
 
 export interface ObservatoryParts {
   readonly snapshot: () => Snapshot
+  /** What lanes share (breaker-memory.ts). */
+  readonly breakers: SharedArrayBuffer
   readonly clock: Clock
   /** Of this program. */
   readonly version: string
-  /** Of parts that are not lanes: the log, the pool. Their samples are read at scrape. */
-  readonly more?: readonly Metric[]
+  /** Of parts that are not lanes: the log, the pool. Asked for at scrape. */
+  readonly more?: () => readonly Metric[]
 }
 
 export class Observatory {
   readonly #snapshot: () => Snapshot
   readonly #metrics: readonly Metric[]
+  readonly #more: () => readonly Metric[]
+  readonly #breakers: SharedArrayBuffer
+  readonly #changes: BreakerChange[] = []
+  /** By seat. */
   readonly #lanes = new Map<number, Heard>()
+  readonly #ended = new EndedLanes()
 
-  constructor({ snapshot, clock, version, more = [] }: ObservatoryParts) {
+  constructor({ snapshot, breakers, clock, version, more = () => [] }: ObservatoryParts) {
     this.#snapshot = snapshot
-    this.#metrics = [...processMetrics(version, clock), ...METRICS, ...more]
+    this.#breakers = breakers
+    this.#metrics = [...processMetrics(version, clock), ...METRICS]
+    this.#more = more
   }
 
-  /** `lane`: its number. A new slab under a known number replaces all that the earlier lane said. */
-  take(lane: number, announcement: LaneAnnouncement): void {
-    const heard = this.#lanes.get(lane) ?? newlyHeard(lane)
-    this.#lanes.set(lane, heard)
+  /** `seat`: of the lane's thread. A new slab under a known number replaces all that the earlier thread said. */
+  take(seat: number, announcement: LaneAnnouncement): void {
+    const heard = this.#lanes.get(seat) ?? newlyHeard()
+    this.#lanes.set(seat, heard)
     switch (announcement.kind) {
       case 'slab':
         heard.slab = announcement.buffer
@@ -53,22 +64,33 @@ export class Observatory {
         heard.histograms.set(announcement.series, announcement.buffer)
         return
       case 'breaker':
-        heard.changes.push(announcement.change)
-        if (heard.changes.length > CHANGES_KEPT) heard.changes.shift()
+        this.#changes.push(announcement.change)
+        // Lanes announce each its own changes: they may come in another order than they happened.
+        this.#changes.sort((one, other) => one.at - other.at || one.epoch - other.epoch)
+        if (this.#changes.length > CHANGES_KEPT) this.#changes.shift()
     }
   }
 
+  /** The thread in this seat has ended. What it counted stays counted. */
+  retire(seat: number): void {
+    const heard = this.#lanes.get(seat)
+    if (heard === undefined) return
+    this.#lanes.delete(seat)
+    this.#ended.add(heard, layoutOf(this.#snapshot()))
+  }
+
+  /** Those of threads that run, and all others together as the last. */
   get lanes(): readonly LaneReading[] {
-    return [...this.#lanes.values()]
+    return [...this.#lanes.values(), this.#ended]
   }
 
   reading(): Reading {
-    return new Reading(this.#snapshot(), this.lanes)
+    return new Reading(this.#snapshot(), this.lanes, { breakers: this.#breakers, changes: this.#changes })
   }
 
   /** `accept`: the request header, or empty. */
   metrics(accept: string): Promise<MetricsText> {
-    return renderMetrics(this.#metrics, this.reading(), accept)
+    return renderMetrics([...this.#metrics, ...this.#more()], this.reading(), accept)
   }
 
   stats(): readonly DurationStats[] {
@@ -91,9 +113,8 @@ export class Observatory {
 interface Heard extends LaneReading {
   slab: SharedArrayBuffer | null
   readonly histograms: Map<number, SharedArrayBuffer>
-  readonly changes: BreakerChange[]
 }
 
-function newlyHeard(lane: number): Heard {
-  return { lane, slab: null, histograms: new Map(), changes: [] }
+function newlyHeard(): Heard {
+  return { isRunning: true, slab: null, histograms: new Map() }
 }

@@ -3,6 +3,7 @@ import type { Exchange } from '../../src/domain/exchange.ts'
 import { type FaultCode, fault } from '../../src/domain/fault.ts'
 import type { Attempt, HedgeWinner, Phases, Role } from '../../src/domain/outcome.ts'
 import type { Snapshot } from '../../src/domain/routes.ts'
+import { BreakerMemory } from '../../src/observe/breaker-memory.ts'
 import { Limiter } from '../../src/observe/limiter.ts'
 import { Observatory } from '../../src/observe/observatory.ts'
 import { Observer } from '../../src/observe/observer.ts'
@@ -14,10 +15,13 @@ import { makeSnapshot } from './make-snapshot.ts'
 
 export function makeLanes(count: number, snapshot: Snapshot = makeSnapshot()) {
   const clock = new ManualClock()
-  const observatory = new Observatory({ snapshot: () => snapshot, clock, version: '1.2.3' })
+  const breakers = new BreakerMemory(snapshot).create()
+  const observatory = new Observatory({ snapshot: () => snapshot, breakers, clock, version: '1.2.3' })
   const lanes = Array.from({ length: count }, (_, lane) => {
     const vitals = new Vitals({
       snapshot,
+      breakers,
+      seat: lane,
       clock,
       chance: new LoadedChance(0.5),
       announce: (announcement) => observatory.take(lane, structuredClone(announcement)),

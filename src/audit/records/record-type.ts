@@ -24,6 +24,8 @@ export const RECORD_TYPES = {
   endpoint: 11,
   /** Connections that ended before a request of theirs could be read. */
   unread: 12,
+  /** A lane was replaced because of an error that nobody caught in it. */
+  lane: 13,
 } as const
 
 export type RecordType = keyof typeof RECORD_TYPES
