@@ -97,8 +97,7 @@ export class JointWindow {
   /** Where this seat counts now; emptied when it was of another time. */
   #ownSlice(number: number, epoch: number): number {
     const words = this.#words
-    const at =
-      this.#own + FIRST_SLICE + (((number % WINDOW_BUCKETS) + WINDOW_BUCKETS) % WINDOW_BUCKETS) * SLICE_WORDS
+    const at = this.#own + FIRST_SLICE + ((number >>> 0) % WINDOW_BUCKETS) * SLICE_WORDS
     if (words.load(at + NUMBER) === number && words.load(at + EPOCH) === epoch) return at
     words.store(at + REQUESTS, 0)
     words.store(at + FAILURES, 0)

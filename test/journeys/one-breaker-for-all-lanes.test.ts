@@ -106,7 +106,7 @@ t.test(
       one.type === 'breaker' ? [one.note] : [],
     )
     t.match(
-      notes.sort((one, other) => Number(one['at']) - Number(other['at'])),
+      notes.sort(({ at: one }, { at: other }) => Number(one) - Number(other)),
       [
         { from: 'closed', to: 'open', cause: /^3 requests failed in a row/ },
         { from: 'open', to: 'half-open', cause: /now 4 probes may try/ },

@@ -6,7 +6,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { BreakerModel, burst } from '../support/breaker-model.ts'
 
-const COURSES = Number(process.env['MODEL_CHECK_COURSES'] ?? 500)
+const { MODEL_CHECK_COURSES = '500' } = process.env
+const COURSES = Number(MODEL_CHECK_COURSES)
 if (COURSES > 500) t.setTimeout(0)
 
 t.test(
