@@ -88,8 +88,7 @@ export function* breakerStates(reading: Reading): Iterable<Sample<number>> {
 /** Of the lane that waits longest. */
 export function* hedgeDelays(reading: Reading): Iterable<Sample<number>> {
   for (const { index, model, name } of reading.snapshot.versions) {
-    const lanes = reading.perLane(reading.layout.hedgeAt(index, 'after'))
-    yield { labels: [model, name], value: Math.max(0, ...lanes.map(({ value }) => value)) / 1000 }
+    yield { labels: [model, name], value: reading.most(reading.layout.hedgeAt(index, 'after')) / 1000 }
   }
 }
 

@@ -69,6 +69,11 @@ export class Reading {
     return total
   }
 
+  /** A word of the layout, of the lane where it is largest; at least 0. */
+  most(at: number): number {
+    return Math.max(0, ...this.#slabs.map((words) => words[at]!))
+  }
+
   /** Series in which something was counted, ascending. */
   get series(): readonly number[] {
     const all = new Set(this.#lanes.flatMap(({ histograms }) => [...histograms.keys()]))

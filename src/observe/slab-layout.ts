@@ -108,7 +108,7 @@ export const LANE_COUNTS = [
 ] as const
 export type LaneCount = (typeof LANE_COUNTS)[number]
 
-export const SLAB_FORMAT = 5
+export const SLAB_FORMAT = 6
 const HEAD = 16
 
 export interface SlabShape {
@@ -169,7 +169,11 @@ export class SlabLayout {
     return [
       this.laneAt('connectionsOpen'),
       ...models.flatMap((model) => LOAD_WORDS.map((word) => this.loadAt(model, word))),
-      ...versions.flatMap((version) => [this.streamAt(version, 'open'), this.endpointAt(version, 'out')]),
+      ...versions.flatMap((version) => [
+        this.streamAt(version, 'open'),
+        this.endpointAt(version, 'out'),
+        this.hedgeAt(version, 'after'),
+      ]),
     ]
   }
 

@@ -1,51 +1,19 @@
 import { Agent, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { RESTARTS_MAX } from '../../src/control/restart-limit.ts'
 import { ask, tensorOf } from '../support/ask.ts'
+import { startBreakable } from '../support/breakable-gateway.ts'
 import { eventually } from '../support/eventually.ts'
-import { RawClient } from '../support/raw-client.ts'
 import { metricsOf } from '../support/read-metrics.ts'
 import { recordsIn } from '../support/read-records.ts'
-import { plainAnswer, ScriptedUpstream } from '../support/scripted-upstream.ts'
-import { startTestGateway, type TestGateway } from '../support/start-gateway.ts'
-
-const WELL = plainAnswer(200, '{"outputs":[{"name":"score","datatype":"FP32","shape":[1],"data":[7]}]}', [
-  'content-type: application/json',
-])
-
-async function start(t: Test, lanes: number, answerMs: number) {
-  const upstream = await ScriptedUpstream.start(async (connection) => {
-    for (;;) {
-      await connection.request()
-      if (answerMs > 0) await connection.pause(answerMs)
-      connection.send(WELL)
-    }
-  })
-  t.teardown(() => upstream.close())
-  const orders = new BroadcastChannel('break-lanes')
-  t.teardown(() => orders.close())
-  const gateway = await startTestGateway(t, {
-    laneEntry: new URL('../support/breaking-lane.js', import.meta.url),
-    toml: `
-[server]
-listen = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-lanes = ${lanes}
-grace = "5s"
-[models.m.versions.v1]
-endpoints = ["${upstream.url}"]
-`,
-  })
-  const breakSeat = (seat: number, stillMs = 0) => orders.postMessage({ seat, stillMs })
-  return { gateway, breakSeat }
-}
+import type { TestGateway } from '../support/start-gateway.ts'
 
 const restartsOf = async (gateway: TestGateway, lane: number) =>
   (await metricsOf(gateway)).value('modelgate_lane_restarts_total', { lane: String(lane) })
 
 t.test('an error that nobody caught costs no caller anything, and the lane is replaced', async (t) => {
-  const { gateway, breakSeat } = await start(t, 2, 20)
+  const { gateway, breakSeat } = await startBreakable(t, 2, 20)
   const agent = new Agent({ keepAlive: true, maxSockets: 16 })
   t.teardown(() => agent.destroy())
   let sent = 0
@@ -100,7 +68,7 @@ t.test('an error that nobody caught costs no caller anything, and the lane is re
 t.test(
   'what is under way in it is finished, and the only lane is replaced without a refused connection',
   async (t) => {
-    const { gateway, breakSeat } = await start(t, 1, 1000)
+    const { gateway, breakSeat } = await startBreakable(t, 1, 1000)
     const slow = gateway.infer('m', tensorOf('x', [1]))
     await pause(150)
     breakSeat(0)
@@ -122,7 +90,7 @@ t.test(
 )
 
 t.test('a gateway whose lanes keep breaking gives up and says why', async (t) => {
-  const { gateway, breakSeat } = await start(t, 1, 0)
+  const { gateway, breakSeat } = await startBreakable(t, 1, 0)
   let failure: Error | undefined
   void gateway.gateway.failed.then((error) => {
     failure = error
@@ -139,41 +107,6 @@ t.test('a gateway whose lanes keep breaking gives up and says why', async (t) =>
     failure?.message,
     /^5 lanes were replaced within 60 s, and lane 0 had another error that nobody caught: TypeError: cannot go on/,
   )
-})
-
-t.test('few clients that stay are spread evenly over the lanes', async (t) => {
-  const { gateway } = await start(t, 2, 0)
-  for (let round = 1; round <= 5; round += 1) {
-    const before = (await recordsIn(gateway.dataDir)).length
-    const clients: RawClient[] = []
-    for (let count = 0; count < 8; count += 1) {
-      // Others that come and go between them must not put all that stay on one lane.
-      if (count % 2 === 1 || round > 3) await ask(gateway.port, '/v2/health/live')
-      const client = await RawClient.open(gateway.port)
-      clients.push(client)
-      await inferOn(client)
-    }
-    const lanes = await eventually(async () => {
-      const records = (await recordsIn(gateway.dataDir)).slice(before)
-      const decided = records.filter(({ type }) => type === 'decision').map(({ origin }) => origin.lane)
-      return decided.length >= 8 && decided
-    })
-    const first = lanes.filter((lane) => lane === 0).length
-    t.ok(first >= 3 && first <= 5, `round ${round}: ${first} of 8 on lane 0`)
-    for (const client of clients) client.close()
-  }
-})
-
-t.test('a lane whose loop stands still gets no new connections until it turns again', async (t) => {
-  const { gateway, breakSeat } = await start(t, 2, 0)
-  const stillMs = 3000
-  const before = performance.now()
-  breakSeat(1, stillMs)
-  // Two of its beats and the entrance's look at them.
-  await pause(1000)
-  for (let count = 0; count < 20; count += 1)
-    t.equal((await ask(gateway.port, '/v2/health/live')).status, 200)
-  t.ok(performance.now() - before < stillMs, 'nobody had to wait for it')
 })
 
 function infer(port: number, agent: Agent): Promise<number | undefined> {
@@ -196,13 +129,4 @@ function infer(port: number, agent: Agent): Promise<number | undefined> {
     asking.on('error', reject)
     asking.end(body)
   })
-}
-
-async function inferOn(client: RawClient): Promise<void> {
-  const body = tensorOf('x', [1])
-  client.send(
-    `POST /v2/models/m/infer HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
-  )
-  const { status } = await client.answer()
-  if (status !== 200) throw new Error(`answered ${status}`)
 }
