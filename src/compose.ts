@@ -5,6 +5,7 @@
  * `startGateway` resolves when callers can be served, or to a problem in words; it leaves nothing
  * running behind when it could not start. The order of stopping is in lifecycle.ts.
  */
+import { ConnectionCounts } from './accept/connection-counts.ts'
 import { HEADER_SLACK_BYTES, stateHeaderLimit } from './accept/load-uws.ts'
 import { type AuditWriter, openAudit } from './audit/open-audit.ts'
 import type { RecoveryReport } from './audit/records/notes.ts'
@@ -14,26 +15,29 @@ import type { AdminParts, Readiness } from './control/admin/resource.ts'
 import { decision } from './control/admin/resources/decision.ts'
 import { endpoints } from './control/admin/resources/endpoints.ts'
 import { CertificateWatch } from './control/certificate-watch.ts'
+import { EntranceThread } from './control/entrance-thread.ts'
+import { LaneCrew } from './control/lane-crew.ts'
 import { LaneThread } from './control/lane-thread.ts'
 import { logMetrics } from './control/log-metrics.ts'
 import { bodiesShare, memoryBytes } from './control/memory-share.ts'
-import { freePort, probePort } from './control/port-probe.ts'
+import { probePort } from './control/port-probe.ts'
 import { EndpointHealth } from './control/probes/endpoint-health.ts'
 import { endpointMetrics } from './control/probes/endpoint-metrics.ts'
 import { descriptorsMax, type SocketShares, socketShares } from './control/socket-shares.ts'
 import { VersionReadiness } from './control/version-readiness.ts'
-import type { HostPort, Snapshot } from './domain/routes.ts'
+import type { Snapshot } from './domain/routes.ts'
 import { boardShapeOf, EndpointBoard } from './forward/balance/endpoint-board.ts'
 import { CONNECTIONS_MAX } from './forward/pool.ts'
 import { Resolver } from './forward/resolver.ts'
 import { systemChance } from './kernel/chance.ts'
 import { systemClock } from './kernel/clock.ts'
+import { seatsOf } from './kernel/lane-seats.ts'
 import { laneShare } from './kernel/lane-share.ts'
-import type { LaneStart, VersionState } from './lane-messages.ts'
 import { type Running, stopInOrder } from './lifecycle.ts'
-import type { LaneAnnouncement } from './observe/announcements.ts'
-import { type LimitsMemory, makeLimits, openLimits } from './observe/limits-memory.ts'
+import { BreakerMemory } from './observe/breaker-memory.ts'
+import { makeLimits, openLimits } from './observe/limits-memory.ts'
 import { Observatory } from './observe/observatory.ts'
+import { retryMemory } from './observe/retry-budget.ts'
 
 export interface GatewayOptions {
   readonly snapshot: Snapshot
@@ -43,6 +47,8 @@ export interface GatewayOptions {
   readonly configFile: string
   /** What an operator should know, one line at a time. */
   log(line: string): void
+  /** Another entry of the lanes' threads than lane.ts: of tests that break lanes. */
+  readonly laneEntry?: URL
 }
 
 export interface Gateway {
@@ -51,8 +57,11 @@ export interface Gateway {
   /** Build of the HTTP server that loaded. */
   readonly uws: string
   readonly recovery: RecoveryReport
-  /** Finishes what is under way within the grace, then ends every thread. The second call waits for the first. */
-  stop(cause: string): Promise<{ readonly abandoned: number }>
+  /**
+   * Finishes what is under way within the grace, then ends every thread; `isUrgent`: without `drain_delay` before. The
+   * second call waits for the first.
+   */
+  stop(cause: string, isUrgent?: boolean): Promise<{ readonly abandoned: number }>
   /** Looks at the files of server.tls now and takes what changed; does nothing without TLS. */
   renewCertificate(): Promise<void>
   /** Resolves when the gateway can no longer keep its promises and must be stopped; never otherwise. */
@@ -72,11 +81,13 @@ export async function startGateway(options: GatewayOptions): Promise<Start> {
   const bodies = bodiesShare(snapshot, memoryBytes())
   if (bodies.warning !== '') options.log(bodies.warning)
   const taken =
-    (await probePort(server.listen, 'server.listen')) ?? (await probePort(server.admin, 'server.admin'))
+    (server.sharesPort ? null : await probePort(server.listen, 'server.listen')) ??
+    (await probePort(server.admin, 'server.admin'))
   if (taken !== null) return { ok: false, problem: taken }
   const opened = await openAudit({
     dataDir: server.dataDir,
     lanes: server.lanes,
+    seats: seatsOf(server.lanes),
     clock: systemClock,
     digestBytesMax: snapshot.audit.digestBytesMax,
   })
@@ -85,7 +96,7 @@ export async function startGateway(options: GatewayOptions): Promise<Start> {
   try {
     return { ok: true, gateway: await open(options, running, opened.recovery) }
   } catch (error) {
-    await stopInOrder(running, { cause: 'could not start', graceMs: 0 })
+    await stopInOrder(running, { cause: 'could not start', drainDelayMs: 0, graceMs: 0 })
     return { ok: false, problem: (error as Error).message }
   }
 }
@@ -97,13 +108,18 @@ interface Parts extends Running {
   isListening: boolean
   /** The log can take no more records; the process must end. */
   isLogLost: boolean
-  /** Lanes whose records cannot be written at present; they answer 503 until they can. */
+  readonly crew: LaneCrew
+  readonly entrance: EntranceThread
+  /** Seats of lanes whose records cannot be written at present; they answer 503 until they can. */
   readonly lanesWithoutLog: Set<number>
   readonly readiness: VersionReadiness
   readonly probes: EndpointHealth
   readonly admin: AdminServer
   readonly failed: Promise<Error>
 }
+
+/** The control thread reads what lanes share, and holds no place of its own. */
+const READER = 0
 
 const AT_FIRST = { isDraining: false, isListening: false, isLogLost: false }
 
@@ -113,57 +129,68 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
   const board = new EndpointBoard(boardShapeOf(snapshot))
   const health = watchEndpoints(snapshot, { board, audit, log, atOnce: shares.probes })
   const readiness = new VersionReadiness(snapshot, health)
-  const certificates = watchCertificates(snapshot, () => lanes, log)
-  const lanesWithout = () => running.lanesWithoutLog.size
-  const limits = makeLimits(snapshot)
+  const certificates = watchCertificates(snapshot, () => crew.threads, log)
+  const joint = makeJoint(snapshot, board)
+  const lanesWithoutLog = new Set<number>()
   const observatory = new Observatory({
     snapshot: () => snapshot,
+    breakers: joint.breakers,
     clock: systemClock,
     version,
-    limits: openLimits(limits, snapshot, 0),
-    more: [
-      ...logMetrics(() => audit.counts(), lanesWithout),
+    limits: openLimits(joint.limits, snapshot, READER),
+    more: () => [
+      ...logMetrics(
+        () => audit.counts(),
+        () => lanesWithoutLog.size,
+      ),
+      ...crew.metrics,
       ...(certificates?.metrics ?? []),
       ...endpointMetrics({ snapshot, board, health }),
     ],
   })
   stateHeaderLimit(snapshot.server.headerBytesMax + HEADER_SLACK_BYTES)
-  audit.onFatal((problem) => {
-    running.isLogLost = true
-    fail(new Error(problem))
-  })
-  const lanes = makeLanes(options, shares, {
-    board,
-    limits,
-    journalOf: (lane) => audit.laneParts(lane),
-    onReading: (lane, announcement) => observatory.take(lane, announcement),
-    onVersions: (lane, states) => readiness.update(lane, states),
-    onLog: (lane, isWritten) => {
-      if (isWritten) running.lanesWithoutLog.delete(lane)
-      else running.lanesWithoutLog.add(lane)
-    },
-    onFailure: fail,
-  })
-  const parts = {
-    clock: systemClock,
+  const entrance = makeEntrance(snapshot, joint, fail)
+  const crew = makeCrew(options, shares, {
     audit,
-    lanes,
-    certificates,
-    probes: health,
+    entrance,
+    joint,
+    observatory,
     readiness,
-    failed,
-    ...AT_FIRST,
-    lanesWithoutLog: new Set<number>(),
-  }
-  const more = [endpoints({ snapshot, board, health, clock: systemClock }), decision(snapshot.server.dataDir)]
+    lanesWithoutLog,
+    fail,
+  })
   const admin = makeAdmin(options, {
     observatory,
     readiness: () => readinessOf(running),
     connectionsMax: shares.admin,
-    more,
+    more: [endpoints({ snapshot, board, health, clock: systemClock }), decision(snapshot.server.dataDir)],
   })
-  const running: Parts = { ...parts, admin }
+  const parts = {
+    clock: systemClock,
+    audit,
+    crew,
+    entrance,
+    certificates,
+    readiness,
+    admin,
+    failed,
+    probes: health,
+  }
+  const running: Parts = { ...parts, ...AT_FIRST, lanesWithoutLog }
+  audit.onFatal((problem) => {
+    running.isLogLost = true
+    fail(new Error(problem))
+  })
   return running
+}
+
+function makeEntrance(
+  { server }: Snapshot,
+  { connections }: Joint,
+  fail: (error: Error) => void,
+): EntranceThread {
+  const { headerBytesMax, tls } = server
+  return new EntranceThread({ headerBytesMax, isSecure: tls !== null, connections }, fail)
 }
 
 interface Shares extends SocketShares {
@@ -171,52 +198,79 @@ interface Shares extends SocketShares {
   readonly bodyBytes: number
 }
 
-interface LaneEvents {
-  /** What lanes know of endpoints. */
-  readonly board: EndpointBoard
-  readonly limits: LimitsMemory
-  journalOf(lane: number): LaneStart['journal']
-  onReading(lane: number, announcement: LaneAnnouncement): void
-  onVersions(lane: number, states: readonly VersionState[]): void
-  onLog(lane: number, isWritten: boolean): void
-  onFailure(error: Error): void
+/** Memory that the lanes' threads have in common. */
+function makeJoint(snapshot: Snapshot, board: EndpointBoard) {
+  const { lanes } = snapshot.server
+  return {
+    breakers: new BreakerMemory(snapshot).create(),
+    retries: retryMemory(snapshot.models.size, lanes),
+    connections: ConnectionCounts.memoryFor(lanes),
+    callerMemory: makeCallerMemory(snapshot),
+    endpoints: board.buffer,
+    limits: makeLimits(snapshot),
+  }
 }
 
-function makeLanes(
-  { snapshot, version, log }: GatewayOptions,
-  shares: Shares,
-  events: LaneEvents,
-): readonly LaneThread[] {
-  const { lanes } = snapshot.server
-  const sockets = {
-    clients: laneShare(shares.clients, lanes),
-    endpoints: laneShare(shares.endpoints, lanes),
+type Joint = ReturnType<typeof makeJoint>
+
+interface CrewNeeds {
+  readonly audit: AuditWriter
+  readonly entrance: EntranceThread
+  readonly joint: Joint
+  readonly observatory: Observatory
+  readonly readiness: VersionReadiness
+  readonly lanesWithoutLog: Set<number>
+  fail(error: Error): void
+}
+
+function makeCrew(options: GatewayOptions, shares: Shares, needs: CrewNeeds): LaneCrew {
+  const { snapshot, version, log, laneEntry } = options
+  const { audit, entrance, joint, observatory, readiness, lanesWithoutLog, fail } = needs
+  const { lanes, graceMs } = snapshot.server
+  const own = {
+    sockets: { clients: laneShare(shares.clients, lanes), endpoints: laneShare(shares.endpoints, lanes) },
+    bodyBytesMax: laneShare(shares.bodyBytes, lanes),
   }
-  const bodyBytesMax = laneShare(shares.bodyBytes, lanes)
-  const shared = {
+  return new LaneCrew({
     lanes,
-    version,
-    snapshot,
-    sockets,
-    bodyBytesMax,
-    callerMemory: makeCallerMemory(snapshot),
-    endpoints: events.board.buffer,
-    limits: events.limits,
-  }
-  return Array.from({ length: lanes }, (_, lane) => {
-    return new LaneThread({
-      start: { ...shared, lane, journal: events.journalOf(lane) },
-      onReading: (announcement) => events.onReading(lane, announcement),
-      onVersions: (states) => events.onVersions(lane, states),
-      onLog: (isWritten) => {
-        events.onLog(lane, isWritten)
-        log(`lane ${lane}: ${isWritten ? LOG_IS_BACK : LOG_IS_GONE}`)
-      },
-      onWords: (words) => log(`lane ${lane}: ${words}`),
-      onBug: (report) => log(`a bug in lane ${lane}: ${report}`),
-      onFailure: events.onFailure,
-    })
+    clock: systemClock,
+    graceMs,
+    entrance,
+    makeThread: (lane, seat, ears) =>
+      new LaneThread({
+        ...ears,
+        start: { lane, lanes, seat, version, snapshot, journal: audit.laneParts(seat), ...own, ...joint },
+        entry: laneEntry,
+        onReading: (announcement) => observatory.take(seat, announcement),
+        onVersions: (states) => readiness.update(lane, states),
+        onLog: (isWritten) => {
+          if (isWritten) lanesWithoutLog.delete(seat)
+          else lanesWithoutLog.add(seat)
+          log(`lane ${lane}: ${isWritten ? LOG_IS_BACK : LOG_IS_GONE}`)
+        },
+        onWords: (words) => log(`lane ${lane}: ${words}`),
+        onBug: (report) => log(`a bug in lane ${lane}: ${report}`),
+      }),
+    onReplaced: (lane, report) => {
+      audit.event('lane', { at: systemClock.wall(), lane, cause: placeOf(report) })
+      log(`lane ${lane}: another thread has taken its place; the old one finishes what it has`)
+    },
+    onEnded: (lane, seat) => {
+      log(`lane ${lane}: its old thread has ended`)
+      lanesWithoutLog.delete(seat)
+      observatory.retire(seat)
+      openLimits(joint.limits, snapshot, seat).places.reclaim(seat)
+    },
+    onTrouble: (lane, words) => log(`lane ${lane}: ${words}`),
+    onFailure: fail,
   })
+}
+
+/** `TypeError at handle (pipeline.js:40:3)`: what may stand in the log for ever. */
+function placeOf(report: string): string {
+  const [, name = 'an error'] = /^(\w{1,40}Error)\b/.exec(report) ?? []
+  const [, place = ''] = /\n\s+at ([^\n]{1,300})/.exec(report) ?? []
+  return place === '' ? name : `${name} at ${place.replace(/\(?[^ ()]*\//, '(')}`
 }
 
 function makeAdmin(
@@ -266,10 +320,10 @@ function watchCertificates(
 
 async function open(options: GatewayOptions, parts: Parts, recovery: RecoveryReport): Promise<Gateway> {
   const { snapshot, version } = options
-  const { audit, lanes, admin, clock, failed } = parts
+  const { audit, crew, entrance, admin, clock, failed } = parts
   const { port: adminPort } = await admin.listen(snapshot.server.admin.host, snapshot.server.admin.port)
-  const [uws = ''] = await Promise.all(lanes.map((lane) => lane.prepared()))
-  const inferencePort = await listenAll(lanes, snapshot.server.listen)
+  const uws = await crew.prepared()
+  const inferencePort = await entrance.listen(snapshot.server.listen)
   parts.isListening = true
   const at = clock.wall()
   const { node } = process.versions
@@ -278,7 +332,7 @@ async function open(options: GatewayOptions, parts: Parts, recovery: RecoveryRep
     version,
     node,
     platform: `${process.platform} ${process.arch}`,
-    lanes: lanes.length,
+    lanes: crew.size,
     pid: process.pid,
   })
   const { generation, hash } = snapshot
@@ -288,18 +342,12 @@ async function open(options: GatewayOptions, parts: Parts, recovery: RecoveryRep
   parts.certificates?.start()
   parts.probes.start()
   const renewCertificate = async () => parts.certificates?.renew()
-  const stop = (cause: string) => {
-    stopping ??= stopInOrder(parts, { cause, graceMs: snapshot.server.graceMs })
+  const { graceMs, drainDelayMs } = snapshot.server
+  const stop = (cause: string, isUrgent = false) => {
+    stopping ??= stopInOrder(parts, { cause, graceMs, drainDelayMs: isUrgent ? 0 : drainDelayMs })
     return stopping
   }
   return { inferencePort, adminPort, uws, recovery, failed, renewCertificate, stop }
-}
-
-/** All lanes on one port. The server shares only a port it was told, so a free one is found before. */
-async function listenAll(lanes: readonly LaneThread[], at: HostPort): Promise<number> {
-  const shared = at.port === 0 && lanes.length > 1 ? { ...at, port: await freePort(at.host) } : at
-  const [port = 0] = await Promise.all(lanes.map((lane) => lane.listen(shared)))
-  return port
 }
 
 function readinessOf(parts: Parts): Readiness {

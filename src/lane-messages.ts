@@ -5,7 +5,8 @@
 
 import type { JournalParts } from './audit/lane-journal.ts'
 import type { CallerMemory } from './callers/caller-memory.ts'
-import type { HostPort, Snapshot } from './domain/routes.ts'
+import type { ServerDescriptor } from './domain/lane-server.ts'
+import type { Snapshot } from './domain/routes.ts'
 import type { LaneAnnouncement } from './observe/announcements.ts'
 import type { LimitsMemory } from './observe/limits-memory.ts'
 import type { PressureChange } from './observe/pressure-gauge.ts'
@@ -26,21 +27,32 @@ export interface LaneStart {
   readonly callerMemory: CallerMemory
   /** Of all lanes. */
   readonly limits: LimitsMemory
+  /** The breakers and retry budgets of all lanes, and this thread's place in them (observe/breaker-memory.ts). */
+  readonly breakers: SharedArrayBuffer
+  readonly retries: SharedArrayBuffer
+  /** By seat: connections open, for the entrance to see. */
+  readonly connections: SharedArrayBuffer
+  readonly seat: number
 }
 
 export type ToLane =
-  | { readonly kind: 'listen'; readonly at: HostPort }
-  /** Connections from now on get what the files of server.tls hold now. */
+  /** Make a server with what the files of server.tls hold now. */
   | { readonly kind: 'renew-certificate' }
-  /** Take no new connections, finish what is under way within the grace, then end the thread. */
-  | { readonly kind: 'drain'; readonly graceMs: number }
+  /**
+   * No connections come any more. Finish what is under way within the grace, and end connections that were silent for
+   * `quietMs`; then end the thread.
+   */
+  | { readonly kind: 'drain'; readonly graceMs: number; readonly quietMs: number }
 
 export type FromLane =
   /** Everything is made and local models are loaded, or are known not to load. */
-  | { readonly kind: 'prepared'; readonly uws: string }
-  | { readonly kind: 'listening'; readonly port: number }
-  /** The answer to `renew-certificate`; null: done. */
-  | { readonly kind: 'certificate'; readonly problem: string | null }
+  | { readonly kind: 'prepared'; readonly uws: string; readonly server: ServerDescriptor }
+  /** The answer to `renew-certificate`; `problem` null: connections may be handed to `server`. */
+  | {
+      readonly kind: 'certificate'
+      readonly server: ServerDescriptor | null
+      readonly problem: string | null
+    }
   | { readonly kind: 'cannot-start'; readonly problem: string }
   | { readonly kind: 'versions'; readonly states: readonly VersionState[] }
   | { readonly kind: 'reading'; readonly announcement: LaneAnnouncement }
@@ -64,7 +76,10 @@ export type FromLane =
   /** This lane became shorter of time or memory, or less short. */
   | ({ readonly kind: 'pressure' } & PressureChange)
   /** An error nobody caught: a bug. The lane goes on; the words are for the log. */
+  /** An error that ended one request: a bug. The words are for the log. */
   | { readonly kind: 'bug'; readonly report: string }
+  /** An error nobody caught: what the lane is like now nobody knows. It goes on until it is told to drain. */
+  | { readonly kind: 'stricken'; readonly report: string }
   | { readonly kind: 'drained'; readonly abandoned: number }
 
 /** Whether a local version can score, from the model itself. */

@@ -8,6 +8,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { BroadcastChannel, parentPort, workerData } from 'node:worker_threads'
+import { BEAT_EVERY_MS, ConnectionCounts } from './accept/connection-counts.ts'
 import { Listener } from './accept/listener.ts'
 import { HEADER_SLACK_BYTES, loadUws, type Uws } from './accept/load-uws.ts'
 import { LaneJournal } from './audit/lane-journal.ts'
@@ -35,7 +36,7 @@ import { Limiter } from './observe/limiter.ts'
 import { openLimits } from './observe/limits-memory.ts'
 import { Observer } from './observe/observer.ts'
 import { type PressureChange, PressureGauge } from './observe/pressure-gauge.ts'
-import { RetryBudget } from './observe/retry-budget.ts'
+import { retryBudgets } from './observe/retry-budget.ts'
 import { Vitals } from './observe/vitals.ts'
 import type { Lane } from './passage/lane-parts.ts'
 import { Places } from './passage/places.ts'
@@ -55,8 +56,8 @@ const LOG_LOOK_MS = 500
 const PRESSURE_LOOK_MS = 100
 /** How often a draining lane looks whether its work is done, in ms. */
 const DRAIN_LOOK_MS = 10
-/** How long connections of a draining lane must be silent to be ended. */
-const DRAIN_QUIET_MS = 100
+/** Connections that were handed over just before come within a turn. */
+const LOOKS_MIN = 2
 
 const start = workerData as LaneStart
 assert(parentPort !== null, 'a lane runs as a worker thread')
@@ -65,9 +66,10 @@ const tell = (message: FromLane): void => port.postMessage(message)
 
 const { snapshot, lanes } = start
 
-// A bug must not take other callers' answers with it: it is reported and the lane goes on.
-process.on('uncaughtException', tellBug)
-process.on('unhandledRejection', tellBug)
+// Nobody knows what an error left behind that nobody caught. It must not take other callers' answers with it, so the
+// lane goes on until another has taken its place (control/lane-crew.ts), and then ends like one that is stopped.
+process.on('uncaughtException', tellStricken)
+process.on('unhandledRejection', tellStricken)
 
 const loaded = await loadUws(snapshot.server.headerBytesMax + HEADER_SLACK_BYTES)
 
@@ -80,6 +82,11 @@ async function run(uws: Uws, build: string): Promise<void> {
   await lane.scorer.start()
   tell({ kind: 'versions', states: versionStates(lane) })
   const unread = new UnreadConnections(lane.recorder, start.lane)
+  const counts = new ConnectionCounts(start.connections)
+  counts.set(start.seat, 0)
+  const beat = () => counts.beat(start.seat, systemClock.now())
+  beat()
+  setInterval(beat, BEAT_EVERY_MS).unref()
   const listener = new Listener({
     uws,
     connectionsMax: start.sockets.clients,
@@ -91,19 +98,23 @@ async function run(uws: Uws, build: string): Promise<void> {
     memory: new MemoryBudget(start.bodyBytesMax),
     onRequest: (incoming) => handle(incoming, lane),
     onConnection: (what) => lane.observer.connection(what),
+    onCount: (open) => counts.set(start.seat, open),
     onUnread: (address) => {
       lane.observer.connectionUnread()
       unread.ended(address, lane.clock.now(), lane.clock.wall())
     },
   })
   port.on('message', (message: ToLane) => {
-    if (message.kind === 'listen') void listen(listener, message)
-    else if (message.kind === 'renew-certificate') renewCertificate(listener)
-    else void drain(listener, lane, unread, message.graceMs)
+    if (message.kind === 'renew-certificate') renewCertificate(listener)
+    else void drain(listener, lane, unread, message)
   })
   watchLog(lane, unread)
   watchPressure(lane)
-  tell({ kind: 'prepared', uws: build })
+  try {
+    tell({ kind: 'prepared', uws: build, server: listener.open() })
+  } catch (error) {
+    tell({ kind: 'cannot-start', problem: (error as Error).message })
+  }
 }
 
 /** Looking is also what tries a disk again that was full, when no request comes to do it. */
@@ -137,20 +148,17 @@ function makeLane(): Lane {
   const recorder = new Recorder({ journal: new LaneJournal(start.journal, clock) })
   const vitals = new Vitals({
     snapshot,
+    breakers: start.breakers,
+    seat: start.seat,
     chance,
     clock,
     announce: (announcement) => tell({ kind: 'reading', announcement }),
-    onBreaker: ({ why, ...change }) => recorder.event('breaker', { ...change, cause: why }),
+    onBreaker: ({ why, epoch: _, ...change }) => recorder.event('breaker', { ...change, cause: why }),
   })
   const observer = new Observer(vitals)
   const pressure = new PressureGauge(clock, (change) => pressureChanged(change, observer, recorder))
-  const limits = openLimits(start.limits, snapshot, start.lane)
-  const onStanding = ({ version, endpoint, isOut, forMs, cause }: StandingChange) => {
-    if (isOut) observer.endpointPutOut(version)
-    const what = { endpoint, model: version.model, version: version.name, forMs }
-    recorder.event('endpoint', { at: clock.wall(), lane: start.lane, ...what, out: isOut, cause })
-    tell({ kind: 'endpoint', ...what })
-  }
+  const limits = openLimits(start.limits, snapshot, start.seat)
+  const onStanding = (change: StandingChange) => standingChanged(change, observer, recorder)
   const scorer = new Scorer({
     snapshot,
     clock,
@@ -167,7 +175,10 @@ function makeLane(): Lane {
     protocols: PROTOCOLS,
     snapshot: { current: snapshot },
     vitals,
-    retryBudgets: byIndex(snapshot.models.values()).map(({ retry }) => new RetryBudget(retry.budget, lanes)),
+    retryBudgets: retryBudgets(
+      byIndex(snapshot.models.values()).map(({ retry }) => retry.budget),
+      { memory: start.retries, seat: start.seat, lanes },
+    ),
     hedging: snapshot.versions.map((version) => hedgingOf(version, vitals, pressure)),
     limiter: new Limiter({ ...limits, pressure, sweep, slab: vitals.slab }),
     pressure,
@@ -193,7 +204,7 @@ function makeForwarders(
   onStanding: (change: StandingChange) => void,
 ): Pick<Lane, 'forwarder' | 'shadowForwarder'> {
   const board = new EndpointBoard(boardShapeOf(snapshot), start.endpoints)
-  const share = (side: Side) => ({ board, lane: start.lane, side })
+  const share = (side: Side) => ({ board, lane: start.seat, side })
   return {
     forwarder: new Forwarder({ ...parts, onStanding, endpoints: share('serving') }),
     shadowForwarder: new Forwarder({ ...parts, readBufferBytes: READ_COST, endpoints: share('shadow') }),
@@ -235,7 +246,7 @@ function makeRepeats(clock: Clock, sweep: Sweep, observer: Observer): Repeats {
   const repeats = new Repeats({
     snapshot,
     memory: start.callerMemory,
-    lane: start.lane,
+    lane: start.seat,
     clock,
     sweep,
     send: (message) => channel?.postMessage(message),
@@ -246,6 +257,14 @@ function makeRepeats(clock: Clock, sweep: Sweep, observer: Observer): Repeats {
     channel.onmessage = (event) => repeats.receive((event as { data: PeerMessage }).data)
   }
   return repeats
+}
+
+function standingChanged(change: StandingChange, observer: Observer, recorder: Recorder): void {
+  const { version, endpoint, isOut, forMs, cause } = change
+  if (isOut) observer.endpointPutOut(version)
+  const what = { endpoint, model: version.model, version: version.name, forMs }
+  recorder.event('endpoint', { at: systemClock.wall(), lane: start.lane, ...what, out: isOut, cause })
+  tell({ kind: 'endpoint', ...what })
 }
 
 function pressureChanged({ from, to, why }: PressureChange, observer: Observer, recorder: Recorder): void {
@@ -259,7 +278,15 @@ function byIndex(models: Iterable<Model>): readonly Model[] {
 }
 
 function tellBug(error: unknown): void {
-  tell({ kind: 'bug', report: error instanceof Error ? String(error.stack) : String(error) })
+  tell({ kind: 'bug', report: reportOf(error) })
+}
+
+function tellStricken(error: unknown): void {
+  tell({ kind: 'stricken', report: reportOf(error) })
+}
+
+function reportOf(error: unknown): string {
+  return error instanceof Error ? String(error.stack) : String(error)
 }
 
 function versionStates(lane: Lane) {
@@ -271,36 +298,28 @@ function versionStates(lane: Lane) {
   })
 }
 
-async function listen(listener: Listener, { at }: Extract<ToLane, { kind: 'listen' }>): Promise<void> {
-  try {
-    tell({ kind: 'listening', port: await listener.open(at.host, at.port) })
-  } catch (error) {
-    tell({ kind: 'cannot-start', problem: (error as Error).message })
-  }
-}
-
 function renewCertificate(listener: Listener): void {
-  let problem: string | null = null
   try {
-    listener.renewCertificate()
+    tell({ kind: 'certificate', server: listener.renewCertificate(), problem: null })
   } catch (error) {
-    problem = (error as Error).message
+    tell({ kind: 'certificate', server: null, problem: (error as Error).message })
   }
-  tell({ kind: 'certificate', problem })
 }
 
 /**
- * Quiet is: nothing under way, and no connection left, or none that a request came on for a while. A
+ * Quiet is: nothing under way, and no connection left, or none that a request came on for `quietMs`. A
  * request may be on its way on a kept connection when the stop begins; it is answered, and the answer
- * ends the connection. Whoever is silent that long is taken to be idle.
+ * ends the connection. Whoever is silent that long is taken to be idle. Counted in looks, each in a turn of its own,
+ * because a machine that is busy may let time pass without anything having been read.
  */
-async function untilQuiet(listener: Listener, lane: Lane, until: number): Promise<void> {
+async function untilQuiet(listener: Listener, lane: Lane, until: number, quietMs: number): Promise<void> {
   let open = listener.connections
-  let quietSince = lane.clock.now()
+  let quietLooks = 0
   while (lane.clock.now() < until) {
-    if (lane.work.count > 0 || listener.connections !== open) quietSince = lane.clock.now()
-    else if (open === 0 || lane.clock.now() - quietSince >= DRAIN_QUIET_MS) return
+    if (lane.work.count > 0 || listener.connections !== open) quietLooks = 0
+    else if (quietLooks >= (open === 0 ? LOOKS_MIN : quietMs / DRAIN_LOOK_MS)) return
     open = listener.connections
+    quietLooks += 1
     await pause(DRAIN_LOOK_MS)
   }
 }
@@ -310,12 +329,11 @@ async function drain(
   listener: Listener,
   lane: Lane,
   unread: UnreadConnections,
-  graceMs: number,
+  { graceMs, quietMs }: Extract<ToLane, { kind: 'drain' }>,
 ): Promise<void> {
   const until = lane.clock.now() + graceMs
   lane.work.draining = true
-  listener.pause()
-  await untilQuiet(listener, lane, until)
+  await untilQuiet(listener, lane, until, quietMs)
   lane.work.refusing = true
   const abandoned = lane.work.count
   lane.comparer.close()

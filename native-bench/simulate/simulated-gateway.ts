@@ -9,7 +9,7 @@ import { type KnownPeer, Peers } from '../../src/forward/balance/peers.ts'
 import { tell, type Verdict, verdictOf } from '../../src/forward/balance/verdict.ts'
 import { ALONE, type Race, type RaceEvent, type Runner, step } from '../../src/forward/race.ts'
 import { Hedging } from '../../src/observe/hedging.ts'
-import { RetryBudget } from '../../src/observe/retry-budget.ts'
+import { retryBudgets, retryMemory } from '../../src/observe/retry-budget.ts'
 import { Retries } from '../../src/passage/retries.ts'
 import type { Agenda, Appointment } from './agenda.ts'
 import type { SeededChance } from './seeded-chance.ts'
@@ -49,7 +49,7 @@ export class SimulatedGateway {
     this.#lane = {
       vitals: { view: { breakerOf: () => 'closed' } } as never,
       chance: parts.chance,
-      retryBudgets: [new RetryBudget(model.retry.budget, 1)],
+      retryBudgets: retryBudgets([model.retry.budget], { memory: retryMemory(1, 1), seat: 0, lanes: 1 }),
       observer: { retry: () => {} } as never,
     }
   }

@@ -1,12 +1,10 @@
 /**
- * Where connections come in: one server for plain HTTP; for TLS one that only accepts, and behind it one for
- * each certificate that still has connections. A new certificate is a new server behind: what is accepted
- * from then on goes there, and what is open stays where it is, so nobody notices.
- *
- * The accepting server holds no certificate and never closes its socket for a renewal: closing it would reset
- * the connections that wait in the kernel. It must never be without a server behind it.
+ * A lane's server, to which the entrance hands connections: one for plain HTTP; for TLS one for each certificate that
+ * still has connections. A new certificate is a new server: what is handed over from then on goes there, and what is
+ * open stays where it is, so nobody notices.
  */
 import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js'
+import type { ServerDescriptor } from '../domain/lane-server.ts'
 import type { ServerTls } from '../domain/routes.ts'
 import { assert } from '../kernel/assert.ts'
 import type { Uws } from './load-uws.ts'
@@ -28,13 +26,8 @@ const CIPHERS = 'ECDHE+AESGCM:ECDHE+CHACHA20'
  */
 const NO_CIPHERS_BEFORE_1_3 = 'PSK'
 
-/** What the published types leave out, of a server that hands its connections to others. */
-interface Handing {
-  getDescriptor(): unknown
-  addChildAppDescriptor(descriptor: unknown): void
-  removeChildAppDescriptor(descriptor: unknown): void
-}
-type App = TemplatedApp & Handing
+/** What the published types leave out. */
+type App = TemplatedApp & { getDescriptor(): ServerDescriptor }
 
 /** A certificate in use, and what it is used by. */
 interface Room {
@@ -44,8 +37,6 @@ interface Room {
 
 export class Door {
   readonly #parts: DoorParts
-  /** What listens. */
-  readonly #entrance: App
   /** Where accepted connections go. */
   #room: Room
   /** `#room`, and every older one that still has connections. */
@@ -53,19 +44,14 @@ export class Door {
 
   /** Throws, with words for people, when certificate and key cannot be used. */
   constructor(parts: DoorParts) {
-    const { uws, tls } = parts
     this.#parts = parts
     this.#room = this.#makeRoom()
     this.#rooms.add(this.#room)
-    this.#entrance = this.#room.app
-    if (tls === null) return
-    this.#entrance = uws.SSLApp({}) as App
-    this.#entrance.addChildAppDescriptor(this.#room.app.getDescriptor())
   }
 
-  /** What `listen` is called on. */
-  get entrance(): TemplatedApp {
-    return this.#entrance
+  /** Of the server that gets new connections, for an entrance. */
+  get server(): ServerDescriptor {
+    return this.#room.app.getDescriptor()
   }
 
   /** Certificates that connections are open with, or come in with. */
@@ -73,13 +59,11 @@ export class Door {
     return this.#rooms.size
   }
 
-  /** From now on connections get what the files hold now. Throws like the constructor; then all stays as it is. */
+  /** `server` holds what the files hold now. Throws like the constructor; then all stays as it is. */
   renew(): void {
     assert(this.#parts.tls !== null, 'plain HTTP has no certificate')
     const next = this.#makeRoom()
     const previous = this.#room
-    this.#entrance.addChildAppDescriptor(next.app.getDescriptor())
-    this.#entrance.removeChildAppDescriptor(previous.app.getDescriptor())
     this.#rooms.add(next)
     this.#room = next
     this.#leave(previous)
@@ -88,7 +72,6 @@ export class Door {
   /** Ends every connection. */
   close(): void {
     for (const { app } of this.#rooms) app.close()
-    this.#entrance.close()
   }
 
   #makeRoom(): Room {
@@ -103,7 +86,7 @@ export class Door {
     return room
   }
 
-  /** A connection accepted just before a renewal may come to a room that had been left already. */
+  /** A connection handed over just before a renewal may come to a room that had been left already. */
   #count(room: Room, change: number): void {
     room.open += change
     if (change > 0) this.#rooms.add(room)

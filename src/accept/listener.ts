@@ -1,14 +1,16 @@
 /**
- * The listening socket of one lane: turns the server's callbacks into (head, body, client) and obeys
+ * One lane's end of the port: turns the server's callbacks into (head, body, client) and obeys
  * its lifetime rules, so that nothing behind this folder has to know them: the head is copied inside
  * the callback, the abort handler is attached before it returns, writes are corked and guarded.
  *
- * Several lanes listen on one port; the kernel spreads connections over them (SO_REUSEPORT).
+ * It has no socket of its own: the entrance listens, and hands it connections (entrance.ts).
  */
-import type { HttpRequest, HttpResponse, us_listen_socket } from 'uWebSockets.js'
+import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import { type Fault, fault } from '../domain/fault.ts'
 import type { Head } from '../domain/head.ts'
+import type { ServerDescriptor } from '../domain/lane-server.ts'
 import type { ServerTls } from '../domain/routes.ts'
+import { assert } from '../kernel/assert.ts'
 import type { MemoryBudget } from '../kernel/memory-budget.ts'
 import type { Sweep } from '../kernel/sweep.ts'
 import { addressOf } from './address.ts'
@@ -46,6 +48,8 @@ export interface ListenerParts {
   onRequest(incoming: Incoming): void
   /** One that is refused is closed, too. */
   onConnection?(what: ConnectionEvent): void
+  /** Open now. */
+  onCount?(open: number): void
   /** A connection ended before a request of it came to us; told beside `closed`. */
   onUnread?(address: string): void
 }
@@ -55,7 +59,6 @@ export type ConnectionEvent = 'opened' | 'closed' | 'refused'
 export class Listener {
   readonly #parts: ListenerParts
   #door: Door | undefined
-  #socket: us_listen_socket | undefined
   readonly #receiving: Receiving
   #open = 0
   #isClosed = false
@@ -72,30 +75,16 @@ export class Listener {
     }
   }
 
-  /** Resolves to the port that was bound (of use when 0 was asked for). */
-  open(host: string, port: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#door = this.#makeDoor()
-      this.#door.entrance.listen(host, port, (socket) => {
-        if (socket === false) {
-          reject(new Error(`cannot listen on ${host}:${port}: the address is in use or not of this machine`))
-          return
-        }
-        this.#socket = socket
-        resolve(this.#parts.uws.us_socket_local_port(socket))
-      })
-    })
-  }
-
-  /** Throws, with words for people, when the files of `tls` cannot be used. */
-  #makeDoor(): Door {
+  /** To what an entrance hands connections to. Throws, with words for people, when the files of `tls` cannot be used. */
+  open(): ServerDescriptor {
     const parts = this.#parts
-    return new Door({
+    this.#door = new Door({
       uws: parts.uws,
       tls: parts.tls,
       onConnection: (http, change) => this.#count(http, change),
       onRequest: (http, request) => parts.onRequest(receive(http, request, this.#receiving)),
     })
+    return this.#door.server
   }
 
   /** Open now. */
@@ -103,21 +92,19 @@ export class Listener {
     return this.#open
   }
 
-  /** No new connections; those that are open go on. */
-  pause(): void {
-    if (this.#socket === undefined) return
-    this.#parts.uws.us_listen_socket_close(this.#socket)
-    this.#socket = undefined
-  }
-
-  /** New connections get what the files of `tls` hold now. Throws when they cannot be used; then nothing changes. */
-  renewCertificate(): void {
-    if (this.#socket !== undefined) this.#door?.renew()
+  /**
+   * To what connections must be handed to from now on, to get what the files of `tls` hold now. Throws when they cannot
+   * be used; then nothing changes, nor does it after `close`.
+   */
+  renewCertificate(): ServerDescriptor {
+    const door = this.#door
+    assert(door !== undefined, 'a certificate is renewed after the first one')
+    if (!this.#isClosed) door.renew()
+    return door.server
   }
 
   /** Ends every connection. The thread's loop can empty afterwards. */
   close(): void {
-    this.pause()
     this.#isClosed = true
     this.#door?.close()
   }
@@ -125,6 +112,7 @@ export class Listener {
   /** `change`: 1 for a connection that opened, -1 for one that ended, whoever ended it. */
   #count(http: HttpResponse, change: number): void {
     this.#open += change
+    this.#parts.onCount?.(this.#open)
     const { connectionsMax, onConnection, onUnread } = this.#parts
     if (change < 0) return onConnection?.('closed')
     // One that was accepted just before the end may come after it.

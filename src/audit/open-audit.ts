@@ -29,6 +29,8 @@ const CONTROL_RING_BYTES = 4096
 export interface AuditOptions {
   readonly dataDir: string
   readonly lanes: number
+  /** Journals: one for each thread that may be a lane; as many as lanes when not given. */
+  readonly seats?: number
   readonly clock: Clock
   /** Per lane; a power of two. */
   readonly ringBytes?: number
@@ -96,9 +98,9 @@ function problem(message: string): AuditProblem {
   return { kind: 'audit-problem', message }
 }
 
-/** The lanes, and behind them the control thread's own. */
+/** The lanes' journals by seat, and behind them the control thread's own. */
 function makeLanes(options: AuditOptions): Omit<JournalParts, 'start'>[] {
-  const { dataDir, lanes } = options
+  const { dataDir, lanes, seats = lanes } = options
   const signal = new SharedArrayBuffer(SIGNAL_BYTES)
   const backlogBytesMax = Math.floor((options.backlogBytesMax ?? BACKLOG_BYTES_MAX) / (lanes + 1))
   const laneOf = (lane: number, ringBytes: number) => ({
@@ -110,9 +112,9 @@ function makeLanes(options: AuditOptions): Omit<JournalParts, 'start'>[] {
     backlogBytesMax,
     digestBytesMax: options.digestBytesMax ?? Number.POSITIVE_INFINITY,
   })
-  const numbers = Array.from({ length: lanes }, (_, lane) => lane)
+  const numbers = Array.from({ length: seats }, (_, seat) => seat)
   return [
-    ...numbers.map((lane) => laneOf(lane, options.ringBytes ?? RING_BYTES)),
+    ...numbers.map((seat) => laneOf(seat, options.ringBytes ?? RING_BYTES)),
     laneOf(CONTROL_LANE, CONTROL_RING_BYTES),
   ]
 }
@@ -170,10 +172,10 @@ export class AuditWriter {
   }
 
   /** For a lane thread's workerData; there, `new LaneJournal(parts, clock)`. */
-  laneParts(lane: number): JournalParts {
-    const parts = this.#parts[lane]
-    if (parts === undefined || lane >= this.#parts.length - 1)
-      throw new RangeError(`there is no lane ${lane}`)
+  laneParts(seat: number): JournalParts {
+    const parts = this.#parts[seat]
+    if (parts === undefined || seat >= this.#parts.length - 1)
+      throw new RangeError(`there is no lane ${seat}`)
     return parts
   }
 

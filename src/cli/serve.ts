@@ -91,7 +91,7 @@ export async function untilStopped(gateway: Gateway, log: (line: string) => void
       log(`stopping took longer than ${FAILED_EXIT_MS} ms and was given up`)
       endAtOnce('SIGKILL')
     }, FAILED_EXIT_MS).unref()
-    await gateway.stop(why.message)
+    await gateway.stop(why.message, true)
     return 1
   }
   log(`${why}: finishing what is under way`)

@@ -1,9 +1,9 @@
 /**
- * The control thread's handle on one lane: starts it, tells it to listen and to drain, and keeps what it
- * announces. Never terminates it; a lane that does not end by itself is a bug worth seeing.
+ * The control thread's handle on one lane's thread: starts it, tells it to drain, and passes on what it announces.
+ * Never terminates it; a lane that does not end by itself is a bug worth seeing.
  */
 import { Worker } from 'node:worker_threads'
-import type { HostPort } from '../domain/routes.ts'
+import type { ServerDescriptor } from '../domain/lane-server.ts'
 import { assert } from '../kernel/assert.ts'
 import { entryBeside } from '../kernel/entry.ts'
 import type { FromLane, LaneStart, ToLane, VersionState } from '../lane-messages.ts'
@@ -11,6 +11,8 @@ import type { LaneAnnouncement } from '../observe/announcements.ts'
 
 export interface LaneThreadParts {
   readonly start: LaneStart
+  /** Another entry than the lane's own: of tests that break lanes. */
+  readonly entry?: URL | undefined
   /** Shared-memory readings and breaker changes, as they are announced. */
   onReading(announcement: LaneAnnouncement): void
   onVersions(states: readonly VersionState[]): void
@@ -18,8 +20,12 @@ export interface LaneThreadParts {
   onLog(isWritten: boolean): void
   /** What the operator should know of an endpoint or its name. */
   onWords(words: string): void
-  /** An error nobody caught inside the lane; the lane goes on. */
+  /** An error ended a request; the lane goes on as before. */
   onBug(report: string): void
+  /** An error that nobody caught; the lane goes on until it is drained. */
+  onStricken(report: string): void
+  /** Connections must go to this server from now on; resolves when they do. */
+  onServer(server: ServerDescriptor): Promise<void>
   /** The lane could not start, or ended although nobody asked. */
   onFailure(error: Error): void
 }
@@ -36,7 +42,8 @@ export class LaneThread {
 
   constructor(parts: LaneThreadParts) {
     this.#parts = parts
-    this.#worker = new Worker(entryBeside(import.meta.url, '../lane'), { workerData: parts.start })
+    const { entry = entryBeside(import.meta.url, '../lane'), start } = parts
+    this.#worker = new Worker(entry, { workerData: start, name: `lane-${start.lane}` })
     this.#worker.on('message', (message: FromLane) => this.#receive(message))
     this.#worker.on('error', (error) => this.#fail(error as Error))
     this.#ended = new Promise((resolve) => {
@@ -48,17 +55,11 @@ export class LaneThread {
     })
   }
 
-  /** Resolves when the lane's parts are made; to the build of the server that it loaded. */
-  async prepared(): Promise<string> {
+  /** Resolves when the lane's parts are made; to the build of the server that it loaded, and the server itself. */
+  async prepared(): Promise<{ readonly uws: string; readonly server: ServerDescriptor }> {
     const message = await this.#next('prepared')
-    return message.kind === 'prepared' ? message.uws : ''
-  }
-
-  /** Resolves to the port. */
-  async listen(at: HostPort): Promise<number> {
-    this.#send({ kind: 'listen', at })
-    const message = await this.#next('listening')
-    return message.kind === 'listening' ? message.port : 0
+    assert(message.kind === 'prepared', 'it is what was waited for')
+    return message
   }
 
   /** Resolves when connections get what the files hold now, to null; or to why they do not. One at a time. */
@@ -70,15 +71,20 @@ export class LaneThread {
     })
   }
 
+  async #renewed({ server, problem }: Extract<FromLane, { kind: 'certificate' }>): Promise<void> {
+    if (server !== null) await this.#parts.onServer(server)
+    this.#certificateAnswered(problem)
+  }
+
   #certificateAnswered(problem: string | null): void {
     this.#onCertificate?.(problem)
     this.#onCertificate = undefined
   }
 
   /** Resolves when the thread has ended; to the number of requests that did not fit in the grace. */
-  async drain(graceMs: number): Promise<number> {
+  async drain(graceMs: number, quietMs: number): Promise<number> {
     this.#draining = true
-    this.#send({ kind: 'drain', graceMs })
+    this.#send({ kind: 'drain', graceMs, quietMs })
     // A lane that could not start, or died, has nothing left to finish and will say nothing.
     const message = await Promise.race([this.#next('drained'), this.#ended])
     await this.#ended
@@ -102,8 +108,9 @@ export class LaneThread {
     else if (message.kind === 'name') this.#parts.onWords(nameWords(message))
     else if (message.kind === 'endpoint') this.#parts.onWords(standingWords(message))
     else if (message.kind === 'pressure') this.#parts.onWords(pressureWords(message))
-    else if (message.kind === 'certificate') this.#certificateAnswered(message.problem)
+    else if (message.kind === 'certificate') void this.#renewed(message)
     else if (message.kind === 'bug') this.#parts.onBug(message.report)
+    else if (message.kind === 'stricken') this.#parts.onStricken(message.report)
     else if (message.kind === 'cannot-start') this.#fail(new Error(message.problem))
     else if (this.#waiting?.kind === message.kind) {
       this.#waiting.resolve(message)

@@ -1,9 +1,9 @@
 /**
- * Whether an address is free. Lanes share their port among themselves (SO_REUSEPORT), so a second gateway
- * of the same user would bind it too and silently take half of the first one's callers. A plain bind, as
+ * Whether an address is free. The server binds its port so that others may, too (SO_REUSEPORT): a second gateway of
+ * the same user would silently take half of the first one's callers. A plain bind, as
  * done here, is refused by the kernel as long as anybody listens.
  */
-import { type AddressInfo, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import type { HostPort } from '../domain/routes.ts'
 
 /** Resolves to null when free, else to the problem in words. `key` is the configuration's name for it. */
@@ -13,18 +13,6 @@ export function probePort({ host, port }: HostPort, key: string): Promise<string
     const server = createServer()
     server.once('error', (error: NodeJS.ErrnoException) => resolve(problemOf(error, `${host}:${port}`, key)))
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(null)))
-  })
-}
-
-/** A port that is free now: whoever wants it should be quick. */
-export function freePort(host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen({ host, port: 0, exclusive: true }, () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
   })
 }
 

@@ -53,7 +53,8 @@ export function socketShares(
 ): SocketShares | string {
   const { server, scoring, versions, models } = snapshot
   const { lanes, connectionsMax } = server
-  const threads = lanes + scoring.threads + 2
+  // The control thread, the writer, the entrance, and one lane that is being replaced.
+  const threads = lanes + scoring.threads + 4
   const free = descriptors - FILES - EACH_THREAD * threads
   const needed = 2 * lanes * LANE_SOCKETS_MIN
   const spare = free - needed

@@ -42,6 +42,10 @@ export interface ServerSettings {
   readonly trust: readonly string[]
   /** How long a stop waits for requests in flight. */
   readonly graceMs: number
+  /** How long a stop serves callers as before while readiness says no already. */
+  readonly drainDelayMs: number
+  /** Another gateway may listen on the same port. */
+  readonly sharesPort: boolean
   /** Null: plain HTTP. */
   readonly tls: ServerTls | null
 }

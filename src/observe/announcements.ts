@@ -23,6 +23,8 @@ export interface BreakerChange {
   readonly version: string
   readonly from: BreakerName
   readonly to: BreakerName
+  /** Number of the state `to`: of changes within one ms, which came first. */
+  readonly epoch: number
   /** A sentence with its numbers: `6 of 10 requests failed in 10 s (limit 0.5); open for 1.1 s`. */
   readonly why: string
   /** Unix ms. */

@@ -2,6 +2,9 @@
  * The circuit breaker of one version: a machine without clock, chance or I/O. `closed` lets traffic
  * through, `open` refuses it, `half-open` lets exactly `probes` requests find out whether it is over.
  *
+ * What it does is the reference: lanes share one breaker in memory (joint-breaker.ts), which is checked against this
+ * machine, step by step and however the lanes' steps fall between each other (joint-breaker.test.ts).
+ *
  * Deterministic, not pure: a closed breaker owns its counters and `step` changes them in place, because
  * that is what nearly every request does (no allocation). A change of state is always a new value with
  * a new epoch; results of requests that were let in under another epoch say nothing and are ignored.
@@ -12,9 +15,17 @@
 import type { BreakerName } from '../domain/plan.ts'
 import type { BreakerSettings } from '../domain/routes.ts'
 import { unreachable } from '../kernel/assert.ts'
+import {
+  calmed,
+  openForMs,
+  tripped,
+  type Verdict,
+  whyClosed,
+  whyHalfOpen,
+  whyOpen,
+  whyProbeFailed,
+} from './breaker-rules.ts'
 import { RollingWindow } from './rolling-window.ts'
-
-export type Verdict = 'success' | 'failure' | 'neutral'
 
 interface State {
   /** +1 with each change of state. */
@@ -80,10 +91,6 @@ export interface Terms {
   readonly leaseMs: number
 }
 
-const JITTER = 0.2
-/** 2^40 times any open time is beyond every `openForMaxMs`. */
-const LEVEL_MAX = 40
-
 export function closedBreaker(settings: BreakerSettings, now: number): Closed {
   return close({ epoch: -1, now, level: 0, why: 'the start' }, settings)
 }
@@ -124,29 +131,11 @@ function endedClosed(state: Closed, event: Ended, now: number, terms: Terms): Br
   const failed = event.verdict === 'failure'
   state.window.count(now, failed, event.totalMs > settings.slowAfterMs)
   state.streak = failed ? state.streak + 1 : 0
-  const why = tripped(state, settings)
+  const { requests, failures, slow } = state.window
+  const why = tripped({ streak: state.streak, requests, failures, slow }, settings)
   if (why === '') return state
-  const calmWindows = Math.floor((now - state.since) / settings.windowMs)
-  const level = Math.max(0, state.level - calmWindows)
+  const level = calmed(state.level, now - state.since, settings)
   return open({ epoch: state.epoch, now, level, why }, terms)
-}
-
-/** The limit that was crossed, or an empty string. */
-function tripped({ window, streak }: Closed, settings: BreakerSettings): string {
-  if (streak >= settings.consecutive) {
-    return `${streak} requests failed in a row (limit ${settings.consecutive})`
-  }
-  const { requests, failures, slow } = window
-  if (requests < settings.minRequests) return ''
-  const inTime = `in ${seconds(settings.windowMs)}`
-  if (failures > 0 && failures >= settings.failureRate * requests) {
-    return `${failures} of ${requests} requests failed ${inTime} (limit ${settings.failureRate})`
-  }
-  if (slow > 0 && slow >= settings.slowRate * requests) {
-    const than = `${settings.slowAfterMs} ms`
-    return `${slow} of ${requests} requests took longer than ${than} ${inTime} (limit ${settings.slowRate})`
-  }
-  return ''
 }
 
 function stepHalfOpen(state: HalfOpen, event: BreakerEvent, now: number, terms: Terms): Breaker {
@@ -180,16 +169,11 @@ function endedHalfOpen(state: HalfOpen, event: Ended, now: number, terms: Terms)
   const { settings } = terms
   const leases = state.leases.filter(({ probe }) => probe !== event.probe)
   if (event.verdict === 'neutral') return { ...state, leases }
-  const isSlow = event.totalMs > settings.slowAfterMs
-  if (event.verdict === 'failure' || isSlow) {
-    const took = `a probe took ${Math.round(event.totalMs)} ms (limit ${settings.slowAfterMs} ms)`
-    const why = event.verdict === 'failure' ? 'a probe failed' : took
-    return open({ epoch: state.epoch, now, level: state.level + 1, why }, terms)
-  }
+  const why = whyProbeFailed(event.verdict, event.totalMs, settings)
+  if (why !== '') return open({ epoch: state.epoch, now, level: state.level + 1, why }, terms)
   const succeeded = state.succeeded + 1
   if (succeeded < settings.probes) return { ...state, leases, succeeded }
-  const why = `${succeeded} of ${settings.probes} probes succeeded`
-  return close({ epoch: state.epoch, now, level: state.level + 1, why }, settings)
+  return close({ epoch: state.epoch, now, level: state.level + 1, why: whyClosed(settings) }, settings)
 }
 
 interface Change {
@@ -206,26 +190,19 @@ function close({ epoch, now, level, why }: Change, settings: BreakerSettings): C
 }
 
 function open({ epoch, now, level, why }: Change, { settings, jitter }: Terms): Open {
-  const grown = Math.min(settings.openForMs * 2 ** Math.min(level, LEVEL_MAX), settings.openForMaxMs)
-  const openForMs = Math.min(grown * (1 + JITTER * (2 * jitter - 1)), settings.openForMaxMs)
+  const forMs = openForMs(level, jitter, settings)
   return {
     kind: 'open',
     epoch: epoch + 1,
     since: now,
-    why: `${why}; open for ${seconds(openForMs)}`,
+    why: whyOpen(why, forMs),
     level,
-    until: now + openForMs,
+    until: now + forMs,
   }
 }
 
 function halfOpen(state: Open, now: number, settings: BreakerSettings): HalfOpen {
   const { epoch, level, since } = state
-  const probes = settings.probes === 1 ? 'one probe' : `${settings.probes} probes`
-  const why = `open for ${seconds(now - since)}, now ${probes} may try`
+  const why = whyHalfOpen(now - since, settings)
   return { kind: 'half-open', epoch: epoch + 1, since: now, why, level, succeeded: 0, issued: 0, leases: [] }
-}
-
-/** `1.2 s`, `800 ms`: as short as it stays true for a reader. */
-function seconds(ms: number): string {
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${Math.round(ms / 100) / 10} s`
 }

@@ -3,6 +3,7 @@
  * control thread when somebody asks.
  */
 import type { Model, Snapshot } from '../domain/routes.ts'
+import { seatsOf } from '../kernel/lane-seats.ts'
 import { AdaptiveLimits, firstLimit, makeAdaptive } from './adaptive-limits.ts'
 import { GlobalPlaces, makePlaces } from './global-places.ts'
 import type { Metric } from './metric-table.ts'
@@ -21,16 +22,20 @@ export interface Limits {
 
 export function makeLimits({ models, server: { lanes } }: Snapshot): LimitsMemory {
   const all = [...models.values()]
-  return { places: makePlaces(all.map(firstLimit), lanes), adaptive: makeAdaptive({ models: all, lanes }) }
+  const seats = seatsOf(lanes)
+  return {
+    places: makePlaces(all.map(firstLimit), seats),
+    adaptive: makeAdaptive({ models: all, lanes: seats }),
+  }
 }
 
-/** `lane`: who asks; the control thread, which only reads, says 0. */
-export function openLimits(memory: LimitsMemory, { models, server }: Snapshot, lane: number): Limits {
-  const { lanes } = server
-  const places = new GlobalPlaces(memory.places, { models: models.size, lanes }, lane)
+/** `seat`: of the thread that asks; the control thread, which only reads, says 0. */
+export function openLimits(memory: LimitsMemory, { models, server }: Snapshot, seat: number): Limits {
+  const lanes = seatsOf(server.lanes)
+  const places = new GlobalPlaces(memory.places, { models: models.size, lanes }, seat)
   if (memory.adaptive === null) return { places, adaptive: null }
   const shape = { models: [...models.values()], lanes }
-  return { places, adaptive: new AdaptiveLimits(memory.adaptive, shape, places, lane) }
+  return { places, adaptive: new AdaptiveLimits(memory.adaptive, shape, places, seat) }
 }
 
 export interface LimitReport {

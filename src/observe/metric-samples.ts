@@ -3,13 +3,16 @@
  * is configured is there from the start, with zero; what is not, only once something was counted.
  */
 import { type Phase, ROLES } from '../domain/outcome.ts'
+import type { BreakerName } from '../domain/plan.ts'
 import type { Model, Version } from '../domain/routes.ts'
 import { isShadow, reasonsOf, rolesOf } from './configured.ts'
 import type { Hdr } from './hdr.ts'
 import type { Reading } from './reading.ts'
 import { requestSeries, versionSeries } from './series.ts'
-import { ATTEMPT_VERDICTS, BREAKER_STATES, FAULT_CODES, STATUS_CLASSES } from './slab-layout.ts'
+import { ATTEMPT_VERDICTS, FAULT_CODES, STATUS_CLASSES } from './slab-layout.ts'
 import { reasonNames } from './vitals-slab.ts'
+
+const BREAKER_STATES: readonly BreakerName[] = ['closed', 'half-open', 'open']
 
 /** Label of requests whose model is not configured, and of those that no version answered. */
 export const UNKNOWN_MODEL = '(unknown)'
@@ -75,10 +78,9 @@ export function* attempts(reading: Reading): Iterable<Sample<number>> {
 
 export function* breakerStates(reading: Reading): Iterable<Sample<number>> {
   for (const { index, model, name } of reading.snapshot.versions) {
-    const states = reading.perLane(reading.layout.breakerAt(index, 'state'))
-    for (const [number, state] of BREAKER_STATES.entries()) {
-      const value = states.filter((one) => one.value === number).length
-      yield { labels: [model, name, state], value }
+    const { state: current } = reading.breaker(index)
+    for (const state of BREAKER_STATES) {
+      yield { labels: [model, name, state], value: state === current ? 1 : 0 }
     }
   }
 }
@@ -86,8 +88,7 @@ export function* breakerStates(reading: Reading): Iterable<Sample<number>> {
 /** Of the lane that waits longest. */
 export function* hedgeDelays(reading: Reading): Iterable<Sample<number>> {
   for (const { index, model, name } of reading.snapshot.versions) {
-    const lanes = reading.perLane(reading.layout.hedgeAt(index, 'after'))
-    yield { labels: [model, name], value: Math.max(0, ...lanes.map(({ value }) => value)) / 1000 }
+    yield { labels: [model, name], value: reading.most(reading.layout.hedgeAt(index, 'after')) / 1000 }
   }
 }
 

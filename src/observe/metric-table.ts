@@ -197,7 +197,7 @@ export const METRICS: readonly Metric[] = [
     name: 'modelgate_breaker_state',
     type: 'gauge',
     labels: ['model', 'version', 'state'],
-    help: 'Number of lanes in which the version’s breaker is in this state; closed lets traffic through.',
+    help: '1 for the state that the version’s breaker is in, over all lanes, 0 for the others; closed lets traffic through.',
     samples: breakerStates,
   },
   {
@@ -234,9 +234,10 @@ export const METRICS: readonly Metric[] = [
     labels: ['lane'],
     help: 'How short of time and memory a lane is: 0 not; from 1 on no shadow copies are sent, from 2 on nobody waits for a place and models of low priority are refused, at 3 all new requests are.',
     samples: (reading) =>
-      reading
-        .perLane(reading.layout.laneAt('pressure'))
-        .map(({ lane, value }) => ({ labels: [String(lane)], value })),
+      Array.from(reading.perLane(reading.layout.laneAt('pressure')), ([lane, value]) => ({
+        labels: [String(lane)],
+        value,
+      })),
   },
   {
     name: 'modelgate_request_duration_seconds',

@@ -5,6 +5,7 @@
 import type { Snapshot } from '../domain/routes.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { BreakerChange, LaneAnnouncement } from './announcements.ts'
+import { EndedLanes } from './ended-lanes.ts'
 import { type LimitReport, type Limits, limitMetrics, limitReports } from './limits-memory.ts'
 import { METRICS, type Metric } from './metric-table.ts'
 import { type MetricsText, renderMetrics } from './metrics.ts'
@@ -21,35 +22,45 @@ import {
   modelTraffic,
 } from './reports.ts'
 import { CHANGES_KEPT } from './vitals.ts'
+import { layoutOf } from './vitals-slab.ts'
 
 export interface ObservatoryParts {
   readonly snapshot: () => Snapshot
+  /** What lanes share (breaker-memory.ts). */
+  readonly breakers: SharedArrayBuffer
   readonly clock: Clock
   /** Of this program. */
   readonly version: string
-  /** Of parts that are not lanes: the log, the pool. Their samples are read at scrape. */
-  readonly more?: readonly Metric[]
   /** Of the gateway; absent: nothing is told of them. */
   readonly limits?: Limits
+  /** Of parts that are not lanes: the log, the pool. Asked for at scrape. */
+  readonly more?: () => readonly Metric[]
 }
 
 export class Observatory {
   readonly #snapshot: () => Snapshot
   readonly #metrics: readonly Metric[]
-  readonly #lanes = new Map<number, Heard>()
+  readonly #more: () => readonly Metric[]
+  readonly #breakers: SharedArrayBuffer
   readonly #limits: Limits | undefined
+  readonly #changes: BreakerChange[] = []
+  /** By seat. */
+  readonly #lanes = new Map<number, Heard>()
+  readonly #ended = new EndedLanes()
 
-  constructor({ snapshot, clock, version, more = [], limits }: ObservatoryParts) {
-    this.#limits = limits
+  constructor({ snapshot, breakers, clock, version, limits, more = () => [] }: ObservatoryParts) {
     this.#snapshot = snapshot
+    this.#limits = limits
+    this.#breakers = breakers
     const own = limits === undefined ? [] : limitMetrics(snapshot, limits)
-    this.#metrics = [...processMetrics(version, clock), ...METRICS, ...own, ...more]
+    this.#metrics = [...processMetrics(version, clock), ...METRICS, ...own]
+    this.#more = more
   }
 
-  /** `lane`: its number. A new slab under a known number replaces all that the earlier lane said. */
-  take(lane: number, announcement: LaneAnnouncement): void {
-    const heard = this.#lanes.get(lane) ?? newlyHeard(lane)
-    this.#lanes.set(lane, heard)
+  /** `seat`: of the lane's thread. A new slab under a known number replaces all that the earlier thread said. */
+  take(seat: number, announcement: LaneAnnouncement): void {
+    const heard = this.#lanes.get(seat) ?? newlyHeard(seat)
+    this.#lanes.set(seat, heard)
     switch (announcement.kind) {
       case 'slab':
         heard.slab = announcement.buffer
@@ -59,22 +70,33 @@ export class Observatory {
         heard.histograms.set(announcement.series, announcement.buffer)
         return
       case 'breaker':
-        heard.changes.push(announcement.change)
-        if (heard.changes.length > CHANGES_KEPT) heard.changes.shift()
+        this.#changes.push(announcement.change)
+        // Lanes announce each its own changes: they may come in another order than they happened.
+        this.#changes.sort((one, other) => one.at - other.at || one.epoch - other.epoch)
+        if (this.#changes.length > CHANGES_KEPT) this.#changes.shift()
     }
   }
 
+  /** The thread in this seat has ended. What it counted stays counted. */
+  retire(seat: number): void {
+    const heard = this.#lanes.get(seat)
+    if (heard === undefined) return
+    this.#lanes.delete(seat)
+    this.#ended.add(heard, layoutOf(this.#snapshot()))
+  }
+
+  /** Those of threads that run, and all others together as the last. */
   get lanes(): readonly LaneReading[] {
-    return [...this.#lanes.values()]
+    return [...this.#lanes.values(), this.#ended]
   }
 
   reading(): Reading {
-    return new Reading(this.#snapshot(), this.lanes)
+    return new Reading(this.#snapshot(), this.lanes, { breakers: this.#breakers, changes: this.#changes })
   }
 
   /** `accept`: the request header, or empty. */
   metrics(accept: string): Promise<MetricsText> {
-    return renderMetrics(this.#metrics, this.reading(), accept)
+    return renderMetrics([...this.#metrics, ...this.#more()], this.reading(), accept)
   }
 
   stats(): readonly DurationStats[] {
@@ -101,9 +123,8 @@ export class Observatory {
 interface Heard extends LaneReading {
   slab: SharedArrayBuffer | null
   readonly histograms: Map<number, SharedArrayBuffer>
-  readonly changes: BreakerChange[]
 }
 
-function newlyHeard(lane: number): Heard {
-  return { lane, slab: null, histograms: new Map(), changes: [] }
+function newlyHeard(seat: number): Heard {
+  return { isRunning: true, seat, slab: null, histograms: new Map() }
 }

@@ -5,9 +5,8 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { Metric } from './metric-table.ts'
 
-/** `clock` of the control thread, whose monotonic 0 is the start of the process. */
 export function processMetrics(version: string, clock: Clock): readonly Metric[] {
-  const startedAt = (clock.wall() - clock.now()) / 1000
+  const startedAt = clock.wall() / 1000 - process.uptime()
   return [
     {
       name: 'modelgate_build_info',

@@ -2,18 +2,31 @@
  * The vitals of all lanes at one moment, added up when asked. Made for one answer (a scrape, a report)
  * and dropped with it. Reads shared memory only: no lane notices.
  */
+import type { BreakerName } from '../domain/plan.ts'
 import type { Model, Snapshot } from '../domain/routes.ts'
+import { AtomicWords } from '../kernel/atomic-words.ts'
+import { laneOf } from '../kernel/lane-seats.ts'
 import type { BreakerChange } from './announcements.ts'
+import { BreakerMemory } from './breaker-memory.ts'
+import { kindOf, nameOfKind, readAccount } from './breaker-state.ts'
 import { Hdr } from './hdr.ts'
 import { SLAB_FORMAT, type SlabLayout } from './slab-layout.ts'
 import { layoutOf } from './vitals-slab.ts'
 
 /** What a lane announced so far. Plain data and shared memory. */
 export interface LaneReading {
-  readonly lane: number
+  /** False: what ended lanes had counted. */
+  readonly isRunning: boolean
+  /** Of its thread; -1: of none. */
+  readonly seat: number
   readonly slab: SharedArrayBuffer | null
   /** By series. */
   readonly histograms: ReadonlyMap<number, SharedArrayBuffer>
+}
+
+/** What lanes share, and what they announced of it. */
+export interface SharedReading {
+  readonly breakers: SharedArrayBuffer
   /** Oldest first, the latest CHANGES_KEPT. */
   readonly changes: readonly BreakerChange[]
 }
@@ -24,39 +37,58 @@ export class Reading {
   readonly models: readonly Model[]
   readonly layout: SlabLayout
   readonly #lanes: readonly LaneReading[]
-  readonly #slabs: readonly { readonly lane: number; readonly words: Float64Array }[]
+  readonly #breakers: { readonly words: AtomicWords; readonly memory: BreakerMemory }
+  /** Of all breakers, oldest first. */
+  readonly changes: readonly BreakerChange[]
+  readonly #slabs: readonly Float64Array[]
+  readonly #running: readonly { readonly seat: number; readonly words: Float64Array }[]
+  /** That run. */
+  readonly laneCount: number
   readonly #histograms = new Map<number, Hdr>()
 
-  constructor(snapshot: Snapshot, lanes: readonly LaneReading[]) {
+  constructor(snapshot: Snapshot, lanes: readonly LaneReading[], shared: SharedReading) {
     this.snapshot = snapshot
     this.models = [...snapshot.models.values()].sort((a, b) => a.index - b.index)
     const layout = layoutOf(snapshot)
     this.layout = layout
     this.#lanes = lanes
-    this.#slabs = lanes.flatMap(({ lane, slab }) =>
-      slab === null || !fits(slab, layout) ? [] : [{ lane, words: new Float64Array(slab) }],
+    this.#breakers = { words: new AtomicWords(shared.breakers), memory: new BreakerMemory(snapshot) }
+    this.changes = shared.changes
+    const fitting = lanes.filter(({ slab }) => slab !== null && fits(slab, layout))
+    this.#slabs = fitting.map(({ slab }) => new Float64Array(slab!))
+    this.#running = fitting.flatMap(({ isRunning, seat, slab }) =>
+      isRunning ? [{ seat, words: new Float64Array(slab!) }] : [],
     )
+    this.laneCount = this.#running.length
   }
 
-  get laneCount(): number {
-    return this.#slabs.length
-  }
-
-  get changes(): readonly (BreakerChange & { readonly lane: number })[] {
-    const all = this.#lanes.flatMap(({ lane, changes }) => changes.map((change) => ({ ...change, lane })))
-    return all.sort((a, b) => a.at - b.at)
+  /** `at`: Unix ms of the last change, 0: there was none. */
+  breaker(versionIndex: number): { readonly state: BreakerName; readonly at: number } {
+    const { words, memory } = this.#breakers
+    const { state, at } = readAccount(words, memory.placeOf(versionIndex))
+    return { state: nameOfKind(kindOf(state)), at }
   }
 
   /** A word of the layout, added up over the lanes. */
   sum(at: number): number {
     let total = 0
-    for (const { words } of this.#slabs) total += words[at]!
+    for (const words of this.#slabs) total += words[at]!
     return total
   }
 
-  /** The same word of each lane. */
-  perLane(at: number): readonly { readonly lane: number; readonly value: number }[] {
-    return this.#slabs.map(({ lane, words }) => ({ lane, value: words[at]! }))
+  /** A word of each lane that runs; of one that is being replaced, the larger of its two threads'. */
+  perLane(at: number): ReadonlyMap<number, number> {
+    const values = new Map<number, number>()
+    for (const { seat, words } of this.#running) {
+      const lane = laneOf(seat, this.snapshot.server.lanes)
+      values.set(lane, Math.max(values.get(lane) ?? 0, words[at]!))
+    }
+    return values
+  }
+
+  /** A word of the layout, of the lane where it is largest; at least 0. */
+  most(at: number): number {
+    return Math.max(0, ...this.#slabs.map((words) => words[at]!))
   }
 
   /** Series in which something was counted, ascending. */

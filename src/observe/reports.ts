@@ -7,7 +7,7 @@ import type { BreakerChange } from './announcements.ts'
 import type { Hdr } from './hdr.ts'
 import type { Reading } from './reading.ts'
 import { nameOfSeries, type SeriesName } from './series.ts'
-import { BREAKER_STATES, STATUS_CLASSES } from './slab-layout.ts'
+import { STATUS_CLASSES } from './slab-layout.ts'
 import { reasonNames } from './vitals-slab.ts'
 
 export interface DurationStats extends SeriesName {
@@ -53,69 +53,46 @@ export function encodedHistograms(reading: Reading): readonly EncodedHistogram[]
 export interface BreakerReport {
   readonly model: string
   readonly version: string
-  /** The worst of the lanes: open, else half-open, else closed. */
   readonly state: BreakerName
-  /** ISO 8601 of that lane’s last change; null: never left closed. */
+  /** ISO 8601 of the last change; null: never left closed. */
   readonly since: string | null
   /** The last change as a sentence; empty: there was none. */
   readonly why: string
   readonly enforced: boolean
   readonly opens: number
   readonly refusals: number
-  readonly lanes: readonly {
-    readonly lane: number
-    readonly state: BreakerName
-    readonly since: string | null
-  }[]
-  /** Latest first, over all lanes. */
+  /** Latest first. */
   readonly changes: readonly DatedChange[]
 }
 
-export interface DatedChange extends Omit<BreakerChange, 'at' | 'model' | 'version'> {
-  readonly lane: number
+export interface DatedChange extends Omit<BreakerChange, 'at' | 'model' | 'version' | 'epoch'> {
   readonly at: string
 }
 
+/** One for each version, whatever lane its requests came to. */
 export function breakerReports(reading: Reading): readonly BreakerReport[] {
   const { layout, snapshot } = reading
-  const changes = reading.changes
   return snapshot.versions.map(({ index, model, name }) => {
-    const since = reading.perLane(layout.breakerAt(index, 'since'))
-    const numbers = reading.perLane(layout.breakerAt(index, 'state'))
-    const lanes = numbers.map(({ lane, value }, position) => ({
-      lane,
-      state: BREAKER_STATES[value] ?? 'closed',
-      since: dated(since[position]!.value),
-    }))
-    const worst = lanes.reduce<(typeof lanes)[number] | undefined>(
-      (bad, one) => (bad === undefined || severity(one.state) > severity(bad.state) ? one : bad),
-      undefined,
-    )
-    const own = changes.filter((change) => change.model === model && change.version === name).reverse()
+    const { state, at } = reading.breaker(index)
+    const own = reading.changes.filter((change) => change.model === model && change.version === name)
     return {
       model,
       version: name,
-      state: worst?.state ?? 'closed',
-      since: worst?.since ?? null,
-      why: own.find((change) => change.lane === worst?.lane)?.why ?? '',
+      state,
+      since: dated(at),
+      why: own.at(-1)?.why ?? '',
       enforced: snapshot.models.get(model)!.breaker.enforce,
       opens: reading.sum(layout.breakerAt(index, 'opens')),
       refusals: reading.sum(layout.breakerAt(index, 'refusals')),
-      lanes,
-      changes: own.map(({ lane, from, to, why, at, enforced }) => ({
-        lane,
+      changes: own.reverse().map(({ from, to, why, at: changedAt, enforced }) => ({
         from,
         to,
         why,
-        at: new Date(at).toISOString(),
+        at: new Date(changedAt).toISOString(),
         enforced,
       })),
     }
   })
-}
-
-function severity(state: BreakerName): number {
-  return BREAKER_STATES.indexOf(state)
 }
 
 function dated(unixMs: number): string | null {

@@ -25,7 +25,7 @@
 import type { ShadowOutcome, StreamOutcome } from '../domain/exchange.ts'
 import { type ConsequenceClass, FAULTS, type FaultCode } from '../domain/fault.ts'
 import { ROLES } from '../domain/outcome.ts'
-import type { BreakerName, ShadowFate } from '../domain/plan.ts'
+import type { ShadowFate } from '../domain/plan.ts'
 
 export const STATUS_CLASSES = ['2xx', '3xx', '4xx', '5xx'] as const
 export const FAULT_CODES = Object.keys(FAULTS) as readonly FaultCode[]
@@ -62,10 +62,8 @@ export const CONSEQUENCE_CLASSES: readonly ConsequenceClass[] = [
 ]
 export const CONSEQUENCE_ACTIONS = ['version', 'reply', 'fail'] as const
 export type ConsequenceAction = (typeof CONSEQUENCE_ACTIONS)[number]
-/** The number of a state is its place here. */
-export const BREAKER_STATES: readonly BreakerName[] = ['closed', 'half-open', 'open']
-/** `since` is Unix ms; 0: it never left its first state. */
-export const BREAKER_WORDS = ['state', 'since', 'opens', 'refusals'] as const
+/** By this lane; the state itself is all lanes' (breaker-memory.ts). */
+export const BREAKER_WORDS = ['opens', 'refusals'] as const
 export const LOAD_WORDS = ['running', 'queued'] as const
 export const STREAM_FATES: readonly StreamOutcome['fate'][] = ['complete', 'broken', 'client-gone']
 /** Streams open now, then how the others ended. */
@@ -188,6 +186,24 @@ export class SlabLayout {
     this.#repeats = this.#rates + models * RATE_WORDS.length
     this.#caches = this.#repeats + models * REPEAT_WORDS.length
     this.length = this.#caches + models * CACHE_WORDS.length
+  }
+
+  /** Words that say of which form the slab is. */
+  get marks(): readonly number[] {
+    return (['format', 'versions', 'models', 'reasons'] as const).map((mark) => this.laneAt(mark))
+  }
+
+  /** Words that tell how much there is now, and not how much there was in all. */
+  get gauges(): readonly number[] {
+    const versions = Array.from({ length: this.shape.versions }, (_, version) => version)
+    const models = Array.from({ length: this.shape.models }, (_, model) => model)
+    return [
+      this.laneAt('connectionsOpen'),
+      this.laneAt('pressure'),
+      ...models.flatMap((model) => [this.repeatAt(model, 'bytes'), this.cacheAt(model, 'bytes')]),
+      ...models.flatMap((model) => LOAD_WORDS.map((word) => this.loadAt(model, word))),
+      ...versions.flatMap((version) => [this.streamAt(version, 'open'), this.hedgeAt(version, 'after')]),
+    ]
   }
 
   /** The row of requests that no version of this model answered; -1 for no known model. */

@@ -6,7 +6,7 @@
 import type { ShadowOutcome, StreamOutcome } from '../domain/exchange.ts'
 import type { ConsequenceClass, FaultCode } from '../domain/fault.ts'
 import { type AnswerSummary, ROLES, type Role } from '../domain/outcome.ts'
-import type { BreakerName, Reason } from '../domain/plan.ts'
+import type { Reason } from '../domain/plan.ts'
 import type { PressureLevel } from '../domain/pressure.ts'
 import type { Snapshot } from '../domain/routes.ts'
 import { assert } from '../kernel/assert.ts'
@@ -14,7 +14,6 @@ import {
   AGREEMENTS,
   ATTEMPT_VERDICTS,
   type AttemptVerdict,
-  BREAKER_STATES,
   type CacheWord,
   CONSEQUENCE_ACTIONS,
   CONSEQUENCE_CLASSES,
@@ -103,11 +102,9 @@ export class VitalsSlab {
     this.#increment(at)
   }
 
-  /** `since`: Unix ms. */
-  breaker(versionIndex: number, state: BreakerName, since: number): void {
-    this.#words[this.layout.breakerAt(versionIndex, 'state')] = BREAKER_STATES.indexOf(state)
-    this.#words[this.layout.breakerAt(versionIndex, 'since')] = since
-    if (state === 'open') this.#increment(this.layout.breakerAt(versionIndex, 'opens'))
+  /** By this lane, for all of them. */
+  breakerOpened(versionIndex: number): void {
+    this.#increment(this.layout.breakerAt(versionIndex, 'opens'))
   }
 
   retry(modelIndex: number, isSent: boolean): void {

@@ -1,41 +1,36 @@
 /**
- * A lane's vitals: a breaker for each version, asked before an attempt begins and told how it ended, and
+ * A lane's vitals: its end of each version's breaker, asked before an attempt begins and told how it ended, and
  * the memory that counts (slab) and durations (histograms) are written to. What the control thread needs
- * to read them is announced once; changes of a breaker are announced as they happen.
+ * to read them is announced once; changes of a breaker are announced as they happen, by the lane that made them.
  *
  * Each ticket is settled exactly once, whatever became of the attempt; a second time is a bug and throws.
  */
 import type { BreakerName, VitalsView } from '../domain/plan.ts'
 import type { Snapshot, Version } from '../domain/routes.ts'
 import { assert } from '../kernel/assert.ts'
+import { AtomicWords } from '../kernel/atomic-words.ts'
 import type { Chance } from '../kernel/chance.ts'
 import { type Clock, systemClock } from '../kernel/clock.ts'
 import type { BreakerChange, LaneAnnouncement } from './announcements.ts'
-import {
-  admits,
-  type Breaker,
-  type BreakerEvent,
-  closedBreaker,
-  nameAt,
-  step,
-  type Terms,
-  type Verdict,
-} from './breaker.ts'
+import { BreakerMemory } from './breaker-memory.ts'
+import type { Verdict } from './breaker-rules.ts'
 import { Histograms } from './histograms.ts'
+import { JointBreaker, type Leave, type StateChange } from './joint-breaker.ts'
 import { seriesCount } from './series.ts'
 import { VitalsSlab } from './vitals-slab.ts'
 
 /** Leave for one attempt. */
-export interface Ticket {
+export interface Ticket extends Leave {
   readonly version: Version
-  readonly epoch: number
-  /** 0: not a probe. */
-  readonly probe: number
   settled: boolean
 }
 
 export interface VitalsParts {
   readonly snapshot: Snapshot
+  /** Made by `BreakerMemory` for this snapshot; of its own when absent. */
+  readonly breakers?: SharedArrayBuffer
+  /** Which place in it is this thread's and nobody else's. */
+  readonly seat?: number
   readonly chance: Chance
   /** Dates the changes; the breakers themselves are told the time. The system's when absent. */
   readonly clock?: Clock
@@ -48,9 +43,6 @@ export interface VitalsParts {
 export const CHANGES_KEPT = 64
 /** A probe's lease outlasts every timer of its attempt by this. */
 const LEASE_SPARE_MS = 1000
-
-const LOOK: BreakerEvent = { kind: 'look' }
-const START: BreakerEvent = { kind: 'start' }
 
 export class Vitals {
   readonly view: VitalsView = { breakerOf: (version, now) => this.#breakerOf(version, now) }
@@ -73,8 +65,7 @@ export class Vitals {
       onRefused: () => this.slab.histogramRefused(),
     })
     announce?.({ kind: 'slab', buffer: this.slab.buffer })
-    const now = clock.now()
-    this.#cells = parts.snapshot.versions.map((version) => makeCell(version, parts, now))
+    this.#cells = makeCells(parts, clock, (version, change) => this.#changed(version, change))
   }
 
   /** The latest changes of this lane, oldest first. */
@@ -84,64 +75,37 @@ export class Vitals {
 
   /** Null: the breaker refuses. In dry-run (`enforce = false`) it never does. */
   admit(version: Version, now: number): Ticket | null {
-    const cell = this.#cellOf(version)
-    if (cell.breaker.kind === 'closed') return ticketOf(version, cell.breaker, 0)
-    this.#apply(cell, LOOK, now)
-    const { settings } = cell.terms
-    if (!admits(cell.breaker, settings)) {
-      this.slab.breakerRefused(version.index)
-      return settings.enforce ? null : ticketOf(version, cell.breaker, 0)
-    }
-    this.#apply(cell, START, now)
-    return ticketOf(version, cell.breaker, cell.breaker.kind === 'half-open' ? cell.breaker.issued : 0)
+    const { breaker, enforce } = this.#cellOf(version)
+    const epoch = breaker.closedEpoch
+    if (epoch !== -1) return { version, epoch, probe: 0, claim: 0, settled: false }
+    const leave = breaker.admit(now)
+    if (leave !== null) return ticketOf(version, leave)
+    this.slab.breakerRefused(version.index)
+    return enforce ? null : { version, epoch: breaker.epoch, probe: 0, claim: 0, settled: false }
   }
 
   /** `totalMs`: what the attempt took, for the slow rate. */
   settle(ticket: Ticket, verdict: Verdict, totalMs: number, now: number): void {
     assert(!ticket.settled, 'a ticket is settled once')
     ticket.settled = true
-    const { epoch, probe, version } = ticket
-    this.#apply(this.#cellOf(version), { kind: 'end', epoch, probe, verdict, totalMs }, now)
+    this.#cellOf(ticket.version).breaker.settle(ticket, verdict, totalMs, now)
   }
 
   /** How long a caller that was refused should wait; 0 when it would be let in. */
   retryAfterMs(version: Version, now: number): number {
-    const { breaker, terms } = this.#cellOf(version)
-    switch (breaker.kind) {
-      case 'closed':
-        return 0
-      case 'open':
-        return Math.max(0, breaker.until - now)
-      case 'half-open':
-        return admits(breaker, terms.settings) ? 0 : terms.settings.openForMs
-    }
+    return this.#cellOf(version).breaker.retryAfterMs(now)
   }
 
   #breakerOf(version: Version, now: number): BreakerName {
-    return nameAt(this.#cellOf(version).breaker, now)
+    return this.#cellOf(version).breaker.nameAt(now)
   }
 
-  #apply(cell: Cell, event: BreakerEvent, now: number): void {
-    const before = cell.breaker
-    const after = step(before, event, now, cell.terms)
-    cell.breaker = after
-    if (after.epoch !== before.epoch) this.#changed(cell, before, after)
-  }
-
-  #changed({ version, terms }: Cell, before: Breaker, after: Breaker): void {
-    const { chance, announce, onBreaker } = this.#parts
-    if (after.kind === 'open') terms.jitter = chance.next()
+  #changed({ index, model, name }: Version, { from, to, why, epoch }: StateChange): void {
+    const { announce, onBreaker, snapshot } = this.#parts
     const at = this.#clock.wall()
-    this.slab.breaker(version.index, after.kind, at)
-    const change: BreakerChange = {
-      model: version.model,
-      version: version.name,
-      from: before.kind,
-      to: after.kind,
-      why: after.why,
-      at,
-      enforced: terms.settings.enforce,
-    }
+    const enforced = snapshot.models.get(model)!.breaker.enforce
+    if (to === 'open') this.slab.breakerOpened(index)
+    const change: BreakerChange = { model, version: name, from, to, why, at, enforced, epoch }
     this.#changes.push(change)
     if (this.#changes.length > CHANGES_KEPT) this.#changes.shift()
     announce?.({ kind: 'breaker', change })
@@ -156,25 +120,37 @@ export class Vitals {
 }
 
 interface Cell {
-  readonly version: Version
-  /** `jitter` is drawn anew after each opening. */
-  readonly terms: Terms & { jitter: number }
-  breaker: Breaker
+  readonly breaker: JointBreaker
+  readonly enforce: boolean
 }
 
-function makeCell(version: Version, { snapshot, chance }: VitalsParts, now: number): Cell {
-  const model = snapshot.models.get(version.model)
-  assert(model !== undefined, `version ${version.name} has no model`)
-  const { queueMs, connectMs, totalMs } = model.timeouts
-  const settings = model.breaker
-  const leaseMs = queueMs + connectMs + totalMs + LEASE_SPARE_MS
-  return {
-    version,
-    terms: { settings, jitter: chance.next(), leaseMs },
-    breaker: closedBreaker(settings, now),
-  }
+function makeCells(
+  { snapshot, chance, breakers, seat = 0 }: VitalsParts,
+  clock: Clock,
+  onChange: (version: Version, change: StateChange) => void,
+): readonly Cell[] {
+  const memory = new BreakerMemory(snapshot)
+  const words = new AtomicWords(breakers ?? memory.create())
+  const jitter = () => chance.next()
+  const wall = () => clock.wall()
+  return snapshot.versions.map((version) => {
+    const model = snapshot.models.get(version.model)
+    assert(model !== undefined, `version ${version.name} has no model`)
+    const { queueMs, connectMs, totalMs } = model.timeouts
+    const breaker = new JointBreaker({
+      words,
+      place: memory.placeOf(version.index),
+      seat,
+      settings: model.breaker,
+      leaseMs: queueMs + connectMs + totalMs + LEASE_SPARE_MS,
+      jitter,
+      wall,
+      onChange: (change) => onChange(version, change),
+    })
+    return { breaker, enforce: model.breaker.enforce }
+  })
 }
 
-function ticketOf(version: Version, { epoch }: Breaker, probe: number): Ticket {
-  return { version, epoch, probe, settled: false }
+function ticketOf(version: Version, { epoch, probe, claim }: Leave): Ticket {
+  return { version, epoch, probe, claim, settled: false }
 }

@@ -14,6 +14,7 @@ import { MemoryBudget } from '../../src/kernel/memory-budget.ts'
 import { Sweep } from '../../src/kernel/sweep.ts'
 import { expired, type Issued, makeAuthority } from '../support/certificates.ts'
 import { eventually } from '../support/eventually.ts'
+import { openEntrance } from '../support/open-entrance.ts'
 import { RawClient, rawRequest } from '../support/raw-client.ts'
 import { askSecurely, oneConnection, withName, withoutName } from '../support/tls-caller.ts'
 
@@ -68,7 +69,15 @@ async function listen(t: Pick<Test, 'teardown'>, tls: ServerTls, connectionsMax 
     onConnection: (what) => events.push(what),
   })
   t.teardown(() => listener.close())
-  return { listener, events, port: await listener.open('127.0.0.1', 0) }
+  const { port, lead } = await openEntrance(t, uws, listener.open(), { isSecure: true })
+  const renewed = {
+    renewCertificate: () => lead(listener.renewCertificate()),
+    close: () => listener.close(),
+    get connections() {
+      return listener.connections
+    },
+  }
+  return { listener: renewed, events, port }
 }
 
 t.test(
@@ -220,20 +229,18 @@ t.test('nothing stays of an old certificate when its last connection has ended',
     onRequest: (http) => void http.end('ok'),
   })
   t.teardown(() => door.close())
-  const port = await new Promise<number>((resolve) => {
-    door.entrance.listen('127.0.0.1', 0, (socket) => {
-      if (socket === false) return
-      t.teardown(() => uws.us_listen_socket_close(socket))
-      resolve(uws.us_socket_local_port(socket))
-    })
-  })
+  const { port, lead } = await openEntrance(t, uws, door.server, { isSecure: true })
+  const renew = () => {
+    door.renew()
+    lead(door.server)
+  }
   const agents = Array.from({ length: 5 }, oneConnection)
   for (const agent of agents) {
     await askSecurely({ port, tls: named, agent })
-    door.renew()
+    renew()
   }
   t.equal(door.rooms, 6)
-  for (let count = 0; count < 100; count += 1) door.renew()
+  for (let count = 0; count < 100; count += 1) renew()
   t.equal(door.rooms, 6, 'the five with a connection, and the newest')
   for (const agent of agents) agent.destroy()
   await eventually(() => open === 0)
@@ -241,7 +248,7 @@ t.test('nothing stays of an old certificate when its last connection has ended',
   // Accepted by the kernel and handed over in a turn of its own: the renewal comes in between.
   const racing = Promise.all(Array.from({ length: 20 }, () => askSecurely({ port, tls: named })))
   for (let count = 0; count < 30; count += 1) {
-    door.renew()
+    renew()
     await pause(1)
   }
   for (const { status } of await racing) t.equal(status, 200)

@@ -9,6 +9,7 @@ import { isFault } from '../../src/domain/fault.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { MemoryBudget } from '../../src/kernel/memory-budget.ts'
 import { Sweep } from '../../src/kernel/sweep.ts'
+import { openEntrance } from '../support/open-entrance.ts'
 import { RawClient, rawRequest } from '../support/raw-client.ts'
 
 const loaded = await loadUws(16_384)
@@ -36,7 +37,7 @@ const listener = new Listener({
   },
   onConnection: (what) => connections.push(what),
 })
-const port = await listener.open('127.0.0.1', 0)
+const { port } = await openEntrance(t, loaded.uws, listener.open())
 t.teardown(() => listener.close())
 
 function answerEcho({ refusal, body, client, head }: Incoming): void {
@@ -183,7 +184,7 @@ t.test(
       },
     })
     t.teardown(() => both.close())
-    const bothPort = await both.open('::', 0)
+    const { port: bothPort } = await openEntrance(t, loaded.uws, both.open(), { host: '::' })
     for (const host of ['127.0.0.1', '::1'])
       await rawRequest(bothPort, 'GET /x HTTP/1.1\r\nhost: x\r\n\r\n', { host })
     t.same(callers, ['127.0.0.1 127.0.0.1', '::1 ::1'])
@@ -203,7 +204,8 @@ t.test('a taken port is an error that says so', async (t) => {
     onRequest: () => {},
   })
   t.teardown(() => other.close())
-  await t.rejects(other.open('192.0.2.1', 1), /cannot listen on 192.0.2.1:1/)
+  const nowhere = { host: '192.0.2.1', port: 1 }
+  await t.rejects(openEntrance(t, loaded.uws, other.open(), nowhere), /cannot listen on 192.0.2.1:1/)
 })
 
 t.test('a header block over the limit is refused with the limit named', async (t) => {

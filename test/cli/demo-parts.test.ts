@@ -268,7 +268,6 @@ t.test('load: begins gently, never catches up in a burst, ends in time', async (
 
 t.test('breaker watch: each change once, in the order it happened', async (t) => {
   const change = (from: string, to: string, at: string) => ({
-    lane: 0,
     from,
     to,
     why: 'because',

@@ -12,9 +12,9 @@ import {
   closedBreaker,
   step,
   type Terms,
-  type Verdict,
 } from '../../src/observe/breaker.ts'
-import { WINDOW_BUCKETS } from '../../src/observe/rolling-window.ts'
+import type { Verdict } from '../../src/observe/breaker-rules.ts'
+import { PlainBreaker } from '../support/plain-breaker.ts'
 
 const SETTINGS: BreakerSettings = {
   windowMs: 1000,
@@ -31,91 +31,6 @@ const SETTINGS: BreakerSettings = {
 const TERMS: Terms = { settings: SETTINGS, jitter: 0.5, leaseMs: 3000 }
 const LOOK: BreakerEvent = { kind: 'look' }
 const START: BreakerEvent = { kind: 'start' }
-
-/** The same rules without any cleverness: it remembers everything and counts anew each time. */
-class Reference {
-  name: 'closed' | 'open' | 'half-open' = 'closed'
-  epoch = 0
-  since = 0
-  level = 0
-  until = 0
-  results: { at: number; failed: boolean; slow: boolean }[] = []
-  probes: { number: number; expiresAt: number }[] = []
-  issued = 0
-  succeeded = 0
-  readonly settings: BreakerSettings
-
-  constructor(settings: BreakerSettings) {
-    this.settings = settings
-  }
-
-  look(now: number): void {
-    if (this.name === 'open' && now >= this.until) this.#enter('half-open', now)
-    this.probes = this.probes.filter(({ expiresAt }) => expiresAt > now)
-  }
-
-  /** The probe's number, 0 for none, null when refused. */
-  admit(now: number): number | null {
-    this.look(now)
-    if (this.name === 'closed') return 0
-    if (this.name === 'open' || this.succeeded + this.probes.length >= this.settings.probes) return null
-    this.issued += 1
-    this.probes.push({ number: this.issued, expiresAt: now + TERMS.leaseMs })
-    return this.issued
-  }
-
-  end(epoch: number, probe: number, [verdict, totalMs]: readonly [Verdict, number], now: number): void {
-    if (epoch !== this.epoch || this.name === 'open') return
-    const slow = totalMs > this.settings.slowAfterMs
-    if (this.name === 'closed') {
-      if (verdict === 'neutral') return
-      this.results.push({ at: now, failed: verdict === 'failure', slow })
-      if (this.#trips(now))
-        this.#open(Math.max(0, this.level - Math.floor((now - this.since) / this.settings.windowMs)), now)
-      return
-    }
-    if (!this.probes.some(({ number }) => number === probe)) return
-    this.probes = this.probes.filter(({ number }) => number !== probe)
-    if (verdict === 'neutral') return
-    if (verdict === 'failure' || slow) return this.#open(this.level + 1, now)
-    this.succeeded += 1
-    if (this.succeeded === this.settings.probes) {
-      this.level += 1
-      this.#enter('closed', now)
-    }
-  }
-
-  #trips(now: number): boolean {
-    const { settings, results } = this
-    const lastGood = results.findLastIndex(({ failed }) => !failed)
-    if (results.length - 1 - lastGood >= settings.consecutive) return true
-    const bucketOf = (at: number): number => Math.floor(at / (settings.windowMs / WINDOW_BUCKETS))
-    const recent = results.filter(({ at }) => bucketOf(at) > bucketOf(now) - WINDOW_BUCKETS)
-    if (recent.length < settings.minRequests) return false
-    const failed = recent.filter((one) => one.failed).length
-    const slow = recent.filter((one) => one.slow).length
-    const { failureRate, slowRate } = settings
-    return (
-      (failed > 0 && failed >= failureRate * recent.length) || (slow > 0 && slow >= slowRate * recent.length)
-    )
-  }
-
-  #open(level: number, now: number): void {
-    this.level = level
-    this.until = now + Math.min(this.settings.openForMs * 2 ** level, this.settings.openForMaxMs)
-    this.#enter('open', now)
-  }
-
-  #enter(name: Reference['name'], now: number): void {
-    this.name = name
-    this.epoch += 1
-    this.since = now
-    this.results = []
-    this.probes = []
-    this.issued = 0
-    this.succeeded = 0
-  }
-}
 
 t.test('over any course of requests and results it does what the plain reference does', async (t) => {
   const settings = SETTINGS
@@ -140,7 +55,7 @@ t.test('over any course of requests and results it does what the plain reference
       fc.property(fc.array(action, { minLength: 20, maxLength: 150 }), (actions) => {
         let now = 0
         let state: Breaker = closedBreaker(settings, now)
-        const reference = new Reference(settings)
+        const reference = new PlainBreaker(settings, TERMS.leaseMs)
         const underway: { epoch: number; probe: number }[] = []
         for (const one of actions) {
           if (one.kind === 'pause') now += one.ms

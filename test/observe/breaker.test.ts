@@ -15,8 +15,8 @@ import {
   type Open,
   step,
   type Terms,
-  type Verdict,
 } from '../../src/observe/breaker.ts'
+import type { Verdict } from '../../src/observe/breaker-rules.ts'
 import { RollingWindow, WINDOW_BUCKETS } from '../../src/observe/rolling-window.ts'
 
 const SETTINGS: BreakerSettings = {

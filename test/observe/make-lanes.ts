@@ -5,6 +5,7 @@ import type { Attempt, HedgeWinner, Phases, Role } from '../../src/domain/outcom
 import { NO_PRESSURE } from '../../src/domain/pressure.ts'
 import type { Snapshot } from '../../src/domain/routes.ts'
 import { Sweep } from '../../src/kernel/sweep.ts'
+import { BreakerMemory } from '../../src/observe/breaker-memory.ts'
 import { GlobalPlaces, makePlaces } from '../../src/observe/global-places.ts'
 import { Limiter } from '../../src/observe/limiter.ts'
 import { Observatory } from '../../src/observe/observatory.ts'
@@ -17,12 +18,15 @@ import { makeSnapshot } from './make-snapshot.ts'
 
 export function makeLanes(count: number, snapshot: Snapshot = makeSnapshot()) {
   const clock = new ManualClock()
-  const observatory = new Observatory({ snapshot: () => snapshot, clock, version: '1.2.3' })
   const limits = [...snapshot.models.values()].map((model) => model.limits.concurrent)
   const memory = makePlaces(limits, count)
+  const breakers = new BreakerMemory(snapshot).create()
+  const observatory = new Observatory({ snapshot: () => snapshot, breakers, clock, version: '1.2.3' })
   const lanes = Array.from({ length: count }, (_, lane) => {
     const vitals = new Vitals({
       snapshot,
+      breakers,
+      seat: lane,
       clock,
       chance: new LoadedChance(0.5),
       announce: (announcement) => observatory.take(lane, structuredClone(announcement)),

@@ -43,6 +43,8 @@ export function makeSnapshot(breaker: Partial<BreakerSettings> = {}): Snapshot {
       chunkedAccepted: false,
       trust: [],
       graceMs: 1000,
+      drainDelayMs: 0,
+      sharesPort: false,
       tls: null,
     },
     audit: { mode: 'batched', digestBytesMax: 1024 * 1024 },

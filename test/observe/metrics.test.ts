@@ -71,6 +71,39 @@ t.test('duration histograms are cumulative, end at +Inf and agree with their sum
   t.ok(Math.abs(sum - 1.275) < 0.002)
 })
 
+t.test(
+  'what a lane counted stays counted when its thread has ended; what it had under way does not',
+  async (t) => {
+    const { observatory, lanes, snapshot } = makeLanes(2)
+    const model = snapshot.models.get('fraud')!
+    for (const { observer, limiter } of lanes) {
+      observer.exchange(makeExchange(snapshot))
+      observer.connection('opened')
+      limiter.enter(model, { proceed() {} }, 0, Number.POSITIVE_INFINITY)
+    }
+    const before = (await scrape(observatory)).values
+    observatory.retire(0)
+    observatory.retire(0)
+    const after = (await scrape(observatory)).values
+    const gauges = [
+      'modelgate_lanes',
+      'modelgate_open_connections',
+      'modelgate_requests_running{model="fraud"}',
+    ]
+    for (const name of gauges) t.same([before.get(name), after.get(name)], [2, 1], name)
+    const changed = [...before].filter(([name, value]) => after.get(name) !== value && !gauges.includes(name))
+    t.same(
+      changed.filter(([name]) => !name.startsWith('modelgate_process')),
+      [],
+    )
+    observatory.retire(1)
+    const last = (await scrape(observatory)).values
+    t.equal(last.get('modelgate_connections_total'), 2)
+    t.equal(last.get('modelgate_request_duration_seconds_count{model="fraud"}'), 2, 'histograms, too')
+    t.equal(last.get('modelgate_lanes'), 0)
+  },
+)
+
 t.test('a lane of another configuration is left out, a restarted lane begins anew', async (t) => {
   const { observatory, lanes, snapshot } = makeLanes(1)
   lanes[0]!.observer.exchange(makeExchange(snapshot))

@@ -1,8 +1,20 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { BUDGET_MS, RESERVE_PER_SECOND, RetryBudget } from '../../src/observe/retry-budget.ts'
+import {
+  BUDGET_MS,
+  RESERVE_PER_SECOND,
+  type RetryBudget,
+  retryBudgets,
+  retryMemory,
+} from '../../src/observe/retry-budget.ts'
 
 const RESERVE = (RESERVE_PER_SECOND * BUDGET_MS) / 1000
+
+/** One model’s budget, as each of so many lanes has it. */
+function budgetsOf(share: number, lanes: number): readonly RetryBudget[] {
+  const memory = retryMemory(3, lanes)
+  return Array.from({ length: lanes }, (_, seat) => retryBudgets([1, share, 1], { memory, seat, lanes })[1]!)
+}
 
 function spendAll(budget: RetryBudget, now: number): number {
   let spent = 0
@@ -11,7 +23,7 @@ function spendAll(budget: RetryBudget, now: number): number {
 }
 
 t.test('retries are a share of the requests of the last seconds, and a few are free', async (t) => {
-  const budget = new RetryBudget(0.2, 1)
+  const budget = budgetsOf(0.2, 1)[0]!
   t.equal(spendAll(budget, 0), RESERVE)
   for (let request = 0; request < 1000; request += 1) budget.deposit(0)
   t.equal(spendAll(budget, 0), 200)
@@ -19,9 +31,18 @@ t.test('retries are a share of the requests of the last seconds, and a few are f
   t.equal(spendAll(budget, 2 * BUDGET_MS), RESERVE, 'what was long ago counts on neither side')
 })
 
-t.test('the reserve is divided among lanes, and a share of none has none', async (t) => {
-  t.equal(spendAll(new RetryBudget(0.2, 4), 0), RESERVE / 4)
-  const none = new RetryBudget(0, 1)
+t.test('what one lane earns another may spend, once', async (t) => {
+  const [one, other] = budgetsOf(0.2, 2)
+  for (let request = 0; request < 1000; request += 1) one!.deposit(5000)
+  for (let request = 0; request < 500; request += 1) other!.deposit(5000)
+  let spent = 0
+  while (one!.withdraw(5000) && other!.withdraw(5000)) spent += 2
+  t.equal(spent, RESERVE + 300)
+  t.same([one!.withdraw(5000), other!.withdraw(5000)], [false, false])
+})
+
+t.test('a share of none has none', async (t) => {
+  const none = budgetsOf(0, 1)[0]!
   none.deposit(0)
   t.equal(none.withdraw(0), false)
 })
@@ -34,7 +55,7 @@ t.test('over any stretch of time, retries stay within share and reserve', async 
         fc.array(step, { maxLength: 60 }),
         fc.double({ min: 0.01, max: 1, noNaN: true }),
         (steps, share) => {
-          const budget = new RetryBudget(share, 1)
+          const budget = budgetsOf(share, 1)[0]!
           const sent: { at: number; requests: number; retries: number }[] = []
           let now = 0
           for (const { afterMs, requests, wishes } of steps) {

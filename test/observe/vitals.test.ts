@@ -109,6 +109,7 @@ t.test('a change is announced with its reason, and the latest are kept', async (
       why: '5 requests failed in a row (limit 5); open for 1 s',
       at: clock.wall(),
       enforced: true,
+      epoch: 1,
     },
   })
   for (let round = 0; round < CHANGES_KEPT; round += 1) {

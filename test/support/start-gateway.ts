@@ -39,11 +39,16 @@ export interface Setup {
   readonly toml: string
   /** Files beside the configuration: relative path → contents. */
   readonly files?: Readonly<Record<string, string | Uint8Array>>
+  /** Entry of the lanes’ threads, where a test breaks them. */
+  readonly laneEntry?: URL
 }
 
 type Scope = Pick<Test, 'teardown' | 'fail'>
 
-export async function startTestGateway(t: Scope, { toml, files = {} }: Setup): Promise<TestGateway> {
+export async function startTestGateway(
+  t: Scope,
+  { toml, files = {}, laneEntry }: Setup,
+): Promise<TestGateway> {
   const directory = mkdtempSync(join(tmpdir(), 'modelgate-'))
   for (const [name, contents] of Object.entries(files)) {
     mkdirSync(dirname(join(directory, name)), { recursive: true })
@@ -59,6 +64,7 @@ export async function startTestGateway(t: Scope, { toml, files = {} }: Setup): P
     version: '0.0.0-test',
     configFile,
     log: (line) => void log.push(line),
+    ...(laneEntry === undefined ? {} : { laneEntry }),
   })
   if (!start.ok) throw new Error(start.problem)
   const { gateway } = start

@@ -59,6 +59,7 @@ export const BANS: readonly Ban[] = [
     except: [
       'kernel/sweep.ts',
       'lane.ts',
+      'entrance.ts',
       'compose.ts',
       'lifecycle.ts',
       'score/',

@@ -87,7 +87,7 @@ export const DOORS: readonly Door[] = [
   },
   {
     package: 'node:worker_threads',
-    folders: ['accept/load-uws.ts', 'audit/', 'compose.ts', 'lane', 'workers/', 'control/'],
+    folders: ['accept/load-uws.ts', 'audit/', 'compose.ts', 'lane', 'entrance', 'workers/', 'control/'],
     why: 'threads are started where parts are composed, and ended in their own way (see terminate below)',
   },
   { package: 'node:module', folders: ['accept/load-uws.ts'], why: 'code is imported, not required' },
@@ -119,7 +119,7 @@ export const DOORS: readonly Door[] = [
   },
   {
     package: 'node:timers',
-    folders: ['cli/', 'lane.ts', 'audit/'],
+    folders: ['cli/', 'lane.ts', 'entrance.ts', 'lifecycle.ts', 'audit/'],
     why: 'timers are in the table of banned calls',
   },
   { package: 'node:util', folders: ['cli/'], why: 'it parses and colours what people type and see' },

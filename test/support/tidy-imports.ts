@@ -64,7 +64,13 @@ export const LAYERS: readonly Layer[] = [
   {
     path: 'control/',
     may: [...ALPHABET, 'control/', 'audit/', 'analysis/'],
-    types: ['observe/', 'protocols/', 'lane-messages.ts', 'forward/balance/endpoint-board.ts'],
+    types: [
+      'observe/',
+      'protocols/',
+      'lane-messages.ts',
+      'entrance-messages.ts',
+      'forward/balance/endpoint-board.ts',
+    ],
     why: 'the control plane reaches the data plane by swapping a snapshot, and sees it by a read-only view',
   },
   {
@@ -102,6 +108,12 @@ export const LAYERS: readonly Layer[] = [
     types: ['audit/', 'observe/', 'callers/'],
     why: 'what threads say to each other is plain data',
   },
+  {
+    path: 'entrance.ts',
+    may: [...ALPHABET, 'accept/', 'entrance-messages.ts'],
+    why: 'the thread that listens knows the way in and nothing behind it',
+  },
+  { path: 'entrance-messages.ts', may: ALPHABET, why: 'what threads say to each other is plain data' },
   {
     path: 'lifecycle.ts',
     may: ALPHABET,

@@ -46,6 +46,13 @@ export interface Notes {
     readonly to: number
     readonly cause: string
   }
+  /** Another thread took the place of a lane. */
+  readonly lane: {
+    readonly at: number
+    readonly lane: number
+    /** Name of the error, and where it came up: never its words, which may hold a caller's. */
+    readonly cause: string
+  }
   readonly config: {
     readonly at: number
     readonly generation: number

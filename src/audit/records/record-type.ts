@@ -26,6 +26,8 @@ export const RECORD_TYPES = {
   unread: 12,
   /** A lane became shorter of time or memory, or less short. */
   pressure: 13,
+  /** A lane was replaced because of an error that nobody caught in it. */
+  lane: 14,
 } as const
 
 export type RecordType = keyof typeof RECORD_TYPES

@@ -17,7 +17,6 @@ export interface DurationStats {
 }
 
 export interface DatedChange {
-  readonly lane: number
   readonly from: string
   readonly to: string
   /** A sentence with its numbers. */
@@ -29,7 +28,6 @@ export interface DatedChange {
 interface BreakerReport {
   readonly model: string
   readonly version: string
-  /** The worst of the lanes. */
   readonly state: string
   /** Latest first. */
   readonly changes: readonly DatedChange[]

@@ -79,8 +79,8 @@ export class BreakerWatch {
   }
 }
 
-function keyOf({ model, version, lane, from, to, at, why }: Change): string {
-  return [model, version, lane, from, to, at, why].join('\n')
+function keyOf({ model, version, from, to, at, why }: Change): string {
+  return [model, version, from, to, at, why].join('\n')
 }
 
 /** Changes of one version chain: where one ends the next begins. */

@@ -26,8 +26,7 @@ import { type Receipt, Tally } from './tally.ts'
 import { nextLines } from './where-next.ts'
 
 /**
- * Threads are planned as for two cores on every machine: one lane, so that one breaker sees all traffic of
- * a version and the story is the same everywhere.
+ * Threads are planned as for two cores on every machine: one lane, so that the story is the same everywhere.
  */
 const CORES = 2
 /** Shadows and comparisons of the last requests; their timeouts are longer, but nothing is slow by then. */

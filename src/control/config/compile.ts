@@ -72,6 +72,8 @@ export function compile(settled: Settled, context: CompileContext): Snapshot {
       chunkedAccepted: server.limits.chunked_requests === 'accept',
       trust: server.trust,
       graceMs: server.grace,
+      drainDelayMs: server.drain_delay,
+      sharesPort: server.share_port,
       tls: compileServerTls(server.tls, context.directory),
     },
     audit: { mode: 'batched', digestBytesMax: audit.digest_limit },

@@ -100,10 +100,12 @@ const breaker = leaf.table(
     open_for_max: leaf
       .duration('1ms', '1d', 'Each failed probe doubles the open time up to this.')
       .prefault('60s'),
-    probes: leaf.whole(1, 1000, 'Successful probes needed to close again.').prefault(3),
+    probes: leaf
+      .whole(1, 1000, 'Successful probes needed to close again; over all lanes, no more than these are sent.')
+      .prefault(3),
     enforce: leaf.flag('false: decide and report, but let everything through (dry-run).').prefault(true),
   },
-  'When a version counts as broken and gets no traffic for a while. One breaker per version.',
+  'When a version counts as broken and gets no traffic for a while. One breaker per version, over all lanes.',
 )
 
 const consequence = leaf.parsed(parseStep, {

@@ -35,6 +35,12 @@ const server = leaf.table(
       })
       .prefault('data'),
     grace: leaf.duration('0s', '1h', 'How long a stop waits for requests under way.').prefault('10s'),
+    drain_delay: leaf
+      .duration('0s', '1h', 'How long a stop serves callers as before while readiness says no already.')
+      .prefault('0s'),
+    share_port: leaf
+      .flag('Let another gateway of the same user listen there, too: for a restart that refuses nobody.')
+      .prefault(false),
     limits: leaf
       .table(
         {

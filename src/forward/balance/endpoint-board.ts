@@ -9,6 +9,7 @@
  * of what may be chosen: who has read it all once needs to look only at that.
  */
 import type { Snapshot } from '../../domain/routes.ts'
+import { seatsOf } from '../../kernel/lane-seats.ts'
 import { GOOD_STANDING, type Standing, type StandingEvent, step } from './outlier.ts'
 
 /** Its number is its place. An endpoint that was never asked is `unknown`, and nobody is `unknown` again. */
@@ -143,7 +144,7 @@ export class EndpointBoard {
 
 export function boardShapeOf({ versions, server }: Snapshot): BoardShape {
   const endpoints = versions.reduce((sum, one) => sum + (one.kind === 'remote' ? one.endpoints.length : 0), 0)
-  return { endpoints, versions: versions.length, lanes: server.lanes }
+  return { endpoints, versions: versions.length, lanes: seatsOf(server.lanes) }
 }
 
 /** From the lowest bit: what it is, failures in a row, times out, and the time in whole ms. */

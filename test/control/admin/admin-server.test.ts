@@ -8,6 +8,7 @@ import { plain } from '../../../src/control/admin/plain.ts'
 import { json } from '../../../src/control/admin/reply.ts'
 import type { AdminParts, Readiness } from '../../../src/control/admin/resource.ts'
 import { Router } from '../../../src/control/admin/router.ts'
+import { BreakerMemory } from '../../../src/observe/breaker-memory.ts'
 import { Observatory } from '../../../src/observe/observatory.ts'
 import { Observer } from '../../../src/observe/observer.ts'
 import { Vitals } from '../../../src/observe/vitals.ts'
@@ -28,9 +29,11 @@ async function startAdmin(
 ) {
   const snapshot = makeSnapshot()
   const clock = new ManualClock()
-  const observatory = new Observatory({ snapshot: () => snapshot, clock, version: '1.2.3' })
+  const breakers = new BreakerMemory(snapshot).create()
+  const observatory = new Observatory({ snapshot: () => snapshot, breakers, clock, version: '1.2.3' })
   const vitals = new Vitals({
     snapshot,
+    breakers,
     clock,
     chance: new LoadedChance(0.5),
     announce: (one) => observatory.take(0, one),
@@ -156,7 +159,6 @@ t.test('what was observed is told by every resource', async (t) => {
     version: 'v2',
     state: 'open',
     why: /^5 requests failed in a row/,
-    lanes: [{ lane: 0, state: 'open' }],
   })
 
   const models = JSON.parse((await ask('/api/v1/models')).text).models

@@ -72,6 +72,8 @@ t.test(
       bodyBytesMax: 1_048_576,
       headerBytesMax: 16_384,
       graceMs: 10_000,
+      drainDelayMs: 0,
+      sharesPort: false,
     })
     const fraud = snapshot.models.get('fraud')
     t.same(fraud?.timeouts, { queueMs: 20, connectMs: 250, firstByteMs: 800, idleMs: 800, totalMs: 800 })

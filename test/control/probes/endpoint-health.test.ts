@@ -6,6 +6,7 @@ import { endpointMetrics } from '../../../src/control/probes/endpoint-metrics.ts
 import type { RemoteVersion, Snapshot } from '../../../src/domain/routes.ts'
 import { boardShapeOf, EndpointBoard } from '../../../src/forward/balance/endpoint-board.ts'
 import { systemClock } from '../../../src/kernel/clock.ts'
+import { BreakerMemory } from '../../../src/observe/breaker-memory.ts'
 import { Reading } from '../../../src/observe/reading.ts'
 import { makeSnapshot } from '../../observe/make-snapshot.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -65,7 +66,11 @@ function watching(t: Test, ...versions: readonly (readonly Asked[])[]) {
   const metric = (name: string) => {
     const found = endpointMetrics({ snapshot, board, health }).find((one) => one.name === name)
     if (found === undefined || found.type === 'histogram') throw new Error(`no ${name}`)
-    return [...found.samples(new Reading(snapshot, []))].map(({ labels, value }) => [...labels, value])
+    return [
+      ...found.samples(
+        new Reading(snapshot, [], { breakers: new BreakerMemory(snapshot).create(), changes: [] }),
+      ),
+    ].map(({ labels, value }) => [...labels, value])
   }
   const told = async () => {
     const { get } = endpoints({ snapshot, board, health, clock: systemClock })

@@ -1,4 +1,4 @@
-/** The state of every breaker, per lane and merged, with the reason of its last changes. */
+/** The state of every breaker, with the reason of its last changes. */
 import { json } from '../reply.ts'
 import type { AdminParts, Resource } from '../resource.ts'
 

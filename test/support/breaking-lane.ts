@@ -1,0 +1,23 @@
+/**
+ * A lane's thread that a test can break: told by its seat, it throws where nobody catches, or stands still for a while.
+ * Apart from that it is the lane itself.
+ */
+import { workerData } from 'node:worker_threads'
+import type { LaneStart } from '../../src/lane-messages.ts'
+
+const { seat } = workerData as LaneStart
+const orders = new BroadcastChannel('break-lanes')
+orders.onmessage = ({ data }: { data: unknown }) => {
+  const order = data as { readonly seat: number; readonly stillMs: number }
+  if (order.seat !== seat) return
+  if (order.stillMs > 0) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, order.stillMs)
+    return
+  }
+  const secret = 'what a caller sent'
+  throw new TypeError(`cannot go on with ${secret}`)
+}
+;(orders as unknown as { unref(): void }).unref()
+
+// Behind it: a lane that says that it is prepared may be broken from then on.
+await import('../../src/lane.ts')
