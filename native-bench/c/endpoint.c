@@ -228,8 +228,8 @@ int endpoint_listeners(void) { return listener_count; }
 int endpoint_port(int listener) { return listeners[listener].port; }
 
 bool endpoint_set(const struct plan *next) {
-  const struct content *body = plan_content(next->answer);
-  expected = plan_content(next->body);
+  const struct content *body = plan_answer(next);
+  expected = plan_body(next);
   if (body == NULL || expected == NULL) return false;
   plan = *next;
   char key[sizeof replies[0].key];

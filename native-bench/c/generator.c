@@ -79,7 +79,7 @@ static bool counts(int64_t due_at) { return due_at >= began_at && began_at > 0 &
 
 /* The same bytes for each request but for the digits of user and model, which are changed in place. */
 static void make_request(void) {
-  const struct content *body = plan_content(plan.body);
+  const struct content *body = plan_body(&plan);
   char *slot = strstr(plan.path, "{model}");
   request = realloc(request, body->length + 8192);
   char path[PLAN_TEXT_MAX + 8];
@@ -367,8 +367,8 @@ int64_t generator_tick(int64_t now) {
 static bool prepare(int loop, const struct plan *wanted) {
   plan = *wanted;
   loop_file = loop;
-  expected = plan_content(plan.answer);
-  if (expected == NULL || plan_content(plan.body) == NULL || plan.to[0] == 0) return false;
+  expected = plan_answer(&plan);
+  if (expected == NULL || plan_body(&plan) == NULL || plan.to[0] == 0) return false;
   make_request();
   client_count = plan.connections;
   clients = realloc(clients, (size_t)client_count * sizeof *clients);

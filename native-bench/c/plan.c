@@ -8,6 +8,7 @@
 
 static struct {
   char name[PLAN_TEXT_MAX];
+  const char *word;
   struct content content;
 } contents[CONTENTS_MAX];
 static int content_count;
@@ -81,23 +82,20 @@ bool plan_read(struct plan *plan, char *line) {
   return true;
 }
 
-/* A tensor in JSON, filled up with blanks to the wanted length; blanks alone where it does not fit. */
-static struct content tensor(size_t length) {
-  static const char before[] = "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[1,1],\"data\":[1.5]}]}";
+/* Tensors in JSON, `inputs` or `outputs`, filled up with blanks to the wanted length; blanks alone where that is too short. */
+static struct content tensor(size_t length, const char *word) {
   struct content made = {malloc(length + 1), length};
   memset(made.bytes, ' ', length);
-  if (length < sizeof before - 1) return made;
-  /* As many numbers as fit; one takes four bytes with its comma. */
-  size_t count = (length - (sizeof before - 1) - 8) / 4 + 1;
-  if (length < sizeof before + 16) count = 1;
-  int used = snprintf(made.bytes, length, "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[1,%zu],\"data\":[", count);
-  size_t at = (size_t)used;
-  for (size_t index = 0; index < count; index++) {
-    memcpy(made.bytes + at, index % 7 == 3 ? "2.5," : "1.5,", 4);
-    at += 4;
-  }
+  char before[128];
+  static const char form[] = "{\"%s\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[1,%zu],\"data\":[";
+  /* One number takes four bytes with its comma, the end three more. */
+  size_t room = (size_t)snprintf(before, sizeof before, form, word, length) + 3;
+  if (length < room + 4) return made;
+  size_t count = (length - room) / 4;
+  size_t at = (size_t)snprintf(before, sizeof before, form, word, count);
+  memcpy(made.bytes, before, at);
+  for (size_t index = 0; index < count; index++, at += 4) memcpy(made.bytes + at, index % 7 == 3 ? "2.5," : "1.5,", 4);
   memcpy(made.bytes + at - 1, "]}]}", 4);
-  if (at + 3 < length) memset(made.bytes + at + 3, ' ', length - at - 3);
   return made;
 }
 
@@ -113,21 +111,28 @@ static bool read_file(const char *name, struct content *content) {
   return is_whole;
 }
 
-const struct content *plan_content(const char *text) {
+static const struct content *content_of(const char *text, const char *word) {
   for (int index = 0; index < content_count; index++) {
-    if (strcmp(contents[index].name, text) == 0) return &contents[index].content;
+    if (strcmp(contents[index].name, text) == 0 && contents[index].word == word) return &contents[index].content;
   }
   if (content_count == CONTENTS_MAX) {
     fprintf(stderr, "more than %d different bodies\n", CONTENTS_MAX);
     return NULL;
   }
   struct content content;
-  if (text[0] != '@') content = tensor((size_t)atol(text));
+  if (text[0] != '@') content = tensor((size_t)atol(text), word);
   else if (!read_file(text + 1, &content)) {
     fprintf(stderr, "cannot read %s\n", text + 1);
     return NULL;
   }
   copy(contents[content_count].name, text);
+  contents[content_count].word = word;
   contents[content_count].content = content;
   return &contents[content_count++].content;
 }
+
+static const char inputs[] = "inputs", outputs[] = "outputs";
+
+const struct content *plan_body(const struct plan *plan) { return content_of(plan->body, inputs); }
+
+const struct content *plan_answer(const struct plan *plan) { return content_of(plan->answer, outputs); }

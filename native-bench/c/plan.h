@@ -53,7 +53,8 @@ struct content {
   size_t length;
 };
 
-/* What `body` or `answer` stands for; read or made once and kept. NULL, told on stderr, for a file that is not there. */
-const struct content *plan_content(const char *text);
+/* What they stand for; read or made once and kept. NULL, told on stderr, for a file that is not there. */
+const struct content *plan_body(const struct plan *plan);
+const struct content *plan_answer(const struct plan *plan);
 
 #endif
