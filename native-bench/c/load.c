@@ -130,6 +130,10 @@ int main(int count, char **places) {
   for (int index = 1; index < count; index++) {
     if (endpoint_listen(loop, places[index]) < 0) return 1;
   }
+  /* Whoever asks before the first run gets an answer, too. */
+  struct plan usual;
+  char no_words[] = "";
+  if (!plan_read(&usual, no_words) || !endpoint_set(&usual)) return 1;
   struct handler input = {input_ready};
   fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
   watch(loop, STDIN_FILENO, EPOLLIN, &input);

@@ -15,6 +15,15 @@ static int content_count;
 
 static void copy(char *to, const char *from) { snprintf(to, PLAN_TEXT_MAX, "%s", from); }
 
+/* Words end at blanks, so a blank in a value is written `%20`. */
+static void copy_header(char *to, const char *from) {
+  copy(to, from);
+  for (char *found = strstr(to, "%20"); found != NULL; found = strstr(found, "%20")) {
+    *found++ = ' ';
+    memmove(found, found + 2, strlen(found + 2) + 1);
+  }
+}
+
 static void read_processes(struct plan *plan, char *list) {
   char *rest;
   for (char *one = strtok_r(list, ",", &rest); one != NULL; one = strtok_r(NULL, ",", &rest)) {
@@ -31,7 +40,7 @@ static bool read_text(struct plan *plan, const char *key, char *value) {
   else if (strcmp(key, "arrivals") == 0) plan->is_even = strcmp(value, "even") == 0;
   else if (strcmp(key, "pids") == 0) read_processes(plan, value);
   else if (strcmp(key, "header") == 0 && plan->header_count < PLAN_HEADERS_MAX)
-    copy(plan->headers[plan->header_count++], value);
+    copy_header(plan->headers[plan->header_count++], value);
   else return false;
   return true;
 }
