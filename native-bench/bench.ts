@@ -3,7 +3,7 @@
  * the figures mean. Interrupted, it goes on where it was.
  *
  *   --only WORKS      names, separated by commas; see the list with --list
- *   --blocks N        paired blocks of each point (default 6)
+ *   --blocks N        paired blocks of each point (default 8)
  *   --quick           a look: 3 short blocks, no claim
  *   --against TREE    another compiled checkout takes part as `… (against)`
  *   --tree TREE       measure this compiled checkout instead of this one
@@ -31,7 +31,7 @@ import { type Summary, summarize } from './rig/summary.ts'
 import { changeTable, summaryTable, verdictTable } from './rig/table.ts'
 import { compareWith, judgeTargets } from './rig/verdict.ts'
 import type { Stage } from './rig/work.ts'
-import { WORKS } from './works/index.ts'
+import { WORKS } from './works/all-works.ts'
 
 const { values } = parseArgs({
   options: {
@@ -49,8 +49,8 @@ const { values } = parseArgs({
 const BASELINE = join(ROOT, 'native-bench/baseline.json')
 const CHART = join(ROOT, 'docs/bench.svg')
 const plan: Plan = {
-  blocks: Number(values.blocks ?? (values.quick ? 3 : 6)),
-  seconds: values.quick ? 0.5 : 1,
+  blocks: Number(values.blocks ?? (values.quick ? 3 : 8)),
+  seconds: values.quick ? 0.5 : 0.8,
   warmSeconds: values.quick ? 0.2 : 0.3,
   firstSeconds: values.quick ? 2 : 4,
 }

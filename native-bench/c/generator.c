@@ -34,6 +34,8 @@ struct client {
   int64_t last_event_at;
   int64_t last_event_sent;
   int events;
+  int marked; /* how much of an event's mark was seen, and the time behind it */
+  int64_t mark;
   int status;
   size_t unsent;
   bool waits_for_room;
@@ -64,7 +66,7 @@ static uint64_t chance;
 static int source;
 static int64_t next_due, phase_ends, began_at, ended_at;
 static struct tally tally;
-static struct histogram latency, lag, first_event, event_delay, event_gap, event_stretch;
+static struct histogram latency, lag, first_event, event_delay, event_stretch;
 static struct cpu_time cpu_before, cpu_after;
 static char first_problem[200];
 
@@ -184,6 +186,7 @@ static void ask(struct client *client, int64_t due_at) {
   client->body_at = 0;
   client->is_wrong = false;
   client->events = 0;
+  client->marked = 0;
   client->carried++;
   client->unsent = request_length;
   digits(request + user_at, 7, random_next(&chance) % (uint64_t)plan.users);
@@ -218,26 +221,32 @@ static void answered(struct client *client, int64_t now) {
   go_on(client);
 }
 
-/* Events carry when they were written; each arrives whole unless somebody on the way cut it. */
+static void came(struct client *client, int64_t sent, int64_t now) {
+  if (counts(now)) {
+    tally.events++;
+    histogram_record(&event_delay, now - sent);
+    if (client->events == 0) histogram_record(&first_event, now - client->due_at);
+    /* How much longer the gap between two events became on the way; shorter counts as none. */
+    else histogram_record(&event_stretch, (now - client->last_event_at) - (sent - client->last_event_sent));
+  }
+  client->events++;
+  client->last_event_at = now;
+  client->last_event_sent = sent;
+}
+
+/* Events carry when they were written. They may be cut anywhere, so the mark is followed byte by byte. */
 static void take_events(struct client *client, struct slice piece, int64_t now) {
-  const char *at = piece.at, *end = piece.at + piece.length;
-  for (;;) {
-    const char *mark = memmem(at, (size_t)(end - at), MARK, sizeof MARK - 1);
-    if (mark == NULL || mark + sizeof MARK - 1 + MARK_DIGITS > end) return;
-    at = mark + sizeof MARK - 1;
-    int64_t sent = strtoll(at, NULL, 10);
-    if (counts(now)) {
-      tally.events++;
-      histogram_record(&event_delay, now - sent);
-      if (client->events == 0) histogram_record(&first_event, now - client->due_at);
-      if (client->events > 1) histogram_record(&event_gap, now - client->last_event_at);
-      /* How much longer the gap between two events became on the way; shorter counts as none. */
-      if (client->events > 0)
-        histogram_record(&event_stretch, (now - client->last_event_at) - (sent - client->last_event_sent));
+  for (const char *at = piece.at; at < piece.at + piece.length; at++) {
+    if (client->marked < (int)sizeof MARK - 1) {
+      if (*at != MARK[client->marked]) client->marked = 0;
+      if (*at == MARK[client->marked]) client->marked++;
+      client->mark = 0;
+      continue;
     }
-    client->events++;
-    client->last_event_at = now;
-    client->last_event_sent = sent;
+    client->mark = client->mark * 10 + (*at - '0');
+    if (++client->marked < (int)sizeof MARK - 1 + MARK_DIGITS) continue;
+    client->marked = 0;
+    came(client, client->mark, now);
   }
 }
 
@@ -361,6 +370,8 @@ int64_t generator_tick(int64_t now) {
     send_due(now_ns());
     return next_due < phase_ends ? next_due : phase_ends;
   }
+  /* Where everything was answered before the end, nothing will come that could wake this. */
+  if (phase == DRAINING && idle_count == client_count) return now;
   return phase == IDLE ? INT64_MAX : phase_ends;
 }
 
@@ -382,7 +393,7 @@ static bool prepare(int loop, const struct plan *wanted) {
   chance = plan.seed * 0x9e3779b97f4a7c15ULL | 1;
   memset(&tally, 0, sizeof tally);
   first_problem[0] = 0;
-  struct histogram *all[] = {&latency, &lag, &first_event, &event_delay, &event_gap, &event_stretch};
+  struct histogram *all[] = {&latency, &lag, &first_event, &event_delay, &event_stretch};
   for (size_t index = 0; index < sizeof all / sizeof *all; index++) histogram_reset(all[index]);
   return true;
 }
@@ -440,7 +451,6 @@ void generator_print(void) {
     printf(",\"events\":%llu", (unsigned long long)tally.events);
     print_histogram("firstEvent", &first_event);
     print_histogram("eventDelay", &event_delay);
-    print_histogram("eventGap", &event_gap);
     print_histogram("eventStretch", &event_stretch);
   }
 }

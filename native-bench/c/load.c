@@ -9,6 +9,7 @@
  * The end of its input ends it. Keys: plan.c; what they mean: README.md beside this file.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +126,7 @@ int main(int count, char **places) {
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
+  signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_TIMERSLACK, 1);
   int loop = epoll_create1(EPOLL_CLOEXEC);
   for (int index = 1; index < count; index++) {

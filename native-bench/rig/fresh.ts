@@ -6,8 +6,9 @@ import type { FreshWork, Stage } from './work.ts'
 export async function measureFresh(
   work: FreshWork,
   stage: Stage,
-  { blocks, say }: { readonly blocks: number; say(what: string): void },
+  { blocks: wanted, say }: { readonly blocks: number; say(what: string): void },
 ): Promise<FreshSummary> {
+  const blocks = Math.min(wanted, work.blocksMax)
   const seen = new Map<string, number[]>()
   for (let block = 0; block < blocks; block += 1) {
     for (const part of shuffled(work.parts)) {
@@ -17,7 +18,10 @@ export async function measureFresh(
     }
   }
   const names = work.parts.map(({ name }) => name).filter((name) => seen.has(name))
-  const pairs = work.pairs.filter(({ held, against }) => seen.has(held) && seen.has(against))
+  // Where nothing was seen (a page of memory is the least that can be) there is nothing to divide by.
+  const isSomething = (name: string): boolean => (seen.get(name) ?? []).every((value) => value > 0)
+  const known = work.pairs.filter(({ held, against }) => seen.has(held) && seen.has(against))
+  const pairs = known.filter(({ against }) => isSomething(against))
   return {
     kind: 'fresh',
     work: work.name,

@@ -93,6 +93,7 @@ export class Load {
   }
 
   async end(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     const ended = once(this.#child, 'exit')
     this.#child.kill('SIGKILL')
     await ended
@@ -113,7 +114,9 @@ export class Load {
     clearTimeout(timer)
     const said = this.#heard.shift()
     if (said?.kind !== kind)
-      throw new Error(`the generator said ${said?.kind ?? 'nothing'}: ${this.#complaint}`)
+      throw new Error(
+        `the generator said ${said?.kind ?? 'nothing'} (${this.#child.signalCode ?? this.#child.exitCode}): ${this.#complaint}`,
+      )
     return said as Extract<Said, { kind: K }>
   }
 }

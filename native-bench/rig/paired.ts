@@ -27,6 +27,8 @@ export const LIMITS = {
 } as const
 /** Blocks that are measured for one that is wanted, at most. */
 const PATIENCE = 1.5
+/** Of parts that are compiled before they run: connections are opened, pages touched. */
+const FIRST_SECONDS = 0.3
 
 export interface Block {
   readonly windows: ReadonlyMap<string, Ran>
@@ -61,7 +63,8 @@ export async function measureWork(
     for (const one of running) await prove(work, stage, one, points[0]!)
     for (const one of running) {
       say(`warming ${one.part.name}`)
-      await run(stage, one, wordsOf(one, points[0]!, { rate: 0, seconds: plan.firstSeconds, warm: 0 }))
+      const seconds = one.part.isCompiledLate === true ? plan.firstSeconds : FIRST_SECONDS
+      await run(stage, one, wordsOf(one, points[0]!, { rate: 0, seconds, warm: 0 }))
     }
     for (const point of points) done(await measurePoint(work, stage, plan, { point, running, say }))
   } finally {
@@ -93,7 +96,8 @@ async function measurePoint(work: PairedWork, stage: Stage, plan: Plan, spot: Sp
   const warm = point.warmSeconds ?? plan.warmSeconds
   const blocks: Block[] = []
   let good = 0
-  for (let index = 0; good < plan.blocks && index < plan.blocks * PATIENCE; index += 1) {
+  const wanted = Math.min(plan.blocks, point.blocksMax ?? plan.blocks)
+  for (let index = 0; good < wanted && index < wanted * PATIENCE; index += 1) {
     const windows = new Map<string, Ran>()
     for (const one of shuffled(running)) {
       say(`${work.name}, ${point.name}: block ${index + 1}, ${one.part.name}`)

@@ -51,7 +51,9 @@ function gatewayOf(
     const text = typeof configuration === 'string' ? peerFile(configuration) : configuration()
     return startGateway({ name, tree, configuration: text, values: stage.values })
   }
-  return words === undefined ? { name, start } : { name, start, words }
+  return words === undefined
+    ? { name, start, isCompiledLate: true }
+    : { name, start, words, isCompiledLate: true }
 }
 
 export function floor(): Part {
@@ -99,7 +101,12 @@ export function httpProxy(): Part {
     const command = [process.execPath, join(PEERS, 'http-proxy.mjs'), '{{FIRST}}']
     return startServed({ name: 'http-proxy', values, command, saysPort: true })
   }
-  return { name: 'http-proxy', start, words: 'path=/models/bench/score body=1024 answer=1024' }
+  return {
+    name: 'http-proxy',
+    start,
+    words: 'path=/models/bench/score body=1024 answer=1024',
+    isCompiledLate: true,
+  }
 }
 
 export function portkey(words: string): Part {
@@ -116,5 +123,5 @@ export function portkey(words: string): Part {
     ]
     return startServed({ name: 'portkey', values, command, saysPort: false })
   }
-  return { name: 'portkey', start, words }
+  return { name: 'portkey', start, words, isCompiledLate: true }
 }

@@ -42,8 +42,9 @@ export interface PairSummary {
   readonly cpu: Estimate
   readonly busiestThread: Estimate
   readonly perSecond: Estimate
-  readonly p50: Estimate
-  readonly p99: Estimate
+  /** Absent where there is no latency to divide by. */
+  readonly p50?: Estimate
+  readonly p99?: Estimate
 }
 
 export interface FreshSummary {
@@ -156,7 +157,8 @@ function ratios(
     cpu: ratio((ran) => cpuOf(ran, unit)),
     busiestThread: ratio((ran) => busiestOf(ran, unit)),
     perSecond: ratio((ran) => unit.countOf(ran) / ran.seconds),
-    p50: ratio(({ latency }) => latency.p50),
-    p99: ratio(({ latency }) => latency.p99),
+    ...(against[0]!.latency.count === 0
+      ? {}
+      : { p50: ratio(({ latency }) => latency.p50), p99: ratio(({ latency }) => latency.p99) }),
   }
 }

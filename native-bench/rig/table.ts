@@ -55,7 +55,7 @@ function pointTable(summary: PointSummary): string {
     `  ${held} ÷ ${against}`,
     `CPU ${estimateText(cpu)}`,
     `per second ${estimateText(perSecond)}`,
-    `p99 ${estimateText(p99)}`,
+    p99 === undefined ? '' : `p99 ${estimateText(p99)}`,
   ])
   return [head, table([titles, ...rows]), table(ratios)].join('\n')
 }

@@ -26,6 +26,8 @@ export interface Part {
   start(stage: Stage): Promise<Contender | undefined>
   /** Words of a run for this part alone, as `c/README.md` lists them. */
   readonly words?: string
+  /** Its code is compiled while it runs, so it is asked for some seconds before anything counts. */
+  readonly isCompiledLate?: boolean
 }
 
 export interface Point {
@@ -33,6 +35,8 @@ export interface Point {
   readonly words: string
   readonly seconds?: number
   readonly warmSeconds?: number
+  /** Of points whose windows are long, or that nothing is promised of. */
+  readonly blocksMax?: number
 }
 
 /** `held` is measured in multiples of `against`. */
@@ -66,6 +70,7 @@ export interface FreshWork {
   readonly name: string
   readonly title: string
   readonly unit: string
+  readonly blocksMax: number
   readonly parts: readonly Part[]
   readonly pairs: readonly Pair[]
   measure(part: Part, stage: Stage): Promise<number | undefined>

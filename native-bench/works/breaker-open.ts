@@ -17,8 +17,8 @@ export const breakerOpen: PairedWork = {
     nginx('nginx-breaker.conf'),
   ],
   points: [
-    { name: 'saturation', words: `${PATH} rate=0` },
-    { name: '5k/s', words: `${PATH} rate=5000` },
+    { name: 'saturation', words: `${PATH} rate=0`, blocksMax: 4 },
+    { name: '5k/s', words: `${PATH} rate=5000`, blocksMax: 4 },
   ],
   pairs: [
     { held: 'gateway', against: 'haproxy' },

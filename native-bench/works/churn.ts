@@ -16,9 +16,9 @@ export const churn: PairedWork = {
     floor(),
   ],
   points: [
-    { name: 'one request, 2k/s', words: `${PATH} churn=1 rate=2000` },
-    { name: 'one request, saturation', words: `${PATH} churn=1 rate=0` },
-    { name: 'ten requests, saturation', words: `${PATH} churn=10 rate=0` },
+    { name: 'one request, 2k/s', words: `${PATH} churn=1 rate=2000`, blocksMax: 4 },
+    { name: 'one request, saturation', words: `${PATH} churn=1 rate=0`, blocksMax: 4 },
+    { name: 'ten requests, saturation', words: `${PATH} churn=10 rate=0`, blocksMax: 4 },
   ],
   pairs: [
     { held: 'gateway', against: 'haproxy' },

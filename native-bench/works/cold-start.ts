@@ -9,6 +9,7 @@ export const coldStart: FreshWork = {
   name: 'cold-start',
   title: 'Cold start: ms to the first answer',
   unit: 'ms',
+  blocksMax: 5,
   parts: [
     gateway('gateway', 'gateway-pass.toml'),
     gatewayAgainst('gateway', 'gateway-pass.toml'),

@@ -5,7 +5,7 @@ import type { FreshWork } from '../rig/work.ts'
 
 const CONNECTIONS = 2000
 /** The first ones grow what all share. */
-const FIRST_CONNECTIONS = 200
+const FIRST_CONNECTIONS = 50
 const PATH = 'path=/models/bench/score body=100 answer=100'
 /** Answers have to be back; the gateway’s server closes what is idle for ten. */
 const SETTLE_MS = 1500
@@ -23,6 +23,7 @@ export const idle: FreshWork = {
   name: 'idle',
   title: 'Idle connections: KiB of the process for each',
   unit: 'KiB per connection',
+  blocksMax: 3,
   parts: [
     gateway('gateway', 'gateway-pass.toml'),
     haproxy('haproxy-pass.cfg'),
@@ -37,7 +38,7 @@ export const idle: FreshWork = {
     const contender = await part.start({ load, ...stage })
     if (contender === undefined) return undefined
     try {
-      await load.run(`to=${contender.port} ${PATH} rate=0 seconds=1 connections=${FIRST_CONNECTIONS}`)
+      await load.run(`to=${contender.port} ${PATH} rate=0 seconds=2 connections=${FIRST_CONNECTIONS}`)
       const before = residentKib(contender.processes())
       await load.hold(`to=${contender.port} ${PATH} connections=${CONNECTIONS}`)
       await settled()

@@ -17,8 +17,8 @@ export const largeBodies: PairedWork = {
     floor(),
   ],
   points: [
-    { name: 'requests', words: `${PATH} body=${MIB} answer=100` },
-    { name: 'answers', words: `${PATH} body=100 answer=${MIB}` },
+    { name: 'requests', words: `${PATH} body=${MIB} answer=100`, blocksMax: 4 },
+    { name: 'answers', words: `${PATH} body=100 answer=${MIB}`, blocksMax: 4 },
   ],
   pairs: [
     { held: 'gateway', against: 'haproxy' },

@@ -18,8 +18,8 @@ export const otherProxiesInJavaScript: PairedWork = {
     portkey(PORTKEY),
   ],
   points: [
-    { name: '1 KB, saturation', words: 'rate=0 connections=32' },
-    { name: '1 KB, 500/s', words: 'rate=500 connections=32' },
+    { name: '1 KB, saturation', words: 'rate=0 connections=32', blocksMax: 4 },
+    { name: '1 KB, 500/s', words: 'rate=500 connections=32', blocksMax: 4 },
   ],
   pairs: [
     { held: 'gateway', against: 'http-proxy' },

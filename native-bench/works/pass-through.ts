@@ -11,12 +11,18 @@ const SIZES = [
   ['16 KB', 16384],
 ] as const
 const RATES = [2000, 10_000, 20_000, 0]
+/** As many as the plan says: a verdict is made of these points. */
+const BLOCKS_OF_PROMISES = Number.POSITIVE_INFINITY
 /** Added latency is promised at this rate. */
 const PROMISED_RATE = 5000
 
-function point(size: string, bytes: number, rate: number): Point {
+function point(size: string, bytes: number, rate: number, blocksMax = 4): Point {
   const at = rate === 0 ? 'saturation' : `${rate / 1000}k/s`
-  return { name: `${size}, ${at}`, words: `rate=${rate} body=${bytes} answer=${bytes} connections=64` }
+  return {
+    name: `${size}, ${at}`,
+    words: `rate=${rate} body=${bytes} answer=${bytes} connections=64`,
+    blocksMax,
+  }
 }
 
 export const passThrough: PairedWork = {
@@ -34,8 +40,8 @@ export const passThrough: PairedWork = {
     { name: 'direct', start: async ({ values }) => direct(Number(values.FIRST)) },
   ],
   points: [
-    point('0.1 KB', 100, 0),
-    point('0.1 KB', 100, PROMISED_RATE),
+    point('0.1 KB', 100, 0, BLOCKS_OF_PROMISES),
+    point('0.1 KB', 100, PROMISED_RATE, BLOCKS_OF_PROMISES),
     ...SIZES.flatMap(([size, bytes]) =>
       RATES.filter((rate) => rate !== 0 || bytes !== 100).map((rate) => point(size, bytes, rate)),
     ),
