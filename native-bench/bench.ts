@@ -3,10 +3,12 @@
  * the figures mean. Interrupted, it goes on where it was.
  *
  *   --only WORKS      names, separated by commas; see the list with --list
+ *   --points TEXT     only points whose name contains it (`saturation`)
  *   --blocks N        paired blocks of each point (default 8)
  *   --quick           a look: 3 short blocks, no claim
  *   --against TREE    another compiled checkout takes part as `… (against)`
  *   --tree TREE       measure this compiled checkout instead of this one
+ *   --nice=N          the priority of everything that takes part (negative: as root); for a machine that has other things to do
  *   --fresh           forget what an interrupted run measured
  *   --out FILE        where the results go (default build/bench.json); the chart stands beside it, `.svg`
  *   --baseline        store the results as native-bench/baseline.json and docs/bench.svg
@@ -25,6 +27,7 @@ import { Load } from './rig/load.ts'
 import { machine } from './rig/machine.ts'
 import { measureWork, type Plan } from './rig/paired.ts'
 import { skippedParts } from './rig/parts.ts'
+import { setNiceness } from './rig/priority.ts'
 import { ROOT } from './rig/rig.ts'
 import { versionOf } from './rig/served.ts'
 import { type Summary, summarize } from './rig/summary.ts'
@@ -36,10 +39,12 @@ import { WORKS } from './works/all-works.ts'
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
+    points: { type: 'string', default: '' },
     blocks: { type: 'string' },
     quick: { type: 'boolean', default: false },
     against: { type: 'string' },
     tree: { type: 'string', default: ROOT },
+    nice: { type: 'string', default: '0' },
     fresh: { type: 'boolean', default: false },
     out: { type: 'string', default: join(ROOT, 'build/bench.json') },
     baseline: { type: 'boolean', default: false },
@@ -112,7 +117,7 @@ async function measureAll(stage: Stage, kept: Kept): Promise<void> {
       continue
     }
     await measureWork(work, stage, plan, {
-      isKnown: (point) => kept.has(work.name, point),
+      isKnown: (point) => !point.includes(values.points) || kept.has(work.name, point),
       done: (measured) => tell(kept, summarize(work, measured)),
       say,
     })
@@ -138,6 +143,8 @@ if (values.list) {
   process.exit(0)
 }
 
+// What is started from here on inherits it, threads included.
+setNiceness(Number(values.nice))
 const before = disturbance()
 const kept = new Kept(join(ROOT, 'build/bench-kept.json'), key(), values.fresh)
 if (kept.points.length > 0)
@@ -151,6 +158,7 @@ const result = {
   peers: peerVersions(),
   skipped: skippedParts(),
   plan,
+  nice: Number(values.nice),
   disturbance: { before, after: disturbance() },
   targets: judgeTargets(kept.points),
   points: kept.points,
