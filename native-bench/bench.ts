@@ -17,6 +17,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { atExit } from './rig/at-exit.ts'
 import { writeBodies } from './rig/bodies.ts'
 import { chart } from './rig/chart.ts'
 import { compiledPrograms, isOnPath } from './rig/compiled.ts'
@@ -85,6 +86,7 @@ async function withStage<R>(work: (stage: Stage) => Promise<R>): Promise<R> {
     process.exit(1)
   }
   const directory = mkdtempSync(join(tmpdir(), 'modelgate-bench-'))
+  atExit(() => rmSync(directory, { recursive: true, force: true }))
   const socket = join(directory, 'endpoint.sock')
   writeBodies(directory)
   const [load, [FIRST = 0, SECOND = 0, SHADOW = 0]] = await Load.start(programs.load, [
@@ -99,7 +101,6 @@ async function withStage<R>(work: (stage: Stage) => Promise<R>): Promise<R> {
     return await work({ load, programs, tree, against, values: { FIRST, SECOND, SHADOW, ...places } })
   } finally {
     await load.end()
-    rmSync(directory, { recursive: true, force: true })
   }
 }
 

@@ -5,6 +5,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { atExit } from './at-exit.ts'
 import { OTHER_CORE, spawnPinned } from './bench-process.ts'
 import type { Told } from './histogram.ts'
 
@@ -60,6 +61,7 @@ export class Load {
 
   private constructor(child: ChildProcess) {
     this.#child = child
+    atExit(() => child.kill('SIGKILL'))
     createInterface({ input: child.stdout! }).on('line', (line) => {
       this.#heard.push(JSON.parse(line) as Said)
       this.#told?.()

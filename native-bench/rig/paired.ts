@@ -27,6 +27,8 @@ export const LIMITS = {
 } as const
 /** Blocks that are measured for one that is wanted, at most. */
 const PATIENCE = 1.5
+/** Blocks of a point in which a request may fail, before that is taken for the part's own doing. */
+const BROKEN_MAX = 2
 /** Of parts that are compiled before they run: connections are opened, pages touched. */
 const FIRST_SECONDS = 0.3
 
@@ -91,26 +93,44 @@ interface Spot {
 }
 
 async function measurePoint(work: PairedWork, stage: Stage, plan: Plan, spot: Spot): Promise<Measured> {
-  const { point, running, say } = spot
+  const { point, say } = spot
   const seconds = point.seconds ?? plan.seconds
   const warm = point.warmSeconds ?? plan.warmSeconds
-  const blocks: Block[] = []
-  let good = 0
   const wanted = Math.min(plan.blocks, point.blocksMax ?? plan.blocks)
-  for (let index = 0; good < wanted && index < wanted * PATIENCE; index += 1) {
-    const windows = new Map<string, Ran>()
-    for (const one of shuffled(running)) {
-      say(`${work.name}, ${point.name}: block ${index + 1}, ${one.part.name}`)
-      const ran = await run(stage, one, `${wordsOf(one, point, { seconds, warm })} seed=${index + 1}`)
-      const problem = problemOf(ran) ?? (work.isWatched === true ? (work.faultOf?.(ran) ?? null) : null)
-      if (problem !== null) throw new Error(`${work.name}, ${point.name}, ${one.part.name}: ${problem}`)
-      windows.set(one.part.name, ran)
+  const blocks: Block[] = []
+  let broken = 0
+  let good = 0
+  for (let index = 0; good < wanted && index < wanted * PATIENCE + broken; index += 1) {
+    say(`${work.name}, ${point.name}: block ${index + 1}`)
+    const block = await measureBlock(work, stage, spot, { seconds, warm, seed: index + 1 })
+    if (typeof block === 'string') {
+      console.error(`NOT COUNTED: ${work.name}, ${point.name}, block ${index + 1}: ${block}`)
+      broken += 1
+      if (broken > BROKEN_MAX) throw new Error(block)
+      continue
     }
-    const isDisturbed = [...windows.values()].some(isWindowDisturbed)
-    blocks.push({ windows, isDisturbed })
-    if (!isDisturbed) good += 1
+    blocks.push(block)
+    if (!block.isDisturbed) good += 1
   }
   return { point, blocks }
+}
+
+/** Every part once, in random order; what went wrong, in words, where something did. */
+async function measureBlock(
+  work: PairedWork,
+  stage: Stage,
+  { point, running }: Spot,
+  more: Readonly<Record<string, number>>,
+): Promise<Block | string> {
+  const windows = new Map<string, Ran>()
+  for (const one of shuffled(running)) {
+    const ran = await run(stage, one, wordsOf(one, point, more))
+    const fault = work.isWatched === true ? (work.faultOf?.(ran) ?? null) : null
+    const problem = problemOf(ran) ?? fault
+    if (problem !== null) return `${one.part.name}: ${problem}`
+    windows.set(one.part.name, ran)
+  }
+  return { windows, isDisturbed: [...windows.values()].some(isWindowDisturbed) }
 }
 
 /** The work is the work: every byte compared, every answer counted, copies and shares as they should be. */

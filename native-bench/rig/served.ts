@@ -3,10 +3,11 @@
  * with it, up when this resolves. Some say which port they took; others are given one that was free a moment ago.
  */
 import { type ChildProcess, execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { atExit } from './at-exit.ts'
 import { MEASURED_CORE, pause, spawnPinned } from './bench-process.ts'
 import type { Contender } from './contender.ts'
 import { portSaid } from './port-said.ts'
@@ -41,10 +42,18 @@ export async function startServed(served: Served): Promise<Contender> {
     'text',
   )
   const ended = new Promise<void>((resolve) => child.on('close', () => resolve()))
+  const processes = (): number[] => [child.pid!, ...childrenOf(child.pid!)]
+  const remove = (): void => rmSync(directory, { recursive: true, force: true })
+  const callOff = atExit(() => {
+    if (child.exitCode !== null || child.signalCode !== null) return remove()
+    for (const id of processes().reverse()) process.kill(id, 'SIGKILL')
+    remove()
+  })
   const stop = async (): Promise<void> => {
     child.kill(served.signal ?? 'SIGTERM')
     await ended
-    rmSync(directory, { recursive: true, force: true })
+    callOff()
+    remove()
   }
   const port = await (served.saysPort ? portSaid(child) : portOpen(child, chosen)).catch(
     async (problem: unknown) => {
@@ -53,7 +62,6 @@ export async function startServed(served: Served): Promise<Contender> {
       throw new Error(`${served.name} did not start`, { cause: problem })
     },
   )
-  const processes = (): number[] => [child.pid!, ...childrenOf(child.pid!)]
   return { name: served.name, port, prefix: served.prefix ?? '', processes, stop }
 }
 
@@ -77,8 +85,10 @@ function user(): string {
   return process.getuid?.() === 0 ? 'root' : 'nobody'
 }
 
+/** None of one that has ended. */
 function childrenOf(id: number): number[] {
-  const text = readFileSync(`/proc/${id}/task/${id}/children`, 'utf8').trim()
+  const file = `/proc/${id}/task/${id}/children`
+  const text = existsSync(file) ? readFileSync(file, 'utf8').trim() : ''
   return text === '' ? [] : text.split(' ').map(Number)
 }
 

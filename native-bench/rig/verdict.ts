@@ -120,12 +120,13 @@ export function compareWith(baseline: readonly Summary[], points: readonly Summa
     const before = stored.find(({ work, point }) => work === now.work && point === now.point)
     return now.pairs.flatMap((pair) => {
       const old = before?.pairs.find(({ held, against }) => held === pair.held && against === pair.against)
-      return old === undefined ? [] : [change(now, pair, old)]
+      return old === undefined ? [] : [change(now, pair, old, before!.isDisturbed)]
     })
   })
 }
 
-function change(now: PointSummary, pair: PairSummary, old: PairSummary): Change {
+/** Where either of the two was disturbed nothing is said. */
+function change(now: PointSummary, pair: PairSummary, old: PairSummary, wasDisturbed: boolean): Change {
   const text = ({ cpu: { median, low, high } }: PairSummary): string => `${median} (${low}–${high})`
   const isWorse = pair.cpu.low > old.cpu.high * MARGIN
   const isBetter = pair.cpu.high * MARGIN < old.cpu.low
@@ -136,6 +137,6 @@ function change(now: PointSummary, pair: PairSummary, old: PairSummary): Change 
     pair: `${pair.held} ÷ ${pair.against}`,
     was: text(old),
     is: text(pair),
-    verdict: now.isDisturbed ? 'machine disturbed' : told,
+    verdict: now.isDisturbed || wasDisturbed ? 'machine disturbed' : told,
   }
 }
