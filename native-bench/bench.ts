@@ -4,7 +4,7 @@
  *
  *   --only WORKS      names, separated by commas; see the list with --list
  *   --points TEXT     only points whose name contains it (`saturation`)
- *   --blocks N        paired blocks of each point (default 8)
+ *   --blocks N        paired blocks of each point (default 6)
  *   --quick           a look: 3 short blocks, no claim
  *   --against TREE    another compiled checkout takes part as `… (against)`
  *   --tree TREE       measure this compiled checkout instead of this one
@@ -55,7 +55,7 @@ const { values } = parseArgs({
 const BASELINE = join(ROOT, 'native-bench/baseline.json')
 const CHART = join(ROOT, 'docs/bench.svg')
 const plan: Plan = {
-  blocks: Number(values.blocks ?? (values.quick ? 3 : 8)),
+  blocks: Number(values.blocks ?? (values.quick ? 3 : 6)),
   seconds: values.quick ? 0.5 : 0.8,
   warmSeconds: values.quick ? 0.2 : 0.3,
   firstSeconds: values.quick ? 2 : 4,

@@ -11,10 +11,12 @@ import { otherProxiesInJavaScript } from './other-proxies-in-javascript.ts'
 import { passThrough } from './pass-through.ts'
 import { shadow } from './shadow.ts'
 import { split } from './split.ts'
+import { stack } from './stack.ts'
 import { streams } from './streams.ts'
 
 export const WORKS: readonly Work[] = [
   passThrough,
+  stack,
   split,
   shadow,
   manyModels,

@@ -68,8 +68,16 @@ export const localScoring: PairedWork = {
   title: 'Local ONNX models, alone and batched, beside the runtime',
   parts: [gateway('gateway', 'gateway-local.toml'), gatewayAgainst('gateway', 'gateway-local.toml'), runtime],
   points: [
-    { name: 'one row, one at a time', words: `${PATH} body=@{{BODIES}}/digit.json connections=1` },
-    { name: 'one row, 64 at a time', words: `${PATH} body=@{{BODIES}}/digit.json connections=64` },
+    {
+      name: 'one row, one at a time',
+      words: `${PATH} body=@{{BODIES}}/digit.json connections=1`,
+      blocksMax: 4,
+    },
+    {
+      name: 'one row, 64 at a time',
+      words: `${PATH} body=@{{BODIES}}/digit.json connections=64`,
+      blocksMax: 4,
+    },
     { name: `${ROWS} rows, 8 at a time`, words: `${PATH} body=@{{BODIES}}/digits.json connections=8` },
   ],
   pairs: [

@@ -8,7 +8,7 @@ const WORDS =
 
 function point(streams: number): Point {
   const name = streams === 1 ? '1 stream' : `${streams} streams`
-  return { name, words: `${WORDS} connections=${streams}`, seconds: 3, warmSeconds: 1.5, blocksMax: 3 }
+  return { name, words: `${WORDS} connections=${streams}`, seconds: 2, warmSeconds: 1.5, blocksMax: 3 }
 }
 
 export const streams: PairedWork = {
