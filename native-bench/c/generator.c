@@ -12,6 +12,7 @@
 #include "cpu.h"
 #include "histogram.h"
 #include "message.h"
+#include "request.h"
 #include "socket.h"
 
 #define READ_BYTES (1 << 20)
@@ -58,8 +59,7 @@ static struct client **idle;
 static int idle_count;
 static int64_t *waiting; /* when those were due that found no connection free */
 static unsigned waiting_first, waiting_count;
-static char *request;
-static size_t request_length, user_at, model_at;
+static struct request request;
 static const struct content *expected;
 static char read_buffer[READ_BYTES];
 static uint64_t chance;
@@ -78,36 +78,6 @@ static void problem(const char *what) {
 }
 
 static bool counts(int64_t due_at) { return due_at >= began_at && began_at > 0 && (ended_at == 0 || due_at < ended_at); }
-
-/* The same bytes for each request but for the digits of user and model, which are changed in place. */
-static void make_request(void) {
-  const struct content *body = plan_body(&plan);
-  char *slot = strstr(plan.path, "{model}");
-  request = realloc(request, body->length + 8192);
-  char path[PLAN_TEXT_MAX + 8];
-  if (slot != NULL) snprintf(path, sizeof path, "%.*s00000%s", (int)(slot - plan.path), plan.path, slot + 7);
-  else snprintf(path, sizeof path, "%s", plan.path);
-  int at = sprintf(request, "%s %s HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: bench\r\naccept: */*\r\nx-user-id: u0000000\r\n", plan.method, path);
-  model_at = slot == NULL ? 0 : strlen(plan.method) + 1 + (size_t)(slot - plan.path);
-  user_at = (size_t)at - 9;
-  bool has_type = false;
-  for (int index = 0; index < plan.header_count; index++) {
-    has_type = has_type || strncmp(plan.headers[index], "content-type:", 13) == 0;
-    char *colon = strchr(plan.headers[index], ':');
-    if (colon == NULL) continue;
-    at += sprintf(request + at, "%.*s: %s\r\n", (int)(colon - plan.headers[index]), plan.headers[index], colon + 1);
-  }
-  bool has_body = strcmp(plan.method, "GET") != 0;
-  if (has_body && !has_type) at += sprintf(request + at, "content-type: application/json\r\n");
-  if (has_body) at += sprintf(request + at, "content-length: %zu\r\n", body->length);
-  at += sprintf(request + at, "\r\n");
-  if (has_body) memcpy(request + at, body->bytes, body->length);
-  request_length = (size_t)at + (has_body ? body->length : 0);
-}
-
-static void digits(char *at, int count, uint64_t number) {
-  for (int index = count - 1; index >= 0; index--, number /= 10) at[index] = (char)('0' + number % 10);
-}
 
 static void open_client(struct client *client) {
   source = source % SOURCES + 1;
@@ -170,7 +140,7 @@ static void go_on(struct client *client) {
 }
 
 static bool push_request(struct client *client) {
-  ssize_t taken = write(client->file, request + request_length - client->unsent, client->unsent);
+  ssize_t taken = write(client->file, request.bytes + request.length - client->unsent, client->unsent);
   if (taken < 0 && errno != EAGAIN) return false;
   if (taken > 0) client->unsent -= (size_t)taken;
   bool waits = client->unsent > 0;
@@ -188,9 +158,8 @@ static void ask(struct client *client, int64_t due_at) {
   client->events = 0;
   client->marked = 0;
   client->carried++;
-  client->unsent = request_length;
-  digits(request + user_at, 7, random_next(&chance) % (uint64_t)plan.users);
-  if (model_at > 0) digits(request + model_at, 5, random_next(&chance) % (uint64_t)plan.models);
+  client->unsent = request.length;
+  request_vary(&request, &plan, &chance);
   if (counts(due_at)) tally.sent++;
   if (!push_request(client)) fail(client, "writing a request failed");
 }
@@ -380,7 +349,7 @@ static bool prepare(int loop, const struct plan *wanted) {
   loop_file = loop;
   expected = plan_answer(&plan);
   if (expected == NULL || plan_body(&plan) == NULL || plan.to[0] == 0) return false;
-  make_request();
+  request_make(&request, &plan);
   client_count = plan.connections;
   clients = realloc(clients, (size_t)client_count * sizeof *clients);
   idle = realloc(idle, (size_t)client_count * sizeof *idle);
