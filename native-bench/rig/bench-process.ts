@@ -12,10 +12,18 @@ export const OTHER_CORE = availableParallelism() > 1 ? 1 : 0
 
 const ANSWER_MS_MAX = 120_000
 
-export function spawnPinned(core: number, command: readonly string[], stdio: 'ipc' | 'text'): ChildProcess {
-  return spawn('taskset', ['-c', String(core), ...command], {
-    stdio: stdio === 'ipc' ? ['ignore', 'inherit', 'inherit', 'ipc'] : ['ignore', 'pipe', 'pipe'],
-  })
+const STDIO = {
+  ipc: ['ignore', 'inherit', 'inherit', 'ipc'],
+  text: ['ignore', 'pipe', 'pipe'],
+  piped: ['pipe', 'pipe', 'pipe'],
+} as const
+
+export function spawnPinned(
+  core: number,
+  command: readonly string[],
+  stdio: keyof typeof STDIO,
+): ChildProcess {
+  return spawn('taskset', ['-c', String(core), ...command], { stdio: [...STDIO[stdio]] })
 }
 
 /**
@@ -30,8 +38,8 @@ export function makeRealtime(process: number): void {
 export class BenchProcess<To extends object, From extends { readonly kind: string }> {
   readonly #child: ChildProcess
 
-  constructor(entry: string, settings: object) {
-    this.#child = spawnPinned(OTHER_CORE, [process.execPath, entry, JSON.stringify(settings)], 'ipc')
+  constructor(entry: string, settings: object, core = OTHER_CORE) {
+    this.#child = spawnPinned(core, [process.execPath, entry, JSON.stringify(settings)], 'ipc')
   }
 
   /** Sends `message`, if any, and resolves to the next answer. A failure it tells, or its end, rejects. */

@@ -2,6 +2,8 @@
  * Something a request can be sent through, or straight to. All of them are up during a whole measurement; idle ones
  * use next to no CPU.
  */
+import type { Ran } from './load.ts'
+
 export interface Contender {
   readonly name: string
   readonly port: number
@@ -10,6 +12,8 @@ export interface Contender {
   /** Whose CPU time is counted; nothing for the endpoint itself. */
   processes(): readonly number[]
   stop(): Promise<void>
+  /** In place of the generator, where requests are no part of it; the words are those of a run. */
+  measure?(words: string): Promise<Ran>
 }
 
 export function direct(port: number): Contender {

@@ -2,12 +2,10 @@
  * A gateway as it ships: `modelgate serve` of a built tree, one lane, records on, pinned to the measured core. Its
  * configuration and its data live in a directory of their own that is removed with it.
  */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { MEASURED_CORE, spawnPinned } from './bench-process.ts'
 import type { Contender } from './contender.ts'
-import { portSaid } from './port-said.ts'
+import { startServed } from './served.ts'
 
 export interface GatewayOptions {
   readonly name: string
@@ -20,7 +18,7 @@ export interface GatewayOptions {
   readonly models?: string
 }
 
-function configuration({ endpointPort, speaksOpenai, models = '' }: GatewayOptions): string {
+function configurationOf({ endpointPort, speaksOpenai, models = '' }: GatewayOptions): string {
   const model = (name: string, protocol: string): string => `
 [models.${name}]
 protocol = "${protocol}"
@@ -33,23 +31,26 @@ endpoints = ["http://127.0.0.1:${endpointPort}"]
   return server + model('bench', 'raw') + (speaksOpenai ? model('chat', 'openai') : '') + models
 }
 
-export async function startGatewayPeer(options: GatewayOptions): Promise<Contender> {
-  const main = join(options.tree, 'build/src/main.js')
+export function startGatewayPeer(options: GatewayOptions): Promise<Contender> {
+  const { name, tree } = options
+  return startGateway({ name, tree, configuration: configurationOf(options), prefix: '/models/bench' })
+}
+
+export interface ConfiguredGateway {
+  readonly name: string
+  readonly tree: string
+  readonly configuration: string
+  readonly prefix?: string
+  /** What `{{NAME}}` in the configuration stands for. */
+  readonly values?: Readonly<Record<string, string | number>>
+}
+
+export async function startGateway({ tree, ...rest }: ConfiguredGateway): Promise<Contender> {
+  const main = join(tree, 'build/src/main.js')
   if (!existsSync(main)) throw new Error(`${main} is not there: compile that tree first`)
-  const directory = mkdtempSync(join(tmpdir(), 'modelgate-bench-'))
-  const configFile = join(directory, 'gateway.toml')
-  writeFileSync(configFile, configuration(options))
-  const child = spawnPinned(MEASURED_CORE, [process.execPath, main, 'serve', '--config', configFile], 'text')
-  const ended = new Promise<void>((resolve) => child.on('close', () => resolve()))
-  const stop = async (): Promise<void> => {
-    child.kill('SIGTERM')
-    await ended
-    rmSync(directory, { recursive: true, force: true })
-  }
-  const port = await portSaid(child).catch(async (problem: unknown) => {
-    child.kill('SIGKILL')
-    await stop()
-    throw problem
+  return startServed({
+    ...rest,
+    command: [process.execPath, main, 'serve', '--config', '{{CONFIG}}'],
+    saysPort: true,
   })
-  return { name: options.name, port, prefix: '/models/bench', processes: () => [child.pid!], stop }
 }

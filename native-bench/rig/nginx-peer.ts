@@ -1,16 +1,12 @@
 /**
- * nginx as a peer: one worker on the measured core, kept connections on both sides, a buffered access log (its
- * nearest thing to records), and buffers large enough that no body of the measurement touches a disk. Two
- * ways to move a body: held whole (`buffered`) or passed on as it comes (`passing`); which is cheaper
+ * nginx as a peer of the measurements of bodies and streams: one worker, kept connections on both sides, a buffered
+ * access log (its nearest thing to records), and buffers large enough that no body of the measurement touches a disk.
+ * Two ways to move a body: held whole (`buffered`) or passed on as it comes (`passing`); which is cheaper
  * depends on the direction, so both are run and the better one counts.
  */
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { MEASURED_CORE, pause, spawnPinned } from './bench-process.ts'
+import { isOnPath } from './compiled.ts'
 import type { Contender } from './contender.ts'
+import { startServed, versionOf } from './served.ts'
 
 export type NginxManner = 'buffered' | 'passing' | 'usual' | 'default'
 
@@ -32,92 +28,39 @@ export async function startNginxPeer(
   manner: NginxManner,
   endpointPort: number,
 ): Promise<Contender | undefined> {
-  try {
-    execFileSync('nginx', ['-v'], { stdio: 'ignore' })
-  } catch {
-    console.error(`SKIPPED nginx (${manner}): no nginx on this machine; install it (Debian: nginx-light)`)
+  if (!isOnPath('nginx')) {
+    console.error(`SKIPPED nginx (${manner}): no nginx on this machine (Debian: apt-get install nginx-light)`)
     return undefined
   }
-  const directory = mkdtempSync(join(tmpdir(), 'modelgate-bench-nginx-'))
-  for (const name of ['body', 'proxy']) mkdirSync(join(directory, name))
-  const port = await freePort()
-  const file = join(directory, 'nginx.conf')
-  writeFileSync(file, configuration({ directory, port, endpointPort, manner }))
-  const child = spawnPinned(MEASURED_CORE, ['nginx', '-p', directory, '-c', file], 'text')
-  let said = ''
-  child.stderr!.on('data', (text: Buffer) => {
-    said += text.toString()
+  return startServed({
+    name: `nginx ${manner}`,
+    prefix: '/models/bench',
+    values: { FIRST: endpointPort, MANNER: MANNERS[manner] },
+    configuration: CONFIGURATION,
+    command: ['nginx', '-p', '{{DIRECTORY}}', '-c', '{{CONFIG}}'],
+    saysPort: false,
   })
-  const ended = new Promise<void>((resolve) => child.on('close', () => resolve()))
-  for (let attempt = 0; !(await isOpen(port)); attempt += 1) {
-    if (attempt > 100 || child.exitCode !== null) throw new Error(`nginx did not start: ${said}`)
-    await pause(20)
-  }
-  const stop = async (): Promise<void> => {
-    child.kill('SIGTERM')
-    await ended
-    rmSync(directory, { recursive: true, force: true })
-  }
-  const processes = (): number[] => [child.pid!, ...childrenOf(child.pid!)]
-  return { name: `nginx ${manner}`, port, prefix: '/models/bench', processes, stop }
 }
 
 export function nginxVersion(): string {
-  return execFileSync('sh', ['-c', 'nginx -v 2>&1'], { encoding: 'utf8' }).trim()
+  return versionOf('nginx', '-v')
 }
 
-interface Places {
-  readonly directory: string
-  readonly port: number
-  readonly endpointPort: number
-  readonly manner: NginxManner
-}
-
-function configuration({ directory, port, endpointPort, manner }: Places): string {
-  // A master of root's gives its workers to another user, whom the directory is closed to.
-  const user = process.getuid?.() === 0 ? 'user root; ' : ''
-  return `${user}daemon off; master_process on; worker_processes 1; pid ${directory}/pid; error_log stderr warn;
+const CONFIGURATION = `user {{USER}}; daemon off; master_process on; worker_processes 1; pid {{DIRECTORY}}/pid;
+error_log stderr warn;
 events { worker_connections 4096; }
 http {
-  access_log ${directory}/access.log combined buffer=64k flush=1s;
-  client_body_temp_path ${directory}/body; proxy_temp_path ${directory}/proxy;
+  access_log {{DIRECTORY}}/access.log combined buffer=64k flush=1s;
+  client_body_temp_path {{DIRECTORY}}/body; proxy_temp_path {{DIRECTORY}}/proxy;
   sendfile off; tcp_nodelay on; keepalive_timeout 60s; keepalive_requests 100000000;
   client_max_body_size 16m; proxy_max_temp_file_size 0;
-  upstream endpoint { server 127.0.0.1:${endpointPort}; keepalive 128; keepalive_requests 100000000; }
+  upstream endpoint { server 127.0.0.1:{{FIRST}}; keepalive 128; keepalive_requests 100000000; }
   server {
-    listen 127.0.0.1:${port} backlog=1024;
+    listen 127.0.0.1:{{PORT}} backlog=1024;
     location /models/bench/ {
       proxy_pass http://endpoint/; proxy_http_version 1.1; proxy_set_header Connection "";
-      proxy_set_header X-Forwarded-For $remote_addr;${MANNERS[manner]}
+      proxy_set_header X-Forwarded-For $remote_addr;{{MANNER}}
     }
   }
 }
 `
-}
-
-function childrenOf(id: number): number[] {
-  const text = readFileSync(`/proc/${id}/task/${id}/children`, 'utf8').trim()
-  return text === '' ? [] : text.split(' ').map(Number)
-}
-
-/** A port that was free a moment ago: nginx cannot be asked for any. */
-function freePort(): Promise<number> {
-  const server = createServer()
-  return new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
-}
-
-function isOpen(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
-    socket.on('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => resolve(false))
-  })
-}

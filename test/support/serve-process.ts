@@ -16,6 +16,13 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
 }
 
+export interface Surroundings {
+  /** A command that becomes the one behind it (`nice -n 5`). */
+  readonly within?: readonly string[]
+  /** Of Node. */
+  readonly flags?: readonly string[]
+}
+
 export class ServeProcess {
   readonly exited: Promise<Exit>
   stdout = ''
@@ -23,9 +30,9 @@ export class ServeProcess {
   readonly #child: ChildProcess
   #exit: Exit | undefined
 
-  /** `within`: a command that becomes the one behind it (`nice -n 5`). */
-  constructor(configFile: string, within: readonly string[] = []) {
-    const [command = '', ...words] = [...within, process.execPath, MAIN, 'serve', '--config', configFile]
+  constructor(configFile: string, { within = [], flags = [] }: Surroundings = {}) {
+    const serve = [process.execPath, ...flags, MAIN, 'serve', '--config', configFile]
+    const [command = '', ...words] = [...within, ...serve]
     this.#child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child.stdout!.on('data', (text: Buffer) => {
       this.stdout += text.toString()
@@ -88,7 +95,7 @@ export function serve(
   configFile: string,
   within: readonly string[] = [],
 ): ServeProcess {
-  const process = new ServeProcess(configFile, within)
+  const process = new ServeProcess(configFile, { within })
   t.teardown(() => process.kill())
   return process
 }
