@@ -68,7 +68,7 @@ t.test('an error that nobody caught costs no caller anything, and the lane is re
 t.test(
   'what is under way in it is finished, and the only lane is replaced without a refused connection',
   async (t) => {
-    const { gateway, breakSeat } = await startBreakable(t, 1, 1000)
+    const { gateway, breakSeat } = await startBreakable(t, 1, 500)
     const slow = gateway.infer('m', tensorOf('x', [1]))
     await pause(150)
     breakSeat(0)
