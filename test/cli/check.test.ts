@@ -46,7 +46,7 @@ t.test(
       `${file}:3:11: error: models.m.rout: unknown key "rout"
     3 | [models.m.rout]
       |           ^^^^
-  expected one of: protocol, key, timeouts, stream, limits, idempotency, cache, retry, breaker, on_failure, output, versions, route, compare, audit
+  expected one of: protocol, key, timeouts, stream, limits, idempotency, cache, priority, retry, breaker, on_failure, output, versions, route, compare, audit
   did you mean route?
 
 ${file}:5:10: error: models.m.timeouts.total: "2 s" is not a duration

@@ -58,7 +58,7 @@ t.test('an error that nobody caught costs no caller anything, and the lane is re
   t.same(await gateway.stop(), { abandoned: 0 })
   const records = await recordsIn(gateway.dataDir)
   const notes = records.flatMap((one) => (one.type === 'lane' ? [one.note] : []))
-  t.match(notes, [{ lane: 0, cause: /^TypeError at .*\(breaking-lane\.js:\d+:\d+\)$/ }, { lane: 0 }])
+  t.match(notes, [{ lane: 0, cause: /^TypeError at .*\(breaking-lane\.[jt]s:\d+:\d+\)$/ }, { lane: 0 }])
   t.notMatch(JSON.stringify(notes), /what a caller sent/, 'the log keeps no words of the error')
   const decisions = records.filter(({ type }) => type === 'decision')
   t.equal(decisions.length, sent, 'and nothing is missing in the log')

@@ -67,7 +67,8 @@ retry = { attempts = 2, on = ["connect", "reset", "timeout", "500"] }`,
       const [note] = records.flatMap((one) =>
         one.type === 'endpoint' && one.note.lane === -1 ? [one.note] : [],
       )
-      const last = records.findLast(({ type }) => type === 'decision')
+      // One that had to be tried again may have begun before.
+      const last = records.findLast((one) => one.type === 'decision' && one.decision.attempts.length === 1)
       const sieve = { eligible: 3, endpoints: 4, isHealthIgnored: false }
       t.match(last?.type === 'decision' ? last.decision.attempts : [], [{ sieve }], way)
       t.match(note, { endpoint: ill.upstream.url, out: true, model: 'm', version: 'v1' })
