@@ -15,6 +15,21 @@ import { javascriptModel, startTestGateway } from '../support/start-gateway.ts'
 const WELL = plainAnswer(200, '{"outputs":[]}', ['content-type: application/json'])
 const remote = (url: string) => `[models.m.versions.v1]\nendpoints = ["${url}"]\n`
 
+/** An endpoint that answers when it is told to. */
+async function held(t: Test) {
+  let tell: () => void = () => {}
+  const told = new Promise<void>((resolve) => {
+    tell = resolve
+  })
+  const upstream = await ScriptedUpstream.start(async (connection) => {
+    await connection.request()
+    await told
+    connection.send(WELL)
+  })
+  t.teardown(() => upstream.close())
+  return { upstream, answer: tell }
+}
+
 /** An endpoint that takes its time. */
 async function slow(t: Test, ms: number) {
   const upstream = await ScriptedUpstream.start(async (connection) => {
@@ -53,8 +68,9 @@ const noLongerListens = (port: number) =>
   )
 
 t.test('a stop lets what is under way finish, tells load balancers, and takes nothing new', async (t) => {
-  const upstream = await slow(t, 300)
-  const gateway = await startTestGateway(t, { toml: remote(upstream.url) })
+  const { upstream, answer: letAnswer } = await held(t)
+  const patient = '[models.m]\ntimeouts = { first_byte = "10s", total = "10s" }\n'
+  const gateway = await startTestGateway(t, { toml: patient + remote(upstream.url) })
   t.equal((await gateway.admin('/readyz')).status, 200)
   const client = await RawClient.open(gateway.port)
   client.send(inferBytes('m'))
@@ -70,6 +86,7 @@ t.test('a stop lets what is under way finish, tells load balancers, and takes no
   const notReady = await idle.answer()
   t.equal(notReady.status, 503, 'a connection that was open is still answered')
   t.equal(notReady.headers.get('connection'), 'close')
+  letAnswer()
   const answer = await client.answer()
   t.equal(answer.status, 200)
   t.equal(answer.body.toString(), '{"outputs":[]}')
