@@ -30,19 +30,6 @@ async function held(t: Test) {
   return { upstream, answer: tell }
 }
 
-/** An endpoint that takes its time. */
-async function slow(t: Test, ms: number) {
-  const upstream = await ScriptedUpstream.start(async (connection) => {
-    for (;;) {
-      await connection.request()
-      await connection.pause(ms)
-      connection.send(WELL)
-    }
-  })
-  t.teardown(() => upstream.close())
-  return upstream
-}
-
 /** One that never answers. */
 async function silent(t: Test) {
   const upstream = await ScriptedUpstream.start(async (connection) => {
