@@ -15,13 +15,17 @@ const MAIN = resolve(import.meta.dirname, '../../scripts/fuzz/main.js')
 
 t.test('any bytes of callers keep the laws, in another sample each time', async (t) => {
   const seed = randomInt(1_000_000_000)
-  const startedAt = performance.now()
+  // Time runs from the first case: what the gateways take to start is not the campaign's.
+  let startedAt = Number.NaN
   const { done, findings, tables } = await requests({
     cases: 1_500,
     seed,
     underWay: new Set(),
     print: () => {},
-    isOver: () => performance.now() - startedAt > 6_000,
+    isOver: () => {
+      if (Number.isNaN(startedAt)) startedAt = performance.now()
+      return performance.now() - startedAt > 6_000
+    },
     isWithoutStays: true,
   })
   t.strictSame(findings, [], `npm run fuzz -- requests --cases ${done} --seed ${seed}`)
