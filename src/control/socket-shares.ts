@@ -9,7 +9,7 @@ import { AT_ONCE, probeTargets } from './probes/prober.ts'
 
 /** Journals, segments, the lock, standard streams, models that are being loaded. */
 const FILES = 48
-/** A thread's loop: its poll, its wake-ups, its timers. 6 were counted (Node 20). */
+/** A thread's loop: its poll, its wake-ups. Each lane was counted to add 4 (Node 20). */
 const EACH_THREAD = 8
 /** Of the configured clients: whoever gets nearly all of them need not be told. */
 const NEARLY_ALL = 0.9
@@ -19,7 +19,7 @@ export const LANE_SOCKETS_MIN = 8
 /** Of what files and threads leave, for connections to the admin port; and at least ADMIN_MIN. */
 const ADMIN_SHARE = 1 / 8
 const ADMIN_MIN = 8
-/** The same for asking endpoints whether they are well, as far as any want it. */
+/** For asking endpoints whether they are well, where that is configured. */
 const PROBES_SHARE = 1 / 16
 const PROBES_MIN = 4
 

@@ -67,6 +67,8 @@ interface Current {
   progress: InProgress
 }
 
+const NOTHING_TRIED: readonly string[] = []
+
 class Passage implements Underway, Watched, PlaceSeeker {
   readonly #errand: Errand
   readonly #lane: Lane
@@ -144,14 +146,10 @@ class Passage implements Underway, Watched, PlaceSeeker {
     const heldUpMs = lane.sweep.heldUpMs(now)
     this.#current = { version, role, startedAt: now, heldUpMs, ticket, intake, progress: NOT_STARTED }
     const { intent } = this.#errand
-    const limits = { timeouts: intent.model.timeouts, deadlineAt: intent.deadlineAt, key: intent.key.value }
-    const avoid = this.#retries?.triedOf(version)
-    this.#current.progress = startAttempt(
-      version,
-      this.#errand,
-      { lane, limits: avoid === undefined ? limits : { ...limits, avoid }, isShadow: false },
-      intake,
-    )
+    const { model, deadlineAt, key } = intent
+    const avoid = this.#retries?.triedOf(version) ?? NOTHING_TRIED
+    const limits = { timeouts: model.timeouts, deadlineAt, key: key.value, avoid }
+    this.#current.progress = startAttempt(version, this.#errand, { lane, limits, isShadow: false }, intake)
     if (this.#isStarted) return
     this.#isStarted = true
     lane.retryBudgets[intent.model.index]!.deposit(now)

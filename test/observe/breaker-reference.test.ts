@@ -4,7 +4,6 @@
  */
 import fc from 'fast-check'
 import t from 'tap'
-import type { BreakerSettings } from '../../src/domain/routes.ts'
 import {
   admits,
   type Breaker,
@@ -14,21 +13,10 @@ import {
   type Terms,
 } from '../../src/observe/breaker.ts'
 import type { Verdict } from '../../src/observe/breaker-rules.ts'
+import { LEASE_MS, SETTINGS } from '../support/breaker-model.ts'
 import { PlainBreaker } from '../support/plain-breaker.ts'
 
-const SETTINGS: BreakerSettings = {
-  windowMs: 1000,
-  minRequests: 4,
-  failureRate: 0.5,
-  slowAfterMs: 800,
-  slowRate: 0.5,
-  consecutive: 3,
-  openForMs: 200,
-  openForMaxMs: 900,
-  probes: 2,
-  enforce: true,
-}
-const TERMS: Terms = { settings: SETTINGS, jitter: 0.5, leaseMs: 3000 }
+const TERMS: Terms = { settings: SETTINGS, jitter: 0.5, leaseMs: LEASE_MS }
 const LOOK: BreakerEvent = { kind: 'look' }
 const START: BreakerEvent = { kind: 'start' }
 
