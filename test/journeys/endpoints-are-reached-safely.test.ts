@@ -13,6 +13,7 @@ import { RESOLVE_AGAIN_MS } from '../../src/forward/resolver.ts'
 import { isPrivateAddress } from '../../src/kernel/private-address.ts'
 import { expired, type Issued, makeAuthority, writeIssued } from '../support/certificates.ts'
 import { eventually } from '../support/eventually.ts'
+import { PATIENT } from '../support/patient.ts'
 import { decisionOf } from '../support/read-records.ts'
 import { plainAnswer } from '../support/scripted-upstream.ts'
 import { startTestGateway } from '../support/start-gateway.ts'
@@ -42,9 +43,10 @@ async function tlsEndpoint(t: Test, issued: Issued, wanting = {}) {
   return { port: await listening(t, server), peers }
 }
 
-const model = (name: string, lines: string) => `
+const model = (name: string, lines: string, timeouts = PATIENT) => `
 [models.${name}]
 protocol = "raw"
+${timeouts}
 breaker = { enforce = false }
 [models.${name}.versions.v1]
 ${lines}
@@ -80,7 +82,6 @@ t.test('TLS with what the files say: trusted, shown, refused', async (t) => {
     t.notMatch(told.text, /127\.0\.0\.1|CERT_|ALTNAME/, `${name}: callers read no details`)
   }
   const told = await gateway.ask('/models/late/x')
-  await gateway.stop()
   const decision = await decisionOf(gateway.dataDir, String(told.headers['modelgate-request-id']))
   t.match(JSON.stringify(decision), /CERT_HAS_EXPIRED/, 'the record has them')
 })
@@ -140,10 +141,7 @@ t.test('a name of this machine is refused where private addresses are denied', {
 
 t.test('a name that does not resolve is told to the operator, once', async (t) => {
   const gateway = await startTestGateway(t, {
-    toml: model('m', 'endpoints = ["http://nowhere.invalid"]\n').replace(
-      'breaker',
-      'timeouts = { connect = "2s" }\nbreaker',
-    ),
+    toml: model('m', 'endpoints = ["http://nowhere.invalid"]\n', 'timeouts = { connect = "2s" }'),
   })
   const told = () => gateway.log.filter((line) => line.includes('nowhere.invalid does not resolve')).length
   const ask = async () =>

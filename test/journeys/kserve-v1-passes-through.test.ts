@@ -1,6 +1,7 @@
 /** KServe's V1 protocol through a whole gateway: bytes, names, readiness, errors, checks and comparison. */
 import t from 'tap'
 import { JSON_TYPE } from '../support/ask.ts'
+import { PATIENT } from '../support/patient.ts'
 import { decisionOf, shadowsOf } from '../support/read-records.ts'
 import {
   plainAnswer,
@@ -35,6 +36,7 @@ t.test('predictions and readiness come from the version, in its own bytes but fo
     toml: `
 [models.churn]
 protocol = "kserve-v1"
+${PATIENT}
 [models.churn.versions.near]
 endpoints = ["${upstream.url}"]
 [models.churn.versions.renamed]
@@ -45,7 +47,7 @@ share = { path = "/predictions/0", type = "number", min = 0, max = 1 }
 [models.churn.route]
 primary = "renamed"
 pin = true
-shadows = [{ version = "near" }]
+shadows = [{ version = "near", timeout = "60s" }]
 [models.churn.compare]
 outputs = [{ path = "/predictions/0", as = "number", tolerance = { abs = 0.1 } }]
 [models.churn.on_failure]

@@ -1,18 +1,28 @@
+import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { ask, JSON_TYPE, tensorOf } from '../support/ask.ts'
 import { eventually } from '../support/eventually.ts'
 import { inferBytes } from '../support/infer-bytes.ts'
+import { PATIENT } from '../support/patient.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { decisionOf, decisionsIn, recordsIn } from '../support/read-records.ts'
 import { answering, plainAnswer, ScriptedUpstream } from '../support/scripted-upstream.ts'
 import { serve, writeSetup } from '../support/serve-process.ts'
 import { javascriptModel, startTestGateway } from '../support/start-gateway.ts'
+import { rawGet, StreamCaller } from '../support/stream-caller.ts'
 
 const WELL = plainAnswer(200, '{"outputs":[]}', ['content-type: application/json'])
+/** Longer than any stall: what is not meant to wait for the end of it must not. */
+const SERVER = `
+[server]
+listen = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+lanes = 1
+grace = "60s"
+`
 const remote = (url: string) => `[models.m.versions.v1]\nendpoints = ["${url}"]\n`
 
 /** An endpoint that answers when it is told to. */
@@ -56,12 +66,17 @@ const noLongerListens = (port: number) =>
 
 t.test('a stop lets what is under way finish, tells load balancers, and takes nothing new', async (t) => {
   const { upstream, answer: letAnswer } = await held(t)
-  const patient = '[models.m]\ntimeouts = { first_byte = "10s", total = "10s" }\n'
-  const gateway = await startTestGateway(t, { toml: patient + remote(upstream.url) })
+  const gateway = await startTestGateway(t, {
+    toml: `${SERVER}[models.m]\n${PATIENT}\n${remote(upstream.url)}`,
+  })
   t.equal((await gateway.admin('/readyz')).status, 200)
   const client = await RawClient.open(gateway.port)
   client.send(inferBytes('m'))
+  // Served once: what is connected may still be the kernel's, and then the end of its listener ends it.
   const idle = await RawClient.open(gateway.port)
+  const health = 'GET /v2/health/ready HTTP/1.1\r\nhost: a\r\n\r\n'
+  idle.send(health)
+  t.equal((await idle.answer()).status, 200)
   await eventually(() => upstream.connectionCount === 1)
   const stopping = gateway.stop()
   const ready = await gateway.admin('/readyz')
@@ -69,7 +84,7 @@ t.test('a stop lets what is under way finish, tells load balancers, and takes no
   t.match(ready.text, /draining/)
   t.equal((await gateway.admin('/healthz')).status, 200, 'alive all the same')
   await noLongerListens(gateway.port)
-  idle.send('GET /v2/health/ready HTTP/1.1\r\nhost: a\r\n\r\n')
+  idle.send(health)
   const notReady = await idle.answer()
   t.equal(notReady.status, 503, 'a connection that was open is still answered')
   t.equal(notReady.headers.get('connection'), 'close')
@@ -79,7 +94,7 @@ t.test('a stop lets what is under way finish, tells load balancers, and takes no
   t.equal(answer.body.toString(), '{"outputs":[]}')
   t.equal(answer.headers.get('connection'), 'close')
   t.same(await stopping, { abandoned: 0 })
-  t.ok(await client.closed(1_000))
+  t.ok(await client.closed())
   const records = await recordsIn(gateway.dataDir)
   t.match(
     records
@@ -101,7 +116,7 @@ admin = "127.0.0.1:0"
 lanes = 1
 grace = "150ms"
 [models.m]
-timeouts = { first_byte = "60s", total = "60s" }
+${PATIENT}
 ${remote(upstream.url)}`,
   })
   const clients = await Promise.all([RawClient.open(gateway.port), RawClient.open(gateway.port)])
@@ -109,10 +124,10 @@ ${remote(upstream.url)}`,
   await eventually(() => upstream.connectionCount === 2)
   const startedAt = performance.now()
   t.same(await gateway.stop(), { abandoned: 2 })
-  t.ok(performance.now() - startedAt < 5_000)
+  t.ok(performance.now() - startedAt < 30_000, 'the grace counts, not what the model may take')
   for (const client of clients) {
     const answer = await client.answer()
-    t.ok(answer.closed, 'the connection ended')
+    t.ok(await client.closed(), 'the connection ended')
     t.ok(answer.status === 0 || answer.headers.get('modelgate-error') === 'draining', `${answer.status}`)
   }
   const decisions = await decisionsIn(gateway.dataDir)
@@ -127,31 +142,27 @@ t.test('a reader who is slow gets all of a large answer, stop or no stop', async
   const upstream = await ScriptedUpstream.start(answering(plainAnswer(200, big)))
   t.teardown(() => upstream.close())
   const gateway = await startTestGateway(t, {
-    toml: `[models.m]\nprotocol = "raw"\n${remote(upstream.url)}`,
+    toml: `${SERVER}[models.m]\nprotocol = "raw"\n${PATIENT}\n${remote(upstream.url)}`,
   })
-  const client = await RawClient.open(gateway.port)
-  client.socket.pause()
-  client.send('GET /models/m/ HTTP/1.1\r\nhost: a\r\n\r\n')
-  const leaver = await RawClient.open(gateway.port)
-  leaver.socket.pause()
-  leaver.send('GET /models/m/ HTTP/1.1\r\nhost: a\r\n\r\n')
+  const client = await StreamCaller.ask(gateway.port, rawGet('m'), false)
+  const leaver = await StreamCaller.ask(gateway.port, rawGet('m'), false)
   await eventually(async () => (await decisionsIn(gateway.dataDir)).length === 2)
-  leaver.reset()
+  leaver.leave()
   const stopping = gateway.stop()
-  await pause(300)
+  await noLongerListens(gateway.port)
   client.socket.resume()
-  const answer = await client.answer()
-  t.ok(answer.complete, `${answer.body.length} of ${big.length} bytes`)
-  t.ok(answer.body.equals(Buffer.from(big)))
+  const told = await client.told
+  t.match(told, { end: 'complete', bodyBytes: big.length })
+  t.equal(told.sha256, createHash('sha256').update(big).digest('hex'))
   t.same(await stopping, { abandoned: 0 }, 'nor is who left in the middle waited for')
 })
 
 t.test('stopping twice is stopping once, and an idle gateway stops at once', async (t) => {
-  const gateway = await startTestGateway(t, { toml: remote('http://127.0.0.1:9') })
+  const gateway = await startTestGateway(t, { toml: SERVER + remote('http://127.0.0.1:9') })
   const startedAt = performance.now()
   const [first, second] = await Promise.all([gateway.stop(), gateway.stop()])
   t.same([first, second], [{ abandoned: 0 }, { abandoned: 0 }])
-  t.ok(performance.now() - startedAt < 1_500)
+  t.ok(performance.now() - startedAt < 30_000, 'and waits for no end of the grace')
 })
 
 const SETUP = `
@@ -159,6 +170,9 @@ const SETUP = `
 listen = "127.0.0.1:0"
 admin = "127.0.0.1:0"
 lanes = 2
+grace = "60s"
+[models.m]
+${PATIENT}
 [models.m.versions.v1]
 runtime = "javascript"
 file = "plus.js"
@@ -172,7 +186,10 @@ interface Tally {
   readonly broken: string[]
 }
 
-/** One caller on a kept connection, until it is told that no more connections are taken. */
+/**
+ * One caller on a kept connection, until it is told that no more requests are taken on it. It does not open another one:
+ * what the kernel takes in the moment in which the port closes, the kernel ends.
+ */
 async function keepAsking(port: number, tally: Tally): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const body = tensorOf('x', [1])
@@ -192,18 +209,17 @@ async function keepAsking(port: number, tally: Tally): Promise<void> {
           response.on('data', () => {})
           response.on('end', () => {
             tally.ids.push(String(response.headers['modelgate-request-id']))
-            resolve(response.statusCode === 200 ? 'answered' : `status ${response.statusCode}`)
+            if (response.statusCode !== 200) resolve(`status ${response.statusCode}`)
+            else resolve(response.headers.connection === 'close' ? 'the last' : 'answered')
           })
         },
       )
-      sent.on('error', (error: NodeJS.ErrnoException) => {
-        resolve(error.code === 'ECONNREFUSED' ? 'refused' : `${error.code} ${error.message}`)
-      })
+      sent.on('error', (error: NodeJS.ErrnoException) => resolve(`${error.code} ${error.message}`))
       sent.end(body)
     })
     if (end === 'answered') tally.answered += 1
     else {
-      if (end !== 'refused') tally.broken.push(end)
+      if (end !== 'the last') tally.broken.push(end)
       agent.destroy()
       return
     }
@@ -218,11 +234,10 @@ t.test(
     const { port } = await gateway.ports()
     const tally: Tally = { answered: 0, ids: [], broken: [] }
     const callers = Promise.all(Array.from({ length: 12 }, () => keepAsking(port, tally)))
-    await eventually(() => tally.answered > 300, { withinMs: 15_000 })
+    await eventually(() => tally.answered > 200, { withinMs: 60_000 })
     gateway.signal('SIGTERM')
     t.same(await gateway.exited, { code: 0, signal: null }, gateway.stderr)
     await callers
-    // What the kernel has queued is taken before the port closes; after that nobody can connect.
     t.same(tally.broken, [], 'no answer was cut short, no request turned away, no connection reset')
     t.match(gateway.stderr, /^modelgate: SIGTERM: finishing what is under way\n$/, 'and nothing else')
     const recorded = new Set((await decisionsIn(dataDir)).map(({ id }) => id))
@@ -244,7 +259,7 @@ t.test('a second signal ends the process at once', async (t) => {
   const upstream = await silent(t)
   const { configFile } = writeSetup(
     t,
-    `[server]\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\nlanes = 1\ngrace = "30s"\n[models.m]\ntimeouts = { first_byte = "60s", total = "60s" }\n${remote(upstream.url)}`,
+    `[server]\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\nlanes = 1\ngrace = "60s"\n[models.m]\n${PATIENT}\n${remote(upstream.url)}`,
   )
   const gateway = serve(t, configFile)
   const { port } = await gateway.ports()
@@ -256,7 +271,7 @@ t.test('a second signal ends the process at once', async (t) => {
   const startedAt = performance.now()
   gateway.signal('SIGINT')
   const { code, signal } = await gateway.exited
-  t.ok(performance.now() - startedAt < 3_000, 'long before the grace is over')
+  t.ok(performance.now() - startedAt < 30_000, 'long before the grace is over')
   t.same({ code, signal }, { code: null, signal: 'SIGINT' }, gateway.stderr)
   t.match(gateway.stderr, /^modelgate: SIGTERM: finishing what is under way\n$/)
   client.close()
@@ -273,24 +288,20 @@ t.test('what makes a start impossible is said in one line, with its exit code', 
     const process = serve(t, configFile)
     return { ...(await process.exited), stderr: process.stderr, stdout: process.stdout }
   }
-  const listening = await refusal(SETUP.replace('listen = "127.0.0.1:0"', `listen = "127.0.0.1:${port}"`))
+  const [listening, admin, data, invalid] = await Promise.all([
+    refusal(SETUP.replace('listen = "127.0.0.1:0"', `listen = "127.0.0.1:${port}"`)),
+    refusal(SETUP.replace('admin = "127.0.0.1:0"', `admin = "127.0.0.1:${adminPort}"`)),
+    refusal(SETUP, join(first.configFile, '..')),
+    refusal(`${SETUP}\n[models.m.route]\nprimry = "v1"\n`),
+  ])
+  const taken = (taken: number, key: string) =>
+    new RegExp(`cannot start: .*:${taken} is taken by another process.*server\\.${key}`)
   t.equal(listening.code, 3)
-  t.match(
-    listening.stderr,
-    new RegExp(`cannot start: .*:${port} is taken by another process.*server\\.listen`),
-    listening.stderr,
-  )
-  const admin = await refusal(SETUP.replace('admin = "127.0.0.1:0"', `admin = "127.0.0.1:${adminPort}"`))
+  t.match(listening.stderr, taken(port, 'listen'), listening.stderr)
   t.equal(admin.code, 3)
-  t.match(
-    admin.stderr,
-    new RegExp(`cannot start: .*:${adminPort} is taken by another process.*server\\.admin`),
-    admin.stderr,
-  )
-  const data = await refusal(SETUP, join(first.configFile, '..'))
+  t.match(admin.stderr, taken(adminPort, 'admin'), admin.stderr)
   t.equal(data.code, 3)
   t.match(data.stderr, /cannot start: .*(in use|another)/i, data.stderr)
-  const invalid = await refusal(`${SETUP}\n[models.m.route]\nprimry = "v1"\n`)
   t.equal(invalid.code, 1)
   t.match(invalid.stderr, /gateway\.toml:\d+:\d+/, invalid.stderr)
   t.match(invalid.stderr, /primary/, 'with the nearest key')

@@ -44,15 +44,18 @@ export async function moodyEndpoint(t: Test, mood: Mood = 'well'): Promise<Moody
 export const moodyEndpoints = (t: Test, count: number) =>
   Promise.all(Array.from({ length: count }, () => moodyEndpoint(t)))
 
-/** A model `m` with one version. */
-export const modelOver = (endpoints: readonly MoodyEndpoint[], { of = '', version = '' } = {}) => `
-[models.m]
+/** A model with one version. */
+export const modelOver = (
+  endpoints: readonly MoodyEndpoint[],
+  { name = 'm', of = '', version = '' } = {},
+) => `
+[models.${name}]
 ${of}
-[models.m.versions.v1]
+[models.${name}.versions.v1]
 endpoints = ${JSON.stringify(endpoints.map(({ upstream }) => upstream.url))}
 ${version}
 `
-export const askM = (gateway: TestGateway) => gateway.infer('m', tensorOf('x', [1]))
+export const askM = (gateway: TestGateway, model = 'm') => gateway.infer(model, tensorOf('x', [1]))
 
 export interface Call {
   readonly status: number
@@ -61,12 +64,16 @@ export interface Call {
 }
 
 /** Four callers, each one request after the other, until they are told to stop; what they were told, as it comes. */
-export function load(gateway: TestGateway) {
+export function load(gateway: TestGateway, model = 'm') {
   const told: Call[] = []
   let isOver = false
+  const underWay = new Set<Promise<unknown>>()
   const call = async () => {
     while (!isOver) {
-      const { status, tookMs } = await askM(gateway)
+      const asking = askM(gateway, model)
+      underWay.add(asking)
+      const { status, tookMs } = await asking
+      underWay.delete(asking)
       told.push({ status, at: performance.now(), tookMs })
     }
   }
@@ -78,7 +85,9 @@ export function load(gateway: TestGateway) {
   }
   const more = async (count: number) => {
     const enough = told.length + count
-    await eventually(() => told.length >= enough, { withinMs: 20_000, until: `${count} more answers` })
+    await eventually(() => told.length >= enough, { withinMs: 60_000, until: `${count} more answers` })
   }
-  return { told, stop, more }
+  /** Until whatever was under way is answered: what comes then was all decided upon later. */
+  const turnover = () => Promise.all(underWay)
+  return { told, stop, more, turnover }
 }
