@@ -15,9 +15,9 @@ import { metricsOf } from '../support/read-metrics.ts'
 import { recordsIn } from '../support/read-records.ts'
 import { startTestGateway } from '../support/start-gateway.ts'
 
-const [INTERVAL_MS, HEALTHY_AFTER] = [100, 2]
-/** A question that a stall delays is no bad answer. */
-const HEALTH = `interval = "${INTERVAL_MS}ms", timeout = "30s", unhealthy = 2`
+const [INTERVAL_MS, HEALTHY_AFTER] = [200, 2]
+/** A stall may delay one question and its answer, hardly four in a row. */
+const HEALTH = `interval = "${INTERVAL_MS}ms", unhealthy = 4`
 
 const spoilt = {
   refused: await moodyEndpoints(t, 4),
@@ -34,7 +34,7 @@ const gateway = await startTestGateway(t, {
         name,
         of: `${PATIENT}\nbreaker = { enforce = false }\nretry = { attempts = 2, on = ["connect", "reset", "500"] }`,
         version: `balance = "round-robin"
-health = { ${name === 'hanging' ? HEALTH.replace('30s', '1s') : HEALTH} }`,
+health = { ${HEALTH} }`,
       }),
     ),
     modelOver(all, {
@@ -103,12 +103,19 @@ t.test(
       const sieves = records.flatMap((one) =>
         one.type === 'decision' && one.decision.model === way ? [one.decision.attempts.at(-1)?.sieve] : [],
       )
-      t.match(sieves.at(-1), { eligible: 3, endpoints: 4, isHealthIgnored: false }, way)
+      t.ok(
+        sieves.some((sieve) => sieve?.eligible === 3 && sieve.endpoints === 4 && !sieve.isHealthIgnored),
+        `${way}: ${JSON.stringify(sieves.at(-1))}`,
+      )
       t.match(note, { endpoint: ill.upstream.url, out: true, model: way, version: 'v1' })
       t.ok(String(note?.cause).startsWith(READY), String(note?.cause))
-      const ready = await gateway.admin('/readyz?verbose')
-      t.equal(ready.status, 200)
-      t.match(ready.text, `model ${way}: 3 of 4 endpoints of the primary are healthy`)
+      await eventually(
+        async () => {
+          const { status, text } = await gateway.admin('/readyz?verbose')
+          return status === 200 && text.includes(`model ${way}: 3 of 4 endpoints of the primary are healthy`)
+        },
+        { until: `readiness tells of ${way}` },
+      )
     })
     await Promise.all(runs)
   },

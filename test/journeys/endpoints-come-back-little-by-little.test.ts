@@ -16,7 +16,7 @@ const SLOW_START_MS = 60_000
 const COPING = 'breaker = { slow_after = "60s" }'
 const health = (slowStartMs: number) => `balance = "round-robin"
 slow_start = "${slowStartMs}ms"
-health = { interval = "100ms", timeout = "30s", healthy = 1 }`
+health = { interval = "200ms", healthy = 1, unhealthy = 20 }`
 
 const failing = await moodyEndpoints(t, 2)
 const slow = await moodyEndpoints(t, 2)
@@ -134,11 +134,15 @@ t.test('and in the end all of it', { buffered: true }, async (t) => {
   await isToldOf(ill!, 'is unhealthy')
   ill!.mood = 'well'
   await isToldOf(ill!, 'is healthy again')
-  await pause(350)
-  const [asked, others] = [ill!.asked, other!.asked]
-  for (let count = 0; count < 40; count += 1) t.equal((await askM(gateway, 'soon')).status, 200)
-  const [late, lateOthers] = [ill!.asked - asked, other!.asked - others]
-  t.ok(Math.abs(late - lateOthers) <= 2, `${late} and ${lateOthers}: in each lane in turn`)
+  let apart = Number.POSITIVE_INFINITY
+  // It is asked how it is all the while, and a stalled machine may delay so many answers that it warms up again.
+  for (let round = 0; round < 10 && apart > 2; round += 1) {
+    await pause(350)
+    const [asked, others] = [ill!.asked, other!.asked]
+    for (let count = 0; count < 40; count += 1) t.equal((await askM(gateway, 'soon')).status, 200)
+    apart = Math.abs(ill!.asked - asked - (other!.asked - others))
+  }
+  t.ok(apart <= 2, `${apart} more or less than half: in each lane in turn`)
 })
 
 t.test('an endpoint that hangs under many callers takes no others along', { buffered: true }, async (t) => {

@@ -25,6 +25,10 @@ lanes = ${lanes}
 grace = "60s"
 `
 
+const [EPHEMERAL_FROM = 32_768] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'latin1')
+  .split('\t')
+  .map(Number)
+
 t.test('whoever is told that a gateway is ready can connect to it', async (t) => {
   const [port, admin] = [await reservedPort(), await reservedPort()]
   const { configFile } = writeSetup(
@@ -48,10 +52,6 @@ t.test('whoever is told that a gateway is ready can connect to it', async (t) =>
   gateway.signal('SIGTERM')
   t.match(await gateway.exited, { code: 0 })
 })
-
-const [EPHEMERAL_FROM = 32_768] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'latin1')
-  .split('\t')
-  .map(Number)
 
 /** Nobody listens there, and the kernel gives it to nobody who does not ask for it. */
 async function reservedPort(): Promise<number> {
