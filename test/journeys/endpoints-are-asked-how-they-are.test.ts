@@ -10,7 +10,7 @@ import {
   moodyEndpoints,
   READY,
 } from '../support/moody-endpoint.ts'
-import { PATIENT } from '../support/patient.ts'
+import { PATIENCE, PATIENT } from '../support/patient.ts'
 import { metricsOf } from '../support/read-metrics.ts'
 import { recordsIn } from '../support/read-records.ts'
 import { startTestGateway } from '../support/start-gateway.ts'
@@ -32,15 +32,15 @@ const gateway = await startTestGateway(t, {
     ...Object.entries(spoilt).map(([name, endpoints]) =>
       modelOver(endpoints, {
         name,
-        of: `${PATIENT}\nbreaker = { enforce = false }\nretry = { attempts = 2, on = ["connect", "reset", "500"] }`,
+        of: `timeouts = { ${PATIENCE} }\nbreaker = { enforce = false }\nretry = { attempts = 2, on = ["connect", "reset", "500"] }`,
         version: `balance = "round-robin"
 health = { ${HEALTH} }`,
       }),
     ),
     modelOver(all, {
       name: 'all',
-      of: `${PATIENT}
-breaker = { open_for = "100ms", open_for_max = "200ms", probes = 1, slow_after = "60s" }
+      of: `timeouts = { ${PATIENCE} }
+breaker = { open_for = "100ms", open_for_max = "200ms", probes = 1, slow_after = "20s" }
 retry = { attempts = 2, on = ["connect", "reset", "500"] }`,
       version: `health = { ${HEALTH}, healthy = ${HEALTHY_AFTER} }\nslow_start = "5s"`,
     }),

@@ -13,7 +13,7 @@ import { RESOLVE_AGAIN_MS } from '../../src/forward/resolver.ts'
 import { isPrivateAddress } from '../../src/kernel/private-address.ts'
 import { expired, type Issued, makeAuthority, writeIssued } from '../support/certificates.ts'
 import { eventually } from '../support/eventually.ts'
-import { PATIENT } from '../support/patient.ts'
+import { PATIENCE } from '../support/patient.ts'
 import { decisionOf } from '../support/read-records.ts'
 import { plainAnswer } from '../support/scripted-upstream.ts'
 import { startTestGateway } from '../support/start-gateway.ts'
@@ -43,7 +43,7 @@ async function tlsEndpoint(t: Test, issued: Issued, wanting = {}) {
   return { port: await listening(t, server), peers }
 }
 
-const model = (name: string, lines: string, timeouts = PATIENT) => `
+const model = (name: string, lines: string, timeouts = `timeouts = { ${PATIENCE} }`) => `
 [models.${name}]
 protocol = "raw"
 ${timeouts}

@@ -4,7 +4,7 @@ import t from 'tap'
 import { OUT_MS } from '../../src/forward/balance/outlier.ts'
 import { eventually } from '../support/eventually.ts'
 import { askM, load, type MoodyEndpoint, modelOver, moodyEndpoints } from '../support/moody-endpoint.ts'
-import { PATIENT } from '../support/patient.ts'
+import { PATIENCE, PATIENT } from '../support/patient.ts'
 import { metricsOf } from '../support/read-metrics.ts'
 import { recordsIn } from '../support/read-records.ts'
 import { startTestGateway } from '../support/start-gateway.ts'
@@ -13,7 +13,6 @@ import { startTestGateway } from '../support/start-gateway.ts'
 t.jobs = 4
 
 const SLOW_START_MS = 60_000
-const COPING = 'breaker = { slow_after = "60s" }'
 const health = (slowStartMs: number) => `balance = "round-robin"
 slow_start = "${slowStartMs}ms"
 health = { interval = "200ms", healthy = 1, unhealthy = 20 }`
@@ -32,16 +31,16 @@ const gateway = await startTestGateway(t, {
     '[server]\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\nlanes = 2\ndata_dir = "data"\n',
     modelOver(failing, {
       name: 'failing',
-      of: `${PATIENT}\nbreaker = { enforce = false }`,
+      of: `timeouts = { ${PATIENCE} }\nbreaker = { enforce = false }`,
       version: 'balance = "round-robin"',
     }),
-    modelOver(slow, { name: 'slow', of: `${PATIENT}\n${COPING}`, version: health(SLOW_START_MS) }),
-    modelOver(soon, { name: 'soon', of: `${PATIENT}\n${COPING}`, version: health(300) }),
+    modelOver(slow, { name: 'slow', of: PATIENT, version: health(SLOW_START_MS) }),
+    modelOver(soon, { name: 'soon', of: PATIENT, version: health(300) }),
     // Five times as long as a stall; what hangs has to end within it.
     modelOver(hanging, {
       name: 'hanging',
       of: `timeouts = { queue = "60s", connect = "10s", first_byte = "5s", total = "60s" }
-${COPING}
+breaker = { slow_after = "60s" }
 retry = { attempts = 2, on = ["timeout"] }`,
       version: 'balance = "round-robin"',
     }),

@@ -3,7 +3,7 @@ import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import t from 'tap'
 import { eventually } from '../support/eventually.ts'
-import { PATIENT } from '../support/patient.ts'
+import { PATIENCE, PATIENT } from '../support/patient.ts'
 import { metricsOf } from '../support/read-metrics.ts'
 import { streamOf } from '../support/read-records.ts'
 import { type Script, type ScriptedConnection, ScriptedUpstream } from '../support/scripted-upstream.ts'
@@ -59,7 +59,7 @@ endpoints = ["${url}"]
 [models.${name}-chat]
 protocol = "openai"
 breaker = { enforce = false }
-${PATIENT}
+timeouts = { ${PATIENCE} }
 [models.${name}-chat.versions.v1]
 endpoints = ["${url}"]
 `

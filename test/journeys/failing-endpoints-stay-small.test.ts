@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { OUT_MS } from '../../src/forward/balance/outlier.ts'
 import { JSON_TYPE, tensorOf } from '../support/ask.ts'
-import { PATIENT } from '../support/patient.ts'
+import { PATIENCE } from '../support/patient.ts'
 import { metricsOf } from '../support/read-metrics.ts'
 import { decisionOf, recordsIn } from '../support/read-records.ts'
 import { plainAnswer, type Script, ScriptedUpstream } from '../support/scripted-upstream.ts'
@@ -50,7 +50,7 @@ const endpointsOf = (...moods: readonly Mood[]) => Promise.all(moods.map(endpoin
 const model = (name: string, endpoints: readonly { readonly url: string }[], more = '') => `
 [models.${name}]
 breaker = { enforce = false }
-${PATIENT}
+timeouts = { ${PATIENCE} }
 ${more}
 [models.${name}.versions.v1]
 endpoints = ${JSON.stringify(endpoints.map(({ url }) => url))}

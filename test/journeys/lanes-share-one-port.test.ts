@@ -9,7 +9,7 @@ import { loadConfig } from '../../src/control/config/load.ts'
 import { ask, JSON_TYPE, tensorOf } from '../support/ask.ts'
 import { makeAuthority, writeIssued } from '../support/certificates.ts'
 import { eventually } from '../support/eventually.ts'
-import { PATIENT } from '../support/patient.ts'
+import { PATIENCE, PATIENT } from '../support/patient.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { metricsOf } from '../support/read-metrics.ts'
 import { decisionsIn, recordsIn } from '../support/read-records.ts'
@@ -77,12 +77,11 @@ t.test('two lanes serve one port, their counts are one, and a stop ends both', a
     toml: `${server(2)}
 [models.m]
 ${PATIENT}
-breaker = { slow_after = "60s" }
 [models.m.versions.v1]
 runtime = "javascript"
 file = "plus.js"
 [models.ill]
-${PATIENT}
+timeouts = { ${PATIENCE} }
 breaker = { consecutive = 3, open_for = "1h", open_for_max = "1h" }
 [models.ill.versions.v1]
 endpoints = ["${upstream.url}"]

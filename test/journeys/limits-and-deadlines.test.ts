@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { type Told, tensorOf } from '../support/ask.ts'
 import { eventually } from '../support/eventually.ts'
 import { inferBytes } from '../support/infer-bytes.ts'
-import { PATIENT } from '../support/patient.ts'
+import { PATIENCE, PATIENT } from '../support/patient.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { metricsOf } from '../support/read-metrics.ts'
 import { decisionOf, decisionsIn } from '../support/read-records.ts'
@@ -52,7 +52,7 @@ async function answeringAfter(name: string, ms: number, answer: string) {
   return upstream.url
 }
 
-const model = (name: string, url: string, more: string, timeouts = PATIENT) => `
+const model = (name: string, url: string, more: string, timeouts = `timeouts = { ${PATIENCE} }`) => `
 [models.${name}]
 breaker = { enforce = false }
 ${timeouts}
@@ -94,7 +94,7 @@ const gateway = await startTestGateway(t, {
       'queue',
       ends.queue.upstream.url,
       'limits = { concurrent = 1, queue = 8 }',
-      PATIENT.replace('queue = "60s"', 'queue = "80ms"'),
+      `timeouts = { ${PATIENCE.replace('queue = "20s"', 'queue = "80ms"')} }`,
     ),
     model('deadline', ends.deadline.upstream.url, 'limits = { concurrent = 1, queue = 8 }'),
     `${fallback}[models.fallback.versions.v2]\nendpoints = ["${await answeringAfter('fallback', 0, WELL)}"]`,
@@ -232,12 +232,12 @@ t.test('the caller’s deadline caps every wait, and what is left of it is passe
 })
 
 t.test('a fallback is told what is left of the deadline; a shadow’s time is its own', async (t) => {
-  const answer = await ask('fallback', { 'modelgate-deadline-ms': '50000', 'grpc-timeout': '90S' })
+  const answer = await ask('fallback', { 'modelgate-deadline-ms': '15000', 'grpc-timeout': '19S' })
   t.equal(answer.status, 200, answer.text)
   t.equal(answer.headers['modelgate-degraded'], 'version:v2')
   const { primary = 0, fallback = 0 } = deadlines
-  t.ok(primary > 20_000 && primary <= 50_000, `the primary is told ${primary} ms`)
-  t.ok(fallback <= primary - 299 && fallback > 10_000, `the fallback ${fallback} ms, 300 later`)
+  t.ok(primary > 8_000 && primary <= 15_000, `the primary is told ${primary} ms`)
+  t.ok(fallback <= primary - 299 && fallback > 4_000, `the fallback ${fallback} ms, 300 later`)
   const shadow = await eventually(() => deadlines.shadow, { until: 'the copy is out' })
   t.ok(Number.isNaN(shadow), `no deadline is told to a shadow: ${shadow}`)
 })

@@ -23,6 +23,7 @@ admin = "127.0.0.1:0"
 lanes = 1
 grace = "60s"
 `
+const LONG = 'timeouts = { connect = "60s", first_byte = "60s", idle = "60s", total = "60s" }'
 const remote = (url: string) => `[models.m.versions.v1]\nendpoints = ["${url}"]\n`
 
 /** An endpoint that answers when it is told to. */
@@ -67,7 +68,7 @@ const noLongerListens = (port: number) =>
 t.test('a stop lets what is under way finish, tells load balancers, and takes nothing new', async (t) => {
   const { upstream, answer: letAnswer } = await held(t)
   const gateway = await startTestGateway(t, {
-    toml: `${SERVER}[models.m]\n${PATIENT}\n${remote(upstream.url)}`,
+    toml: `${SERVER}[models.m]\n${LONG}\n${remote(upstream.url)}`,
   })
   t.equal((await gateway.admin('/readyz')).status, 200)
   const client = await RawClient.open(gateway.port)
@@ -116,7 +117,7 @@ admin = "127.0.0.1:0"
 lanes = 1
 grace = "150ms"
 [models.m]
-${PATIENT}
+${LONG}
 ${remote(upstream.url)}`,
   })
   const clients = await Promise.all([RawClient.open(gateway.port), RawClient.open(gateway.port)])
@@ -142,7 +143,7 @@ t.test('a reader who is slow gets all of a large answer, stop or no stop', async
   const upstream = await ScriptedUpstream.start(answering(plainAnswer(200, big)))
   t.teardown(() => upstream.close())
   const gateway = await startTestGateway(t, {
-    toml: `${SERVER}[models.m]\nprotocol = "raw"\n${PATIENT}\n${remote(upstream.url)}`,
+    toml: `${SERVER}[models.m]\nprotocol = "raw"\n${LONG}\n${remote(upstream.url)}`,
   })
   const client = await StreamCaller.ask(gateway.port, rawGet('m'), false)
   const leaver = await StreamCaller.ask(gateway.port, rawGet('m'), false)
@@ -259,7 +260,7 @@ t.test('a second signal ends the process at once', async (t) => {
   const upstream = await silent(t)
   const { configFile } = writeSetup(
     t,
-    `[server]\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\nlanes = 1\ngrace = "60s"\n[models.m]\n${PATIENT}\n${remote(upstream.url)}`,
+    `[server]\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\nlanes = 1\ngrace = "60s"\n[models.m]\n${LONG}\n${remote(upstream.url)}`,
   )
   const gateway = serve(t, configFile)
   const { port } = await gateway.ports()

@@ -1,6 +1,7 @@
-/**
- * Timeouts of a model whose timeouts are not what a test is about: no stall of a machine comes near them. The defaults
- * are made for production, where a model that takes two seconds is ill.
- */
-export const PATIENT =
-  'timeouts = { queue = "60s", connect = "60s", first_byte = "60s", idle = "60s", total = "120s" }'
+/** What a test's configuration says of time where time is not its subject: a machine that stalls for seconds is waited for. */
+
+/** For every timer of an attempt. */
+export const PATIENCE = 'queue = "20s", connect = "20s", first_byte = "20s", idle = "20s", total = "20s"'
+
+/** Of a `[models.<name>]`: nothing runs out, and no slow answer counts against its version. */
+export const PATIENT = `timeouts = { ${PATIENCE} }\nbreaker = { slow_after = "20s" }`
