@@ -3,7 +3,6 @@ import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import t from 'tap'
 import { eventually } from '../support/eventually.ts'
-import { PATIENCE, PATIENT } from '../support/patient.ts'
 import { metricsOf } from '../support/read-metrics.ts'
 import { streamOf } from '../support/read-records.ts'
 import { type Script, type ScriptedConnection, ScriptedUpstream } from '../support/scripted-upstream.ts'
@@ -50,16 +49,18 @@ const forever =
     for (;;) await answer(connection, (await connection.request()).target)
   }
 
+/** Streams stay open until the last of many has begun, however long a busy machine takes for that. */
+const LONG = 'timeouts = { connect = "60s", first_byte = "5m", idle = "5m", total = "10m" }'
 const models = (name: string, url: string) => `
 [models.${name}]
 protocol = "raw"
-${PATIENT}
+${LONG}
 [models.${name}.versions.v1]
 endpoints = ["${url}"]
 [models.${name}-chat]
 protocol = "openai"
 breaker = { enforce = false }
-timeouts = { ${PATIENCE} }
+${LONG}
 [models.${name}-chat.versions.v1]
 endpoints = ["${url}"]
 `
@@ -250,14 +251,14 @@ t.test(
   },
 )
 
-t.test('hundreds of streams at once are each their own', async (t) => {
-  const COUNT = 200
+t.test('many streams at once are each their own', async (t) => {
+  const COUNT = 120
   const all = Promise.all(
     Array.from({ length: COUNT }, (_, index) => whole(rawGet('many', `number-${index}`))),
   )
   const labels = { model: 'many', version: 'v1' }
   const open = async () => (await metricsOf(gateway)).value('modelgate_streams_open', labels)
-  await eventually(async () => (await open()) === COUNT, { withinMs: 60_000, until: 'all are open at once' })
+  await eventually(async () => (await open()) === COUNT, { withinMs: 100_000, until: 'all are open at once' })
   release()
   for (const [index, told] of (await all).entries()) {
     const expected = Array.from(
