@@ -240,7 +240,7 @@ t.test('shadows of every bad kind at once: callers, places and breakers know not
 t.test(
   'a shadow that always breaks off is soon asked now and then, and the rest is told as dropped',
   async (t) => {
-    const ASKED = LOSSES_BURST + 100
+    const ASKED = LOSSES_BURST + 40
     const startedAt = performance.now()
     const fates = async (fate: string): Promise<number> =>
       (await metricsOf(gateway)).value('modelgate_shadows_total', { model: 'losing', version: 'trial', fate })

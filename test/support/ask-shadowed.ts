@@ -9,6 +9,7 @@ import { metricsOf } from './read-metrics.ts'
 import { shadowsOf } from './read-records.ts'
 import type { TestGateway } from './start-gateway.ts'
 
+type Looked = Pick<TestGateway, 'admin' | 'dataDir'>
 type Headed = Pick<Told, 'headers'>
 
 export interface Shadowed<T> {
@@ -20,7 +21,7 @@ const TRIES = 50
 
 /** The answer, and what became of its `count` copies. */
 export async function askShadowed<T extends Headed>(
-  gateway: TestGateway,
+  gateway: Looked,
   ask: () => Promise<T>,
   count = 1,
 ): Promise<Shadowed<T>> {
@@ -35,7 +36,7 @@ export async function askShadowed<T extends Headed>(
 
 /** Asks until `isThere` tells that the copy has arrived: the answer of that request. */
 export async function askUntilCopied(
-  gateway: TestGateway,
+  gateway: Looked,
   ask: () => Promise<Told>,
   isThere: () => boolean,
 ): Promise<Told> {
@@ -51,11 +52,11 @@ export async function askUntilCopied(
   throw new Error('the gateway is always under pressure')
 }
 
-async function withoutCopy(gateway: TestGateway): Promise<number> {
+async function withoutCopy(gateway: Pick<Looked, 'admin'>): Promise<number> {
   return (await metricsOf(gateway)).sum('modelgate_shadows_total', { fate: 'overload' })
 }
 
-async function calm(gateway: TestGateway): Promise<void> {
+async function calm(gateway: Pick<Looked, 'admin'>): Promise<void> {
   await eventually(async () => (await metricsOf(gateway)).sum('modelgate_pressure_level') === 0, {
     until: 'the gateway is not under pressure',
   })
