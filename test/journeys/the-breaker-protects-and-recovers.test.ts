@@ -213,12 +213,19 @@ t.test('a failed probe opens it again, for longer', async (t) => {
 t.test('answers that are good but slow open it by their rate', async (t) => {
   const startedAt = performance.now()
   stateOf('slow').mood = 'slow'
-  const answers = await Promise.all(Array.from({ length: 6 }, () => ask('slow')))
-  t.ok(
-    answers.every(({ status }) => status === 200),
-    'slow is not an error for the callers who got it',
-  )
-  t.match(await breakerOf('slow'), { state: 'open', why: /6 of 6 requests took longer than 50 ms/ })
+  // What the gateway's own loop took is not the version's doing: on a machine that stands still fewer of six may count.
+  const open = await eventually(async () => {
+    const answers = await Promise.all(Array.from({ length: 6 }, () => ask('slow')))
+    const odd = answers.filter(
+      ({ status, headers }) => status !== 200 && headers['modelgate-error'] !== 'breaker-open',
+    )
+    t.same(odd, [], 'slow is not an error for the callers who got it')
+    const breaker = await breakerOf('slow')
+    return breaker.state === 'open' && breaker
+  })
+  const [, slow, all] =
+    /^(\d+) of (\d+) requests took longer than 50 ms in 60 s \(limit 0\.5\)/.exec(open.why) ?? []
+  t.ok(Number(all) >= 6 && Number(slow) >= Number(all) / 2, open.why)
   const refused = await ask('slow')
   t.equal(refused.headers['modelgate-error'], 'breaker-open')
   const wait = Number(refused.headers['retry-after'])
