@@ -55,7 +55,7 @@ export class ServeProcess {
         if (this.#exit !== undefined) throw new Error(`ended with ${this.#exit.code}: ${this.stderr}`)
         return /serving on https?:\/\/\S+:(\d+), admin on port (\d+)/.exec(this.stdout) ?? undefined
       },
-      { withinMs: 20_000, until: 'the gateway serves' },
+      { withinMs: 60_000, until: 'the gateway serves' },
     )
     return { port: Number(said[1]), adminPort: Number(said[2]) }
   }
