@@ -21,7 +21,7 @@ t.test('however an endpoint cuts its bytes and ends its lines, its client reads 
     async (connection) => {
       await connection.request()
       connection.send(`${head}content-length: ${length}\r\n\r\n`)
-      await connection.drip(bytes, 1, 5)
+      await connection.drip(bytes, 1, 7)
       connection.finish()
     }
   const dripping = await ScriptedUpstream.start(drip(stream, Buffer.byteLength(stream)))
@@ -34,7 +34,7 @@ t.test('however an endpoint cuts its bytes and ends its lines, its client reads 
   })
   for (const upstream of [dripping, breaking, packing]) t.teardown(() => upstream.close())
   const version = (name: string, url: string, more = '') =>
-    `[models.${name}]\nprotocol = "openai"\n[models.${name}.versions.v1]\nendpoints = ["${url}"]\n${more}\n`
+    `[models.${name}]\nprotocol = "openai"\ntimeouts = { connect = "20s" }\n[models.${name}.versions.v1]\nendpoints = ["${url}"]\n${more}\n`
   const rename = 'rename = { model = "org/theirs" }'
   const gateway = await startTestGateway(t, {
     toml: [

@@ -1,3 +1,7 @@
+/**
+ * What callers say of themselves, to a gateway that believes nobody here and to one that believes everybody on this machine.
+ * Each test has a model, and so an endpoint, of its own.
+ */
 import t, { type Test } from 'tap'
 import { RawClient } from '../support/raw-client.ts'
 import { decisionOf } from '../support/read-records.ts'
@@ -7,39 +11,56 @@ import {
   type ReceivedRequest,
   ScriptedUpstream,
 } from '../support/scripted-upstream.ts'
-import { startTestGateway } from '../support/start-gateway.ts'
+import { startTestGateway, type TestGateway } from '../support/start-gateway.ts'
 
-async function start(t: Test, trust: string, rules = '') {
-  const requests: ReceivedRequest[] = []
-  const endpoint = await ScriptedUpstream.start(async (connection) => {
-    for (;;) {
-      requests.push(await connection.request())
-      connection.send(plainAnswer(200, 'fine'))
-    }
-  })
-  const shadow = await ScriptedUpstream.start(answering(plainAnswer(200, 'fine')))
-  t.teardown(() => Promise.all([endpoint.close(), shadow.close()]))
+const NAMES = ['m', 'lying', 'ruled'] as const
+const RULES = `rules = [
+  { when = { header = "x-real-ip", present = true }, version = "trial" },
+  { when = { header = "x-tenant", equals = "beta" }, version = "trial" },
+]`
+
+const shadow = await ScriptedUpstream.start(answering(plainAnswer(200, 'fine')))
+t.teardown(() => shadow.close())
+
+async function start(trust: string) {
+  const requests = { m: [], lying: [], ruled: [] } as Record<(typeof NAMES)[number], ReceivedRequest[]>
+  const endpointOf = async (name: (typeof NAMES)[number]) => {
+    const endpoint = await ScriptedUpstream.start(async (connection) => {
+      for (;;) {
+        requests[name].push(await connection.request())
+        connection.send(plainAnswer(200, 'fine'))
+      }
+    })
+    t.teardown(() => endpoint.close())
+    return `
+[models.${name}]
+protocol = "raw"
+timeouts = { connect = "20s", first_byte = "20s", idle = "20s", total = "20s" }
+key = ["client"]
+[models.${name}.versions.v1]
+endpoints = ["${endpoint.url}"]
+[models.${name}.versions.trial]
+endpoints = ["${shadow.url}"]
+[models.${name}.route]
+primary = "v1"
+${name === 'ruled' ? RULES : ''}
+shadows = [{ version = "trial", percent = 100, max_concurrent = 8, timeout = "20s" }]
+`
+  }
+  const models = await Promise.all(NAMES.map(endpointOf))
   const toml = `
 [server]
 listen = "127.0.0.1:0"
 admin = "127.0.0.1:0"
 lanes = 1
+data_dir = "data"
 trust = [${trust}]
-[models.m]
-protocol = "raw"
-key = ["client"]
-[models.m.versions.v1]
-endpoints = ["${endpoint.url}"]
-[models.m.versions.trial]
-endpoints = ["${shadow.url}"]
-[models.m.route]
-primary = "v1"
-${rules}
-shadows = [{ version = "trial", percent = 100, max_concurrent = 8, timeout = "1s" }]
-`
-  const received = () => endpoint.connections.map((one) => one.received.toString('latin1')).join('')
-  return { gateway: await startTestGateway(t, { toml }), requests, received }
+${models.join('')}`
+  return { gateway: await startTestGateway(t, { toml }), requests }
 }
+
+const doubting = await start('"10.0.0.0/8"')
+const trusting = await start('"127.0.0.0/8", "::1"')
 
 const SPOOFED = {
   host: 'models.example',
@@ -64,16 +85,17 @@ const TOLD = [
 ]
 
 t.test('what a stranger says of itself is not passed on, and is not believed', async (t) => {
-  const { gateway, requests } = await start(t, '"10.0.0.0/8"')
+  const { gateway, requests } = doubting
   const told = await gateway.ask('/models/m/x', { headers: SPOOFED })
   const id = String(told.headers['modelgate-request-id'])
+  const { headers } = requests.m[0]!
   t.same(
-    TOLD.map((name) => requests[0]!.headers.get(name)),
+    TOLD.map((name) => headers.get(name)),
     ['127.0.0.1', 'models.example', 'http', '1.1 modelgate', undefined, undefined, undefined],
   )
-  t.equal(requests[0]!.headers.get('modelgate-request-id'), id)
+  t.equal(headers.get('modelgate-request-id'), id)
   t.not(id, SPOOFED['modelgate-request-id'])
-  t.notOk(requests[0]!.headers.has('modelgate-shadow'))
+  t.notOk(headers.has('modelgate-shadow'))
   const decision = await decisionOf(gateway.dataDir, id)
   t.match(decision, {
     client: { address: '127.0.0.1' },
@@ -83,11 +105,11 @@ t.test('what a stranger says of itself is not passed on, and is not believed', a
 })
 
 t.test('a trusted proxy says who asks: to the endpoint, in the record, and for the sticky key', async (t) => {
-  const { gateway, requests } = await start(t, '"127.0.0.0/8", "::1"')
+  const { gateway, requests } = trusting
   const told = await gateway.ask('/models/m/x', { headers: SPOOFED })
   const id = String(told.headers['modelgate-request-id'])
   t.same(
-    TOLD.map((name) => requests[0]!.headers.get(name)),
+    TOLD.map((name) => requests.m[0]!.headers.get(name)),
     [
       '6.6.6.6, 203.0.113.9, 127.0.0.2, 127.0.0.1',
       'shop.example',
@@ -113,7 +135,7 @@ t.test('a trusted proxy says who asks: to the endpoint, in the record, and for t
 
 /** One request in the bytes of a caller that lies, in every spelling a reader might fall for. */
 const LYING = [
-  'POST /models/m/a?b HTTP/1.1',
+  'POST /models/lying/a?b HTTP/1.1',
   'Host: models.example',
   'X-FORWARDED-FOR: 6.6.6.6',
   'x-forwarded-for:7.7.7.7 , 2001:db8::9',
@@ -139,26 +161,34 @@ const LYING = [
   'body',
 ].join('\r\n')
 
-async function recorded(t: Test, trust: string) {
-  const { gateway, received } = await start(t, trust)
+async function recorded(
+  t: Test,
+  { gateway, requests }: { gateway: TestGateway; requests: { lying: readonly ReceivedRequest[] } },
+) {
   const client = await RawClient.open(gateway.port)
   t.teardown(() => client.close())
   client.send(LYING)
   const answer = await client.answer()
   t.equal(answer.status, 200)
   const id = String(answer.headers.get('modelgate-request-id'))
-  const [head = '', body] = received().split('\r\n\r\n')
+  const { head, body } = requests.lying[0]!
   const [line, ...fields] = head
+    .trimEnd()
     .replaceAll(id, 'ID')
     .replace(/127\.0\.0\.1:\d+/, 'ENDPOINT')
     .split('\r\n')
-  return { line, fields: fields.sort(), body, decision: await decisionOf(gateway.dataDir, id) }
+  return {
+    line,
+    fields: fields.sort(),
+    body: body.toString(),
+    decision: await decisionOf(gateway.dataDir, id),
+  }
 }
 
 const OF_US = ['content-length: 4', 'host: ENDPOINT', 'modelgate-request-id: ID', 'via: 1.1 modelgate']
 
 t.test('byte for byte, a liar’s endpoint reads nothing that it said of itself', async (t) => {
-  const { line, fields, body, decision } = await recorded(t, '"10.0.0.0/8"')
+  const { line, fields, body, decision } = await recorded(t, doubting)
   t.equal(line, 'POST /a?b HTTP/1.1')
   t.same(
     fields,
@@ -175,7 +205,7 @@ t.test('byte for byte, a liar’s endpoint reads nothing that it said of itself'
 })
 
 t.test('byte for byte, a trusted proxy’s chain is one header, extended by the proxy', async (t) => {
-  const { line, fields, body, decision } = await recorded(t, '"127.0.0.1"')
+  const { line, fields, body, decision } = await recorded(t, trusting)
   t.equal(line, 'POST /a?b HTTP/1.1')
   t.same(
     fields,
@@ -200,18 +230,14 @@ t.test('byte for byte, a trusted proxy’s chain is one header, extended by the 
 })
 
 t.test('nobody is routed by a header that its endpoint does not get', async (t) => {
-  const rules = `rules = [
-  { when = { header = "x-real-ip", present = true }, version = "trial" },
-  { when = { header = "x-tenant", equals = "beta" }, version = "trial" },
-]`
-  const { gateway, requests } = await start(t, '', rules)
+  const { gateway, requests } = doubting
   const servedTo = async (headers: Readonly<Record<string, string>>) =>
-    (await gateway.ask('/models/m/x', { headers })).headers['modelgate-version']
+    (await gateway.ask('/models/ruled/x', { headers })).headers['modelgate-version']
   t.equal(await servedTo({ 'x-tenant': 'beta' }), 'trial')
   t.equal(await servedTo({ 'x-tenant': 'beta', connection: 'close, X-Tenant' }), 'v1')
   t.equal(await servedTo({ 'x-real-ip': '6.6.6.6' }), 'v1')
   t.same(
-    requests.map(({ headers }) => [headers.get('x-tenant'), headers.get('x-real-ip')]),
+    requests.ruled.map(({ headers }) => [headers.get('x-tenant'), headers.get('x-real-ip')]),
     [
       [undefined, undefined],
       [undefined, undefined],

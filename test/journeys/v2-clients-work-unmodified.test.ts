@@ -14,8 +14,10 @@ const CLIENT = resolve(import.meta.dirname, '../../../test/support/v2-client.py'
 const TYPES = ['FP64', 'INT64', 'INT32', 'BOOL', 'FP16', 'BYTES']
 const FILES = { 'linear.onnx': linearModel([[2], [10]]), 'same.onnx': identityModel(TYPES) }
 
+const PATIENT = 'timeouts = { connect = "20s", first_byte = "20s", idle = "20s", total = "20s" }'
 const local = (name: string, file: string) => `
 [models.${name}]
+${PATIENT}
 route = { primary = "v1", pin = true }
 [models.${name}.versions.v1]
 runtime = "onnx"
@@ -23,6 +25,7 @@ file = "${file}"
 `
 const remote = (name: string, url: string) => `
 [models.${name}]
+${PATIENT}
 route = { primary = "v1", pin = true }
 [models.${name}.versions.v1]
 endpoints = ["${url}"]
@@ -33,27 +36,23 @@ const skip = hasClient()
   ? false
   : `NOT RUN: ${PYTHON} has no tritonclient[http] (pip install 'tritonclient[http]')`
 
-t.test('a V2 client of another project, against models scored here', { skip }, async (t) => {
-  const gateway = await startTestGateway(t, {
+t.test('a V2 client of another project', { skip }, async (t) => {
+  const server = await startTestGateway(t, {
     files: FILES,
-    toml: local('linear', 'linear.onnx') + local('same', 'same.onnx'),
+    toml: [
+      local('linear', 'linear.onnx'),
+      local('same', 'same.onnx'),
+      local('far-linear', 'linear.onnx'),
+      local('far-same', 'same.onnx'),
+    ].join(''),
   })
-  judge(t, await told(gateway.port), 'onnx')
-})
-
-t.test(
-  'the same client against a model server behind the gateway, which knows other names',
-  { skip },
-  async (t) => {
-    const server = await startTestGateway(t, {
-      files: FILES,
-      toml: local('far-linear', 'linear.onnx') + local('far-same', 'same.onnx'),
-    })
-    const url = `http://127.0.0.1:${server.port}`
-    const gateway = await startTestGateway(t, { toml: remote('linear', url) + remote('same', url) })
+  const url = `http://127.0.0.1:${server.port}`
+  const gateway = await startTestGateway(t, { toml: remote('linear', url) + remote('same', url) })
+  t.test('against models scored here', async (t) => judge(t, await told(server.port), 'onnx'))
+  t.test('against a model server behind the gateway, which knows other names', async (t) => {
     judge(t, await told(gateway.port), 'onnx')
-  },
-)
+  })
+})
 
 async function told(port: number): Promise<Record<string, unknown>> {
   const { stdout } = await promisify(execFile)(PYTHON, [CLIENT, `127.0.0.1:${port}`], { timeout: 60_000 })

@@ -32,7 +32,7 @@ export class Metrics {
   }
 }
 
-export async function metricsOf(gateway: TestGateway): Promise<Metrics> {
+export async function metricsOf(gateway: Pick<TestGateway, 'admin'>): Promise<Metrics> {
   return new Metrics((await gateway.admin('/metrics')).text)
 }
 
