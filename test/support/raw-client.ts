@@ -93,7 +93,7 @@ export class RawClient {
   }
 
   /** The next answer; bytes after it stay for the one after. */
-  async answer(timeoutMs = 5_000): Promise<RawAnswer> {
+  async answer(timeoutMs = 20_000): Promise<RawAnswer> {
     const until = performance.now() + timeoutMs
     const method = this.#methods.shift() ?? 'GET'
     for (;;) {
@@ -109,7 +109,7 @@ export class RawClient {
   }
 
   /** Resolves true once the other side ended the connection, false when it has not by then. */
-  async closed(timeoutMs = 5_000): Promise<boolean> {
+  async closed(timeoutMs = 20_000): Promise<boolean> {
     const until = performance.now() + timeoutMs
     while (!this.#ended && performance.now() < until) await this.#change(until - performance.now())
     return this.#ended
