@@ -1,9 +1,10 @@
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { JSON_TYPE, tensorOf } from '../support/ask.ts'
+import { PATIENT } from '../support/patient.ts'
 import { type RawAnswer, RawClient } from '../support/raw-client.ts'
 import { type ReceivedRequest, ScriptedUpstream } from '../support/scripted-upstream.ts'
-import { startTestGateway, type TestGateway } from '../support/start-gateway.ts'
+import { startTestGateway } from '../support/start-gateway.ts'
 
 const JSON_TEXT = tensorOf('x', [1])
 const ALL_BYTES = Buffer.from(
@@ -73,23 +74,31 @@ function framed({ lines, body }: Odd, framing: (typeof FRAMINGS)[number]): Buffe
   return Buffer.concat([...parts, Buffer.from('0\r\n\r\n')])
 }
 
-/** A gateway with a model of each dialect before one endpoint; a request’s `x-answer` says which odd one it gets, and how framed. */
-async function start(t: Test) {
-  const requests: ReceivedRequest[] = []
-  const endpoint = await ScriptedUpstream.start(async (connection) => {
-    for (;;) {
-      const request = await connection.request()
-      requests.push(request)
-      const [index = '0', framing = 'length'] = request.headers.get('x-answer')!.split(' ')
-      connection.send(framed(ODD[Number(index)]!, framing as 'length'))
-    }
-  })
-  t.teardown(() => endpoint.close())
-  const model = (name: string, protocol: string) =>
-    `[models.${name}]\nprotocol = "${protocol}"\nbreaker = { enforce = false }\n[models.${name}.versions.v1]\nendpoints = ["${endpoint.url}"]\n`
-  const toml = `${model('api', 'raw')}${model('m', 'open-inference')}${model('chat', 'openai')}${model('rows', 'kserve-v1')}`
-  return { gateway: await startTestGateway(t, { toml }), requests }
-}
+/** What the endpoint got; a request’s `x-answer` says which odd answer it gets, and how framed. */
+const requests: ReceivedRequest[] = []
+const endpoint = await ScriptedUpstream.start(async (connection) => {
+  for (;;) {
+    const request = await connection.request()
+    requests.push(request)
+    const [index = '0', framing = 'length'] = request.headers.get('x-answer')!.split(' ')
+    connection.send(framed(ODD[Number(index)]!, framing as 'length'))
+  }
+})
+t.teardown(() => endpoint.close())
+t.beforeEach(() => {
+  requests.length = 0
+})
+
+/** A model of each dialect before the one endpoint. */
+const MODELS = { api: 'raw', m: 'open-inference', chat: 'openai', rows: 'kserve-v1' }
+const gateway = await startTestGateway(t, {
+  toml: Object.entries(MODELS)
+    .map(
+      ([name, protocol]) =>
+        `[models.${name}]\nprotocol = "${protocol}"\n${PATIENT}\n[models.${name}.versions.v1]\nendpoints = ["${endpoint.url}"]\n`,
+    )
+    .join(''),
+})
 
 /** Lines of a head with one of these names, as bytes were. */
 const linesOf = (head: string, names: readonly string[]) =>
@@ -113,10 +122,9 @@ const posting = (path: string, answer: string, body: string) =>
   `POST ${path} HTTP/1.1\r\nhost: a\r\nx-answer: ${answer}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
 
 t.test('whatever a version says its answer is, in every dialect the bytes are its own', async (t) => {
-  const { gateway } = await start(t)
-  const client = await RawClient.open(gateway.port)
-  t.teardown(() => client.close())
-  for (const [dialect, bytes] of Object.entries(ASKS)) {
+  const inTurn = async (dialect: string, bytes: (answer: string) => string) => {
+    const client = await RawClient.open(gateway.port)
+    t.teardown(() => client.close())
     for (const [index, odd] of ODD.entries()) {
       for (const framing of FRAMINGS) {
         client.send(bytes(`${index} ${framing}`))
@@ -131,10 +139,10 @@ t.test('whatever a version says its answer is, in every dialect the bytes are it
       }
     }
   }
+  await Promise.all(Object.entries(ASKS).map(([dialect, bytes]) => inTurn(dialect, bytes)))
 })
 
 t.test('whatever a caller says its body is, a raw model’s endpoint gets those bytes', async (t) => {
-  const { gateway, requests } = await start(t)
   const client = await RawClient.open(gateway.port)
   t.teardown(() => client.close())
   for (const odd of ODD) {
@@ -156,8 +164,7 @@ t.test('whatever a caller says its body is, a raw model’s endpoint gets those 
 t.test(
   'where the gateway has to read a body, one that is compressed is refused and not forwarded',
   async (t) => {
-    const { gateway, requests } = await start(t)
-    const refused = async (gateway: TestGateway, path: string, text: string) => {
+    const refused = async (path: string, text: string) => {
       const told = await gateway.ask(path, {
         body: gzipSync(text),
         headers: { ...JSON_TYPE, 'content-encoding': 'gzip' },
@@ -166,9 +173,9 @@ t.test(
       t.equal(told.headers['modelgate-error'], 'unsupported-media-type', path)
       t.match(told.text, /content-encoding/, path)
     }
-    await refused(gateway, '/v2/models/m/infer', JSON_TEXT)
-    await refused(gateway, '/v1/chat/completions', '{"model":"chat","messages":[]}')
-    await refused(gateway, '/v1/models/rows:predict', '{"instances":[1]}')
+    await refused('/v2/models/m/infer', JSON_TEXT)
+    await refused('/v1/chat/completions', '{"model":"chat","messages":[]}')
+    await refused('/v1/models/rows:predict', '{"instances":[1]}')
     t.equal(requests.length, 0)
   },
 )

@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { tensorOf } from '../support/ask.ts'
+import { PATIENT } from '../support/patient.ts'
 import { RawClient, rawRequest } from '../support/raw-client.ts'
 import { decisionOf } from '../support/read-records.ts'
 import {
@@ -10,11 +11,12 @@ import {
   type Script,
   ScriptedUpstream,
 } from '../support/scripted-upstream.ts'
-import { startTestGateway, type TestGateway } from '../support/start-gateway.ts'
+import { startTestGateway } from '../support/start-gateway.ts'
 
 /** An endpoint that keeps every request it got and answers each with the next of the answers, then the last again. */
-async function endpoint(t: Test, ...answers: readonly (string | Uint8Array)[]) {
+async function stage() {
   const requests: ReceivedRequest[] = []
+  let answers: readonly (string | Uint8Array)[] = []
   const script: Script = async (connection) => {
     for (;;) {
       requests.push(await connection.request())
@@ -23,20 +25,20 @@ async function endpoint(t: Test, ...answers: readonly (string | Uint8Array)[]) {
   }
   const upstream = await ScriptedUpstream.start(script)
   t.teardown(() => upstream.close())
-  return { upstream, requests }
+  const answer = (...next: readonly (string | Uint8Array)[]) => {
+    answers = next
+    return { upstream, requests }
+  }
+  return { url: upstream.url, answer }
 }
 
-const v2 = (url: string, more = '') => `
-[models.m.versions.v1]
-endpoints = ["${url}"]
-${more}
-`
-const raw = (url: string) => `
-[models.api]
-protocol = "raw"
-[models.api.versions.v1]
-endpoints = ["${url}"]
-`
+/** An endpoint for each test, behind models of its own. */
+const NAMES = ['renamed', 'tensors', 'heads', 'methods', 'read', 'kept', 'large'] as const
+const stages = new Map<string, Awaited<ReturnType<typeof stage>>>()
+for (const name of NAMES) stages.set(name, await stage())
+const endpoint = (name: (typeof NAMES)[number], ...answers: readonly (string | Uint8Array)[]) =>
+  stages.get(name)!.answer(...answers)
+
 const OK = plainAnswer(200, '{"outputs":[]}', ['content-type: application/json'])
 
 const linesOf = ({ head }: ReceivedRequest) => head.trimEnd().split('\r\n').slice(1)
@@ -45,11 +47,47 @@ const valuesOf = (request: ReceivedRequest, name: string) =>
     line.toLowerCase().startsWith(`${name}: `) ? [line.slice(name.length + 2)] : [],
   )
 
+/** Answers once, and breaks its connection when the next request comes on it. */
+const once: Script = async (connection) => {
+  await connection.request()
+  connection.send(OK)
+  await connection.request()
+  connection.reset()
+}
+const breaking = await ScriptedUpstream.start(once, answering(OK))
+t.teardown(() => breaking.close())
+
+const model = (name: string, protocol: string, url: string, more = '') => `
+[models.${name}]
+protocol = "${protocol}"
+${PATIENT}
+[models.${name}.versions.v1]
+endpoints = ["${url}"]
+${more}
+`
+const v2 = (name: string, of: (typeof NAMES)[number], more = '') =>
+  model(name, 'open-inference', stages.get(of)!.url, more)
+const raw = (name: string, of: (typeof NAMES)[number]) => model(name, 'raw', stages.get(of)!.url)
+const scoreUpTo = (name: string, max: number) =>
+  `[models.${name}.output]\nscore = { path = "/outputs/1/data/0", type = "number", min = 0, max = ${max} }`
+
+const gateway = await startTestGateway(t, {
+  toml: [
+    v2('m', 'renamed', 'rename = { model = "fraud-model", version = "7" }'),
+    v2('tensors', 'tensors', scoreUpTo('tensors', 1)),
+    v2('low', 'tensors', scoreUpTo('low', 0.1)),
+    raw('api', 'heads'),
+    raw('methods', 'methods'),
+    v2('unread', 'read'),
+    v2('read', 'read', '[models.read.output]\nx = { path = "/outputs/0/data/0", type = "number" }'),
+    v2('kept', 'kept'),
+    model('breaking', 'open-inference', breaking.url),
+    raw('large', 'large'),
+  ].join(''),
+})
+
 t.test('an endpoint gets the caller’s bytes under its own names, and headers it may believe', async (t) => {
-  const { upstream, requests } = await endpoint(t, OK)
-  const gateway = await startTestGateway(t, {
-    toml: v2(upstream.url, 'rename = { model = "fraud-model", version = "7" }'),
-  })
+  const { upstream, requests } = endpoint('renamed', OK)
   const odd =
     '{ "id" : "\\u0041",\n "inputs":[ {"name":"x","datatype":"FP32","shape":[1,1],"data":[1.50e0]} ] ,"z":1}\n'
   const told = await rawRequest(
@@ -133,12 +171,7 @@ t.test('binary tensors cross both ways as they are, and output checks read them'
     `content-length: ${answerJson.length + tensors.length}`,
   ]
   const answer = Buffer.concat([Buffer.from(`${headLines.join('\r\n')}\r\n\r\n${answerJson}`), tensors])
-  const { upstream, requests } = await endpoint(t, answer)
-  const check = (path: string, max: number) =>
-    `\n[models.${path}.output]\nscore = { path = "/outputs/1/data/0", type = "number", min = 0, max = ${max} }\n`
-  const gateway = await startTestGateway(t, {
-    toml: `${v2(upstream.url)}${check('m', 1)}[models.low.versions.v1]\nendpoints = ["${upstream.url}"]${check('low', 0.1)}`,
-  })
+  const { requests } = endpoint('tensors', answer)
   const json = JSON.stringify({
     inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 64], parameters: { binary_data_size: 256 } }],
   })
@@ -147,7 +180,7 @@ t.test('binary tensors cross both ways as they are, and output checks read them'
     'content-type': 'application/octet-stream',
     'inference-header-content-length': String(json.length),
   }
-  const told = await gateway.ask('/v2/models/m/infer', { body, headers })
+  const told = await gateway.ask('/v2/models/tensors/infer', { body, headers })
   t.equal(told.status, 200, told.text)
   t.same(requests[0]!.body, body, 'every byte of the tensors')
   t.same(valuesOf(requests[0]!, 'inference-header-content-length'), [String(json.length)])
@@ -163,8 +196,8 @@ t.test('a caller gets status, headers and bytes as the endpoint sent them', asyn
   const zipped = gzipSync('{"outputs":[]}')
   const head = (status: string, lines: readonly string[]) =>
     `${[`HTTP/1.1 ${status}`, ...lines].join('\r\n')}\r\n\r\n`
-  const { upstream, requests } = await endpoint(
-    t,
+  const { upstream, requests } = endpoint(
+    'heads',
     Buffer.concat([
       Buffer.from(
         head('203 Whatever Words', [
@@ -195,7 +228,6 @@ t.test('a caller gets status, headers and bytes as the endpoint sent them', asyn
     head('302 Found', ['location: /elsewhere', 'content-length: 0']),
     Buffer.from(head('200 OK', ['x-old: gr\u00fcn \u0080\u00ff', 'content-length: 0']), 'latin1'),
   )
-  const gateway = await startTestGateway(t, { toml: raw(upstream.url) })
   const path = '/models/api/a%20b/../c?x=1&y=%2F&&z'.replace('/..', '')
   const client = await RawClient.open(gateway.port)
   t.teardown(() => client.close())
@@ -253,27 +285,26 @@ t.test('a caller gets status, headers and bytes as the endpoint sent them', asyn
 })
 
 t.test('HEAD gets the head that GET would get, and any other method its body', async (t) => {
-  const { upstream, requests } = await endpoint(
-    t,
+  const { requests } = endpoint(
+    'methods',
     'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 1234\r\n\r\n',
     plainAnswer(200, 'put'),
     plainAnswer(200, 'patched'),
     plainAnswer(200, 'deleted'),
     plainAnswer(204, ''),
   )
-  const gateway = await startTestGateway(t, { toml: raw(upstream.url) })
   const client = await RawClient.open(gateway.port)
   t.teardown(() => client.close())
-  client.send('HEAD /models/api/big HTTP/1.1\r\nhost: a\r\n\r\n')
+  client.send('HEAD /models/methods/big HTTP/1.1\r\nhost: a\r\n\r\n')
   const head = await client.answer()
   t.equal(head.status, 200)
   t.equal(head.headers.get('content-length'), '1234', 'the length that GET would have')
   t.equal(head.headers.get('content-type'), 'text/plain')
-  client.send('PUT /models/api/x HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody')
+  client.send('PUT /models/methods/x HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody')
   t.equal((await client.answer()).body.toString(), 'put', 'nothing of a body came after HEAD')
-  client.send('PATCH /models/api/x HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n')
+  client.send('PATCH /models/methods/x HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n')
   t.equal((await client.answer()).body.toString(), 'patched')
-  client.send('DELETE /models/api/x HTTP/1.1\r\nhost: a\r\n\r\n')
+  client.send('DELETE /models/methods/x HTTP/1.1\r\nhost: a\r\n\r\n')
   t.equal((await client.answer()).body.toString(), 'deleted')
   t.same(
     requests.map(({ method, target, body }) => `${method} ${target} ${body}`),
@@ -283,66 +314,51 @@ t.test('HEAD gets the head that GET would get, and any other method its body', a
 })
 
 t.test('where answers are read, endpoints are asked for them uncompressed', async (t) => {
-  const { upstream, requests } = await endpoint(t, OK)
-  const check = '[models.read.output]\nx = { path = "/outputs/0/data/0", type = "number" }\n'
-  const gateway = await startTestGateway(t, {
-    toml: `${v2(upstream.url)}[models.read.versions.v1]\nendpoints = ["${upstream.url}"]\n${check}`,
-  })
-  await gateway.infer('m', tensorOf('x', [1]), { 'accept-encoding': 'gzip, br' })
+  const { requests } = endpoint('read', OK)
+  await gateway.infer('unread', tensorOf('x', [1]), { 'accept-encoding': 'gzip, br' })
   await gateway.infer('read', tensorOf('x', [1]), { 'accept-encoding': 'gzip, br' })
   t.same(valuesOf(requests[0]!, 'accept-encoding'), ['gzip, br'])
   t.same(valuesOf(requests[1]!, 'accept-encoding'), ['identity'], 'a check cannot look into gzip')
 })
 
 t.test('a connection to an endpoint carries request after request', async (t) => {
-  const { upstream, requests } = await endpoint(t, OK)
-  const gateway = await startTestGateway(t, { toml: v2(upstream.url) })
+  const { upstream, requests } = endpoint('kept', OK)
   const client = await RawClient.open(gateway.port)
   t.teardown(() => client.close())
   const body = tensorOf('x', [1])
-  for (let count = 0; count < 50; count += 1) {
+  for (let count = 0; count < 20; count += 1) {
     client.send(
-      `POST /v2/models/m/infer HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      `POST /v2/models/kept/infer HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
     )
     t.equal((await client.answer()).status, 200)
   }
-  t.equal(requests.length, 50)
+  t.equal(requests.length, 20)
   t.equal(upstream.connectionCount, 1)
 })
 
 t.test('a kept connection that the endpoint closed meanwhile costs a safe request nothing', async (t) => {
-  const once: Script = async (connection) => {
-    await connection.request()
-    connection.send(OK)
-    await connection.request()
-    connection.reset()
-  }
-  const upstream = await ScriptedUpstream.start(once, answering(OK))
-  t.teardown(() => upstream.close())
-  const gateway = await startTestGateway(t, { toml: v2(upstream.url) + raw(upstream.url) })
-  t.equal((await gateway.infer('m', tensorOf('x', [1]))).status, 200)
-  const again = await gateway.infer('m', tensorOf('x', [1]))
+  t.equal((await gateway.infer('breaking', tensorOf('x', [1]))).status, 200)
+  const again = await gateway.infer('breaking', tensorOf('x', [1]))
   t.equal(again.status, 200, 'sent once more on a new connection')
-  t.equal(upstream.connectionCount, 2)
+  t.equal(breaking.connectionCount, 2)
   t.equal(again.headers['modelgate-error'], undefined)
 })
 
 t.test('a large body crosses whole, both ways', async (t) => {
   const big = Buffer.alloc(3 * 1024 * 1024, 'abcdefghijklmnopqrstuvwxyz0123456789')
-  const { upstream, requests } = await endpoint(t, plainAnswer(200, big.toString()))
-  const gateway = await startTestGateway(t, { toml: raw(upstream.url) })
-  const told = await gateway.ask('/models/api/big', { body: big })
+  const { requests } = endpoint('large', plainAnswer(200, big.toString()))
+  const told = await gateway.ask('/models/large/big', { body: big })
   t.equal(told.status, 200)
   t.ok(told.body.equals(big), 'the answer')
   t.ok(requests[0]!.body.equals(big), 'the request')
-  await sameOverSlowReader(t, gateway, big)
+  await sameOverSlowReader(t, big)
 })
 
 /** A caller that reads slowly still gets every byte. */
-async function sameOverSlowReader(t: Test, gateway: TestGateway, big: Buffer): Promise<void> {
+async function sameOverSlowReader(t: Test, big: Buffer): Promise<void> {
   const client = await RawClient.open(gateway.port)
   client.socket.pause()
-  client.send('GET /models/api/big HTTP/1.1\r\nhost: a\r\n\r\n')
+  client.send('GET /models/large/big HTTP/1.1\r\nhost: a\r\n\r\n')
   await new Promise((resolve) => setTimeout(resolve, 100))
   client.socket.resume()
   const answer = await client.answer()

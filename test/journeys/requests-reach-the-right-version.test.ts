@@ -1,5 +1,6 @@
 import t from 'tap'
 import { tensorOf } from '../support/ask.ts'
+import { PATIENT } from '../support/patient.ts'
 import { javascriptModel, startTestGateway } from '../support/start-gateway.ts'
 
 const FILES = {
@@ -9,6 +10,9 @@ const FILES = {
 }
 
 const VERSIONS = `
+[models.m]
+${PATIENT}
+key = ["header:x-user-id"]
 [models.m.versions.one]
 runtime = "javascript"
 file = "one.js"
@@ -22,19 +26,20 @@ file = "three.js"
 
 const scoreOf = (json: unknown) => (json as { outputs: { data: number[] }[] }).outputs[0]!.data[0]
 
-t.test('rules before pin before canary before primary, each told in the answer’s headers', async (t) => {
-  const gateway = await startTestGateway(t, {
-    files: FILES,
-    toml: `${VERSIONS}
-[models.m]
-key = ["header:x-user-id"]
+const gateway = await startTestGateway(t, {
+  files: FILES,
+  toml: `${VERSIONS}
 [models.m.route]
 primary = "one"
 pin = true
 canary = { version = "two", percent = 50 }
 rules = [{ when = { header = "x-tenant", equals = "beta" }, version = "three" }]
+[models.m.output]
+score = { path = "/outputs/0/data/0", type = "number" }
 `,
-  })
+})
+
+t.test('rules before pin before canary before primary, each told in the answer’s headers', async (t) => {
   const seen = async (headers: Record<string, string>, path = '/v2/models/m/infer') => {
     const told = await gateway.ask(path, {
       body: tensorOf('x', [10]),
@@ -58,10 +63,6 @@ rules = [{ when = { header = "x-tenant", equals = "beta" }, version = "three" }]
 })
 
 t.test('metadata and readiness come from the local model itself', async (t) => {
-  const gateway = await startTestGateway(t, {
-    files: FILES,
-    toml: `${VERSIONS}\n[models.m.route]\nprimary = "one"\n[models.m.output]\nscore = { path = "/outputs/0/data/0", type = "number" }\n`,
-  })
   const metadata = await gateway.ask('/v2/models/m')
   t.equal(metadata.status, 200)
   t.match(metadata.json(), { name: 'm', inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }] })

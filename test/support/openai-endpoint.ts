@@ -3,7 +3,7 @@
  * completions, embeddings, errors of its own. What it is to do stands in the request's last message, so one server
  * plays all parts; every request is kept. Its server is Node's own, so no code under test judges itself.
  */
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -38,6 +38,8 @@ export class OpenaiEndpoint {
   written = ''
   /** Streams whose reader left before their end. */
   left = 0
+  /** 'seen': a stream that breaks does so now. */
+  readonly mayBreak = new EventEmitter()
   readonly url: string
   readonly #server: Server
 
@@ -89,10 +91,14 @@ export class OpenaiEndpoint {
       this.written += piece
       response.write(piece)
     }
+    const seen = asked === 'break' ? once(this.mayBreak, 'seen') : null
     write(': ready\n\n')
     for (const [index, event] of events.entries()) {
       if (isGone) return
-      if (index === 3 && asked === 'break') return void response.destroy()
+      if (index === 3 && asked === 'break') {
+        await seen
+        return void response.destroy()
+      }
       if (index === 3 && asked === 'error-event') {
         write(`data: ${JSON.stringify(errorOf('the model fell over', 'server_error'))}\n\n`)
         break

@@ -7,6 +7,7 @@ import type { Test } from 'tap'
 import { BusyEndpoint } from './busy-endpoint.ts'
 import { inferBytes } from './infer-bytes.ts'
 import { OpenLoop, type Outcome } from './open-loop.ts'
+import { PATIENCE, PATIENT } from './patient.ts'
 import { decisionsIn } from './read-records.ts'
 import { startTestGateway } from './start-gateway.ts'
 
@@ -22,6 +23,8 @@ export interface OverloadSettings {
 export interface OverloadReport {
   /** Of the places' time, what was held for answers that callers got; as the gateway's records tell it. */
   readonly goodput: number
+  /** The overload in pieces of SLICE_MS: what a machine that stalled spoilt is told from what the gateway did. */
+  readonly slices: readonly Slice[]
   readonly refused: number
   /** Requests that could not be sent because the machine was too slow. */
   readonly unsent: number
@@ -42,6 +45,14 @@ export interface OverloadReport {
   readonly most: number
 }
 
+export interface Slice {
+  readonly goodput: number
+  /** Of what the endpoint can answer in that time, what it did. */
+  readonly pace: number
+  readonly refused: number
+  readonly inVain: number
+}
+
 /** What the overload of one model was to another: p50 and p99 of what the gateway added, in ms. */
 export interface OtherReport {
   readonly asked: number
@@ -54,9 +65,10 @@ export interface OtherReport {
   }
 }
 
+export const SLICE_MS = 300
 const OVERLOAD = 10
 const OTHER_PER_SECOND = 10
-const RECOVERY_MS_MAX = 20_000
+const RECOVERY_MS_MAX = 60_000
 
 export async function overload(
   t: Pick<Test, 'teardown' | 'fail'>,
@@ -74,8 +86,12 @@ lanes = ${lanes}
 data_dir = "data"
 [models.m]
 limits = { concurrent = ${places}, queue = 512 }
+timeouts = { ${PATIENCE.replace('queue = "20s", ', '')} }
+breaker = { slow_after = "20s" }
 [models.m.versions.v1]
 endpoints = ["${endpoint.upstream.url}"]
+[models.other]
+${PATIENT}
 [models.other.versions.v1]
 endpoints = ["${free.upstream.url}"]
 `,
@@ -85,9 +101,10 @@ endpoints = ["${free.upstream.url}"]
   const capacity = (places * 1000) / serviceMs
   const callers = await OpenLoop.start(gateway.port, inferBytes('m'))
   callers.perSecond = capacity / 2
-  await pause(serviceMs * 10)
+  await pause(serviceMs * 5)
   const before = callers.outcomes.length
   const from = Date.now()
+  const startedAt = performance.now()
   callers.perSecond = capacity * OVERLOAD
   await pause(triggerMs)
   const to = Date.now()
@@ -105,6 +122,18 @@ endpoints = ["${free.upstream.url}"]
   const refused = during.filter(({ status }) => status !== 200)
   return {
     goodput: heldMs(decisions, from, to) / ((to - from) * places),
+    slices: Array.from({ length: Math.floor(triggerMs / SLICE_MS) }, (_, index) => {
+      const [begin, end] = [index * SLICE_MS, (index + 1) * SLICE_MS]
+      const isIn = (at: number) => at - startedAt >= begin && at - startedAt < end
+      const refusedIn = refused.filter(({ intendedAt }) => isIn(intendedAt))
+      const answered = during.filter(({ status, endedAt }) => status === 200 && isIn(endedAt)).length
+      return {
+        goodput: heldMs(decisions, from + begin, from + end) / (SLICE_MS * places),
+        pace: answered / ((capacity * SLICE_MS) / 1000),
+        refused: refusedIn.length,
+        inVain: refusedIn.filter(({ error }) => error !== 'overloaded').length,
+      }
+    }),
     answered: during.length - refused.length,
     refused: refused.length,
     unsent: callers.unsent,
