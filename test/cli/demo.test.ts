@@ -86,7 +86,13 @@ t.test('the whole demo: a version fails and is slow for real, nobody gets an err
   t.strictSame(callers.statuses, { 200: requests })
   t.equal(callers.ok + callers.degraded, requests)
   t.equal(sum(models.map((model) => model.requests)), requests)
-  t.equal(sum(models.flatMap(({ rows }) => rows.map((row) => row.answered))), requests)
+  // On a slow machine the versions in this process may fail, too; their last resort is no version.
+  const replies = report.consequences.filter(({ consequence }) => consequence.startsWith('reply:'))
+  t.equal(
+    sum(models.flatMap(({ rows }) => rows.map((row) => row.answered))) +
+      sum(replies.map(({ requests }) => requests)),
+    requests,
+  )
   t.equal(log.decisions, requests)
   t.equal(log.sequenced, log.decisions + log.shadows + log.others)
   t.strictSame(
@@ -96,7 +102,7 @@ t.test('the whole demo: a version fails and is slow for real, nobody gets an err
       { name: 'slow', failed: 0 },
     ],
   )
-  t.equal(example?.decision?.decision.degraded, 'version:linear')
+  t.match(example?.decision?.decision.degraded, /^version:(linear|rules)$/)
   readsWell(t, renderReport(report, paintFor(false), nextLines(config, 'ID', { host: 'h', port: 1 })))
 })
 
@@ -118,9 +124,13 @@ function readsWell(t: Test, text: string): void {
     'Where to look next',
     'All of it held.',
   ])
-  t.match(text, / breaker-open +version:linear +[1-9]/, 'the consequence and its callers')
+  t.match(text, / breaker-open +version:(linear|rules) +[1-9]/, 'the consequence and its callers')
   t.match(text, /lost 0$/m)
-  t.match(text, /its breaker was open \(refusing traffic\)/, 'the decision that is explained')
+  t.match(
+    text,
+    /its breaker was (open \(refusing traffic\)|half-open \(letting probes through\))/,
+    'the decision that is explained',
+  )
   const [report = ''] = text.split('Where to look next')
   const wide = report.split('\n').filter((line) => line.length > 100 && !line.startsWith('  in   '))
   t.strictSame(wide, [], 'fits 100 columns')
