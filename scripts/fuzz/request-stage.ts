@@ -9,6 +9,9 @@ import type { Told } from './judge-requests.ts'
 import { type Received, RecordingEndpoint } from './recording-endpoint.ts'
 import { GATEWAYS, type GatewayRules } from './request-cases.ts'
 
+/** No endpoint of the campaign is slow: a machine that stalls is not its subject. */
+const PATIENT = '{ queue = "9s", connect = "9s", first_byte = "9s", idle = "9s", total = "9s" }'
+
 const toml = (urls: readonly string[], { chunkedAccepted }: GatewayRules): string => `
 [server]
 listen = "127.0.0.1:0"
@@ -19,8 +22,11 @@ grace = "1s"
 limits = { body = "64KiB"${chunkedAccepted ? ', chunked_requests = "accept"' : ''} }
 [models.api]
 protocol = "raw"
+timeouts = ${PATIENT}
 [models.api.versions.v1]
 endpoints = ["${urls[0]}"]
+[models.m]
+timeouts = ${PATIENT}
 [models.m.versions.v1]
 endpoints = ["${urls[1]}"]
 [models.m.route]
@@ -28,6 +34,7 @@ primary = "v1"
 pin = true
 [models.gpt]
 protocol = "openai"
+timeouts = ${PATIENT}
 [models.gpt.versions.v1]
 endpoints = ["${urls[2]}"]
 `

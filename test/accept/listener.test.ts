@@ -9,6 +9,7 @@ import { isFault } from '../../src/domain/fault.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { MemoryBudget } from '../../src/kernel/memory-budget.ts'
 import { Sweep } from '../../src/kernel/sweep.ts'
+import { eventually } from '../support/eventually.ts'
 import { openEntrance } from '../support/open-entrance.ts'
 import { RawClient, rawRequest } from '../support/raw-client.ts'
 
@@ -57,7 +58,7 @@ async function closedAfter(line: string, headers: readonly string[], body = '') 
   const client = await RawClient.open(port)
   client.send(Buffer.from(`${line} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n${body}`, 'latin1'))
   const answer = await client.answer()
-  const closed = await client.closed(1000)
+  const closed = await client.closed(20_000)
   client.close()
   return { status: answer.status, body: answer.body.toString(), closed }
 }
@@ -155,8 +156,11 @@ t.test('a caller that leaves is noticed, and a late answer to it does no harm', 
     })
     incoming.body.read(10, () => {})
   }
-  await rawRequest(port, 'GET /x HTTP/1.1\r\nhost: x\r\n\r\n', { timeoutMs: 50 }).catch(() => undefined)
-  await pause(50)
+  const client = await RawClient.open(port)
+  client.send('GET /x HTTP/1.1\r\nhost: x\r\n\r\n')
+  await eventually(() => late !== undefined, { until: 'the request is there' })
+  client.close()
+  await eventually(() => left > 0, { until: 'its leaving is noticed' })
   onRequest = answerEcho
   t.equal(left, 1)
   t.equal(late?.client.gone, true)
@@ -217,13 +221,18 @@ t.test('a header block over the limit is refused with the limit named', async (t
 
 t.test('connections over the limit are closed before anything is read, and places come back', async (t) => {
   const clients = await Promise.all(Array.from({ length: 12 }, () => RawClient.open(port)))
+  const seenClosed = () => clients.filter((client) => client.isClosed)
+  await eventually(() => seenClosed().length >= 4, {
+    withinMs: 20_000,
+    until: 'four of 12 are closed at a limit of 8',
+  })
   await pause(100)
   connections.length = 0
-  const closed = clients.filter((client) => client.isClosed)
-  t.ok(closed.length >= 4, `${closed.length} of 12 were closed at a limit of 8`)
+  const closed = seenClosed()
   for (const client of clients) client.close()
-  await pause(100)
-  t.equal(connections.filter((what) => what === 'closed').length, 12 - closed.length)
+  const left = () => connections.filter((what) => what === 'closed').length
+  await eventually(() => left() >= 12 - closed.length, { withinMs: 20_000, until: 'the others leave' })
+  t.equal(left(), 12 - closed.length)
   t.equal((await request('GET /after')).status, 200)
 })
 
@@ -270,7 +279,7 @@ t.test('a header list that the server cuts short hides no second request', async
       client.send(chunk)
       await pause(30)
     }
-    t.equal(await client.closed(1000), true)
+    t.equal(await client.closed(20_000), true)
     client.close()
     const read = seen.filter(({ refusal }) => refusal === null).map(({ head: { path } }) => path)
     t.same(read, [], `${chunks.length} segments: nothing was taken for a request`)

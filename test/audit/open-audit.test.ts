@@ -25,6 +25,7 @@ import { type AuditWriter, openAudit } from '../../src/audit/open-audit.ts'
 import { journalsOf, LOCK_FILE } from '../../src/audit/paths.ts'
 import { verifyFrames } from '../../src/audit/verify-frames.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
+import { eventually } from '../support/eventually.ts'
 import { allRecords, decisionIds } from './bench-log.ts'
 import { newFolder } from './new-folder.ts'
 import { sampleDecision, sampleInputs } from './samples.ts'
@@ -56,7 +57,7 @@ async function opened(dataDir: string): Promise<AuditWriter> {
 t.test('kill -9 at any moment: every acknowledged record is in the log exactly once', async (t) => {
   const dataDir = newFolder()
   const acknowledged = new Set<string>()
-  for (let round = 0; round < 6; round += 1) {
+  for (let round = 0; round < 4; round += 1) {
     const child = spawn(process.execPath, [PROGRAM, dataDir, '2', String(1 + round * 6)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -68,7 +69,7 @@ t.test('kill -9 at any moment: every acknowledged record is in the log exactly o
     for (const line of lines().filter(isId)) acknowledged.add(line)
   }
   await (await opened(dataDir)).close()
-  t.ok(acknowledged.size > 50, `${acknowledged.size} acknowledged over 6 kills`)
+  t.ok(acknowledged.size > 30, `${acknowledged.size} acknowledged over 4 kills`)
   const verdict = verifyFrames(dataDir)
   t.ok(verdict.isWhole, JSON.stringify(verdict.firstBad))
   t.equal(verdict.tailBytes, 0)
@@ -104,7 +105,7 @@ t.test(
       `n=0; until ${condition} || [ $n -ge ${tries} ]; do n=$((n + 1)); sleep 0.1; done`
     const program = [
       `${process.execPath} ${PROGRAM} ${mount}/data 1 40 > ${out} & pid=$!`,
-      until(`grep -q unavailable ${out}`, 150),
+      until(`grep -q unavailable ${out}`, 300),
       `rm ${mount}/ballast`,
       until(`[ "$(tail -n 1 ${out})" != unavailable ]`, 50),
       'sleep 0.5; kill -9 $pid; wait $pid',
@@ -187,10 +188,9 @@ t.test('the lock is touched while the writer thread is stuck with what it finds'
   })
   const path = join(dataDir, LOCK_FILE)
   while (!existsSync(path)) await sleep(5)
-  for (let second = 0; second < 2; second += 1) {
+  for (let times = 0; times < 2; times += 1) {
     utimesSync(path, 1, 1)
-    await sleep(1500)
-    t.ok(statSync(path).mtimeMs > 1000, 'touched')
+    await eventually(() => statSync(path).mtimeMs > 1000, { withinMs: 30_000, until: 'it is touched' })
   }
   t.notOk(isOpen, 'and the thread was stuck all the time')
   const end = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
@@ -241,7 +241,7 @@ t.test('lanes, control records and counts agree after a clean close', async (t) 
   })
   lane.close()
   audit.event('stop', { at, cause: 'SIGTERM', abandoned: 0 })
-  for (let waited = 0; audit.counts().backlogBytes > 0 && waited < 2000; waited += 10) await sleep(10)
+  await eventually(() => audit.counts().backlogBytes === 0, { withinMs: 30_000, until: 'all is sequenced' })
   t.match(audit.counts(), { written: 504, sequenced: 504, lost: 0, digestsLost: 0, backlogBytes: 0 })
   await audit.close()
   t.strictSame(readdirSync(journalsOf(dataDir)), [])

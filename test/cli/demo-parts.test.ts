@@ -289,14 +289,14 @@ t.test('breaker watch: each change once, in the order it happened', async (t) =>
     signal: new AbortController().signal,
     onChange: ({ from, to }) => void seen.push(`${from} → ${to}`),
   })
-  t.equal((await watch.until(0, ({ to }) => to === 'open', 1000))?.why, 'because')
+  t.equal((await watch.until(0, ({ to }) => to === 'open', 20_000))?.why, 'because')
   changes = [open, probing, again]
   t.equal(await watch.until(1, ({ to }) => to === 'closed', 150), null)
   t.strictSame(seen, ['closed → open', 'open → half-open', 'half-open → open'])
   t.equal(await watch.untilClosed('m', 'v', 150), false)
   t.equal(await watch.untilClosed('m', 'another', 150), true)
   changes = [...changes, change('half-open', 'closed', '2026-01-01T00:00:02.000Z')]
-  t.equal(await watch.untilClosed('m', 'v', 1000), true)
+  t.equal(await watch.untilClosed('m', 'v', 20_000), true)
   t.equal(watch.changes.length, 4, 'what led there is known by then')
 })
 

@@ -16,7 +16,17 @@ interface Setting {
   readonly requests?: number
 }
 
+/** Of this file: the same question has the same outcome, which the first test proves by asking anew. */
+const known = new Map<string, Outcome>()
+
 function run(strategy: string, profile: string, setting: Setting = {}): Outcome {
+  const question = JSON.stringify([strategy, profile, setting])
+  const outcome = known.get(question) ?? ran(strategy, profile, setting)
+  known.set(question, outcome)
+  return outcome
+}
+
+function ran(strategy: string, profile: string, setting: Setting): Outcome {
   const { utilisation = 0.6, seed = 1, requests = REQUESTS } = setting
   return simulate({
     strategy: STRATEGIES.find(({ name }) => name === strategy)!,
@@ -31,7 +41,7 @@ const RETRIES = 'least-loaded, retries'
 const HEDGED = 'least-loaded, retries, p95'
 
 t.test('the same seed is the same run, another one is another', async (t) => {
-  t.strictSame(run(HEDGED, 'all bimodal'), run(HEDGED, 'all bimodal'))
+  t.strictSame(run(HEDGED, 'all bimodal'), ran(HEDGED, 'all bimodal', {}))
   t.not(run(HEDGED, 'all bimodal').p99Ms, run(HEDGED, 'all bimodal', { seed: 2 }).p99Ms)
 })
 
@@ -49,7 +59,7 @@ t.test('least-loaded leaves a slow endpoint alone, round-robin runs into it', as
 t.test('whoever fails fast draws no load, whatever the balance', async (t) => {
   for (const { name } of STRATEGIES) {
     for (const profile of ['one failing fast', 'one refusing']) {
-      const { firstShare, errors } = run(name, profile)
+      const { firstShare, errors } = run(name, profile, { requests: 4_000 })
       t.ok(firstShare < 0.005, `${name}, ${profile}: ${firstShare} went to it`)
       t.ok(errors < 0.002, `${errors} of requests failed`)
     }
@@ -76,7 +86,7 @@ t.test('hedging costs no more than its budget, in any trouble, overload included
   for (const { name: profile } of PROFILES) {
     for (const utilisation of [0.3, 0.8]) {
       const [without, withIt] = [RETRIES, HEDGED].map((name) =>
-        run(name, profile, { utilisation, requests: 4_000 }),
+        run(name, profile, { utilisation, requests: 2_000 }),
       ) as [Outcome, Outcome]
       const added = withIt.extraLoad - without.extraLoad
       t.ok(added <= 0.05 + 1e-9, `${profile} at ${utilisation}: ${(100 * added).toFixed(2)} % more load`)

@@ -64,7 +64,7 @@ const { port } = endpoint.address() as AddressInfo
 const model = (name: string, more: string, route = '', protocol = 'raw'): string => `
 [models.${name}]
 protocol = "${protocol}"
-timeouts = { queue = "5s", connect = "5s", first_byte = "5s", total = "10s" }
+timeouts = { queue = "30s", connect = "30s", first_byte = "30s", total = "60s" }
 [models.${name}.versions.v1]
 endpoints = ["http://127.0.0.1:${port}"]
 ${more}
@@ -88,7 +88,7 @@ function leaveEarly(gateway: number, path: string, body: Buffer): Promise<void> 
   })
 }
 
-const SHADOWS = 'shadows = [{ version = "v2", percent = 100, max_concurrent = 8, timeout = "5s" }]'
+const SHADOWS = 'shadows = [{ version = "v2", percent = 100, max_concurrent = 8, timeout = "30s" }]'
 
 t.test('a shadow that is still being sent when its request is over keeps the memory', async (t) => {
   const gateway = await startTestGateway(t, { toml: model('shadowed', '', SHADOWS, 'open-inference') })
@@ -97,7 +97,7 @@ t.test('a shadow that is still being sent when its request is over keeps the mem
     const told = await gateway.infer('shadowed', `{"inputs":[${tensor}]}`)
     t.equal(told.status, 200, told.text)
   }
-  await eventually(() => received === 8, { until: 'each came twice' })
+  await eventually(() => received === 8, { withinMs: 30_000, until: 'each came twice' })
   t.same(mixed, [])
   received = 0
 })
@@ -113,7 +113,7 @@ t.test('memory that is used again never shows one request to another', async (t)
   const models = ['plain', 'plain', 'lined', 'mended']
   let number = 0
   const worker = async (): Promise<void> => {
-    while (number < 160) {
+    while (number < 96) {
       number += 1
       const mine = number
       const body = Buffer.alloc(80_000 + ((mine * 7919) % 40) * 40_000, mine)
@@ -130,5 +130,5 @@ t.test('memory that is used again never shows one request to another', async (t)
   }
   await Promise.all(Array.from({ length: 10 }, worker))
   t.same(mixed, [])
-  t.ok(received > 80, `${received} bodies came whole`)
+  t.ok(received > 48, `${received} bodies came whole`)
 })

@@ -3,6 +3,7 @@ import { isFault } from '../../src/domain/fault.ts'
 import type { Answer } from '../../src/domain/outcome.ts'
 import { openInference } from '../../src/protocols/open-inference/index.ts'
 import { raw } from '../../src/protocols/raw/index.ts'
+import { cpuMsOf } from '../support/cpu-time.ts'
 import { makeHead, makeRemoteVersion } from '../support/make-model.ts'
 
 const BODY =
@@ -169,9 +170,8 @@ t.test('what an endpoint says of its tensors is believed only as far as it can b
     t.equal(read(answerWith(['4', '4'], length)), undefined, `a JSON length of '${length}'`)
   }
   const many = answerWith(Array.from({ length: 20_000 }, () => '0'))
-  const startedAt = performance.now()
-  t.equal(read(many, '255'), undefined)
-  t.ok(performance.now() - startedAt < 1_000, 'a long list of outputs is read in one pass')
+  const ms = cpuMsOf(() => t.equal(read(many, '255'), undefined))
+  t.ok(ms < 1_000, `a long list of outputs is read in one pass: ${ms} ms`)
 })
 
 t.test('V2 passes a query on as it came, an empty one too', async (t) => {

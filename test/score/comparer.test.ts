@@ -5,7 +5,7 @@ import t from 'tap'
 import type { Answer } from '../../src/domain/outcome.ts'
 import type { CompareRule } from '../../src/domain/routes.ts'
 import { COMPARE_PAIR_BYTES_MAX, Comparer, type PairVerdict } from '../../src/score/comparer.ts'
-import { Bench, rowsRequest } from '../support/local-models.ts'
+import { Bench, Hold, rowsRequest } from '../support/local-models.ts'
 import { linearModel } from '../support/onnx-writer.ts'
 
 const RULES: CompareRule[] = [
@@ -164,10 +164,12 @@ t.test('while requests wait for the thread, comparisons wait longer', async (t) 
   const bench = new Bench()
   t.teardown(() => bench.close())
   const [slow, quick] = [join(bench.folder, 'slow.mjs'), join(bench.folder, 'quick.onnx')]
+  const hold = new Hold(bench.folder)
   writeFileSync(
     slow,
-    `export function score() {
-      const end = Date.now() + 100; while (Date.now() < end);
+    `${hold.imports}
+    export function score() {
+      ${hold.code}
       return { y: { datatype: 'FP32', shape: [1], data: [1] } }
     }`,
   )
@@ -175,12 +177,12 @@ t.test('while requests wait for the thread, comparisons wait longer', async (t) 
   const scorer = await bench.start({ slow, quick })
   const comparer = new Comparer({ pool: scorer.pool, clock: bench.clock })
   const order: string[] = []
-  const hold = bench.infer('slow', rowsRequest([[1]])).then(() => order.push('slow'))
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  const held = bench.infer('slow', rowsRequest([[1]])).then(() => order.push('slow'))
+  await hold.begun()
   const pair = compare(comparer, answer(1), answer(1)).then(() => order.push('compared'))
-  await new Promise((resolve) => setTimeout(resolve, 30))
   const request = bench.infer('quick', rowsRequest([[1]])).then(() => order.push('quick'))
-  await Promise.all([hold, pair, request])
+  hold.release()
+  await Promise.all([held, pair, request])
   t.same(order, ['slow', 'quick', 'compared'])
   comparer.close()
 })

@@ -2,13 +2,14 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { systemClock } from '../../src/kernel/clock.ts'
 import {
   RELOAD_AFTER_DEATH_MS,
   RELOAD_AFTER_DEATH_MS_MAX,
-  RELOAD_MS,
   reloadDelayMs,
   type VersionState,
 } from '../../src/score/loader.ts'
+import { eventually } from '../support/eventually.ts'
 import { Bench, rowsRequest, valuesOf } from '../support/local-models.ts'
 import { linearModel, onnxModel } from '../support/onnx-writer.ts'
 
@@ -69,24 +70,31 @@ for (const [what, words] of [
   t.test(`a model that ${words} is stopped, and its thread replaced`, async (t) => {
     const bench = await fragile()
     t.teardown(() => bench.close())
-    const hung = await bench.infer('bad', rowsRequest([[what]]), {
-      timeouts: { firstByteMs: 50, totalMs: 50 },
-    })
-    t.equal(hung.fault?.code, 'first-byte-timeout')
-    t.ok(hung.phases.totalMs < 200)
-    t.same(valuesOf(await bench.infer('good', ONE)), [1], 'after the grace the thread serves again')
-    t.equal(bench.scorer.pool.deaths, 1)
+    const took: number[] = []
+    // A slow machine makes it late, never earlier: one of three tells what the scorer does.
+    while (took.length < 3 && !took.some((ms) => ms < 200)) {
+      const hung = await bench.infer('bad', rowsRequest([[what]]), {
+        timeouts: { firstByteMs: 50, totalMs: 50 },
+      })
+      t.equal(hung.fault?.code, 'first-byte-timeout')
+      took.push(hung.phases.totalMs)
+      t.same(valuesOf(await bench.infer('good', ONE)), [1], 'after the grace the thread serves again')
+    }
+    t.ok(Math.min(...took) < 200, `told after ${took} ms`)
+    t.equal(bench.scorer.pool.deaths, took.length)
   })
 }
 
 t.test('with two threads the other goes on while one hangs', async (t) => {
   const bench = await fragile(2)
   t.teardown(() => bench.close())
-  const hung = bench.infer('bad', rowsRequest([[5]]), { timeouts: { totalMs: 100 } })
-  await pause(10)
-  const started = bench.clock.now()
+  let isOver = false
+  const hung = bench.infer('bad', rowsRequest([[5]])).finally(() => {
+    isOver = true
+  })
   for (let i = 0; i < 20; i += 1) t.ok((await bench.infer('good', ONE)).answer)
-  t.ok(bench.clock.now() - started < 500)
+  t.notOk(isOver, 'twenty answers, and it hangs all the time')
+  await bench.close()
   t.ok((await hung).fault)
 })
 
@@ -227,8 +235,7 @@ t.test('a mended file serves by itself within a few seconds, on every thread', a
     broken,
     `export const score = ({ x }) => ({ y: { datatype: 'FP32', shape: [1], data: [6] } })`,
   )
-  const givenUpAt = bench.clock.now() + 3 * RELOAD_MS
-  while (heard.length < 2 && bench.clock.now() < givenUpAt) await pause(50)
+  await eventually(() => heard.length === 2, { withinMs: 30_000, until: 'both are loaded' })
   t.same(valuesOf(await bench.infer('a', ONE)), [5])
   t.same(valuesOf(await bench.infer('b', ONE)), [6])
   t.same(heard.sort(), [
@@ -276,6 +283,9 @@ t.test('a model that ends or hangs its thread while loading harms only itself', 
   t.match(hangs.fault, { code: 'model-not-loaded', detail: 'it did not end in time and was stopped' })
 })
 
+/** Of the one that hangs, where no other has to be loaded in that time. */
+const LOAD_MS_MAX = 400
+
 /** One model that hangs while loading, beside a good one or not; tried again soon, to see what that costs. */
 async function hanging(good: boolean, threads: number, reloadAfterDeathMs = 100): Promise<Bench> {
   const bench = new Bench()
@@ -283,7 +293,7 @@ async function hanging(good: boolean, threads: number, reloadAfterDeathMs = 100)
   writeFileSync(hangs, 'for (;;);')
   writeFileSync(fine, linearModel([[1]]))
   const files = good ? { hangs, good: fine } : { hangs }
-  await bench.start(files, { threads, loadMsMax: 700, reloadAfterDeathMs })
+  await bench.start(files, { threads, loadMsMax: good ? 1_500 : LOAD_MS_MAX, reloadAfterDeathMs })
   return bench
 }
 
@@ -293,7 +303,7 @@ t.test('a model that hangs while loading never takes the last thread from one th
   t.same(valuesOf(await bench.infer('good', ONE)), [1])
   const deaths = bench.scorer.pool.deaths
   for (const endsAt = bench.clock.now() + 1500; bench.clock.now() < endsAt; await pause(20)) {
-    const result = await bench.infer('good', ONE, { timeouts: { totalMs: 400 } })
+    const result = await bench.infer('good', ONE)
     if (result.answer === null) t.fail(`${result.fault?.code}: ${result.fault?.message}`)
   }
   t.equal(bench.scorer.pool.deaths, deaths)
@@ -304,26 +314,29 @@ t.test('with two threads it is tried again on one of them while the other serves
   const bench = await hanging(true, 2)
   t.teardown(() => bench.close())
   const deaths = bench.scorer.pool.deaths
-  const endsAt = bench.clock.now() + 6000
+  let served = 0
+  const endsAt = bench.clock.now() + 30_000
   while (bench.scorer.pool.deaths < deaths + 2 && bench.clock.now() < endsAt) {
-    const result = await bench.infer('good', ONE, { timeouts: { totalMs: 400 } })
+    const result = await bench.infer('good', ONE)
     if (result.answer === null) t.fail(`${result.fault?.code}: ${result.fault?.message}`)
+    served += 1
     await pause(20)
   }
   t.equal(bench.scorer.pool.deaths, deaths + 2, 'it was tried twice more')
+  t.ok(served > 4, `${served} answers while one thread was lost to it twice`)
 })
 
 t.test('where nothing else is served it is tried again ever more seldom', async (t) => {
-  const bench = await hanging(false, 1, 300)
+  const startedAt = systemClock.now()
+  const bench = await hanging(false, 1, 500)
   t.teardown(() => bench.close())
-  const at: number[] = []
-  const endsAt = bench.clock.now() + 12_000
-  for (let seen = bench.scorer.pool.deaths; at.length < 3 && bench.clock.now() < endsAt; await pause(5)) {
-    if (bench.scorer.pool.deaths === seen) continue
-    seen = bench.scorer.pool.deaths
-    at.push(bench.clock.now())
-  }
-  t.ok(at[2]! - at[1]! > at[1]! - at[0]! + 200, `ends after ${at.map(Math.round)}`)
+  await eventually(() => bench.scorer.pool.deaths === 3, {
+    withinMs: 60_000,
+    until: 'it was tried three times',
+  })
+  const tookMs = systemClock.now() - startedAt
+  // The third end comes after three loads and two pauses; were both as long as the first, 400 ms less would do.
+  t.ok(tookMs > 3 * LOAD_MS_MAX + 500 + 2 * 500 - 100, `the third time ended after ${tookMs} ms`)
   const minutes = [1, 2, 3, 4, 8, 9, 1000].map((deaths) => reloadDelayMs(deaths) / RELOAD_AFTER_DEATH_MS)
   t.same(minutes, [1, 2, 4, 8, 128, 240, 240])
   t.equal(reloadDelayMs(50), RELOAD_AFTER_DEATH_MS_MAX)

@@ -1,5 +1,5 @@
 /** A snapshot of local versions for tests of scoring, and a way to call them. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AttemptResult } from '../../src/domain/outcome.ts'
@@ -7,13 +7,14 @@ import type { LocalVersion, Model, Snapshot, Timeouts } from '../../src/domain/r
 import { systemClock } from '../../src/kernel/clock.ts'
 import { Sweep } from '../../src/kernel/sweep.ts'
 import { Scorer, type ScorerParts } from '../../src/score/scorer.ts'
+import { eventually } from './eventually.ts'
 
 export const TIMEOUTS: Timeouts = {
-  queueMs: 5000,
+  queueMs: 30_000,
   connectMs: 250,
-  firstByteMs: 5000,
-  idleMs: 5000,
-  totalMs: 5000,
+  firstByteMs: 30_000,
+  idleMs: 30_000,
+  totalMs: 30_000,
 }
 
 /** One model called `digits`, its versions as given: name → file. */
@@ -35,6 +36,30 @@ export function snapshotOf(files: Readonly<Record<string, string>>): Snapshot {
     versions: new Map(versions.map((version) => [version.name, version])),
   }
   return { versions, models: new Map([['digits', model as unknown as Model]]) } as unknown as Snapshot
+}
+
+/** Where the code of a model waits until the test has done what is to happen meanwhile, however slow the machine is. */
+export class Hold {
+  readonly imports = `import { existsSync, writeFileSync } from 'node:fs'`
+  /** For the body of `score`. */
+  readonly code: string
+  readonly #begun: string
+  readonly #go: string
+
+  constructor(folder: string) {
+    this.#begun = join(folder, 'begun')
+    this.#go = join(folder, 'go')
+    const nap = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)'
+    this.code = `writeFileSync('${this.#begun}', ''); while (!existsSync('${this.#go}')) ${nap};`
+  }
+
+  async begun(): Promise<void> {
+    await eventually(() => existsSync(this.#begun), { withinMs: 30_000, until: 'the model is held' })
+  }
+
+  release(): void {
+    writeFileSync(this.#go, '')
+  }
 }
 
 export class Bench {

@@ -52,6 +52,8 @@ export async function rawRequest(
 export class RawClient {
   readonly socket: Socket
   #received: Buffer = Buffer.alloc(0)
+  /** What came since, joined when there is enough of it to read on. */
+  #pieces: Buffer[] = []
   #ended = false
   #wake: () => void = () => {}
   /** Methods of requests sent and not yet answered: an answer to HEAD has no body. */
@@ -60,7 +62,7 @@ export class RawClient {
   private constructor(socket: Socket) {
     this.socket = socket
     socket.on('data', (chunk: Buffer) => {
-      this.#received = Buffer.concat([this.#received, chunk])
+      this.#pieces.push(chunk)
       this.#wake()
     })
     const ended = () => {
@@ -98,13 +100,19 @@ export class RawClient {
     const method = this.#methods.shift() ?? 'GET'
     for (;;) {
       const late = performance.now() >= until
+      this.#received = Buffer.concat([this.#received, ...this.#pieces.splice(0)])
       const parsed = parseAnswer(this.#received, method, this.#ended)
       if (parsed.complete || this.#ended || late) {
         const raw = this.#received.subarray(0, parsed.length)
         this.#received = this.#received.subarray(parsed.length)
         return { raw, ...parsed, closed: this.#ended }
       }
-      await this.#change(until - performance.now())
+      let missing = parsed.needed - this.#received.length
+      do {
+        await this.#change(until - performance.now())
+        if (this.#ended || performance.now() >= until) break
+        missing = parsed.needed - this.#received.length - sizeOf(this.#pieces)
+      } while (missing > 0)
     }
   }
 
@@ -135,7 +143,15 @@ export class RawClient {
   }
 }
 
-type ParsedAnswer = Omit<RawAnswer, 'raw' | 'closed'> & { readonly length: number }
+type ParsedAnswer = Omit<RawAnswer, 'raw' | 'closed'> & {
+  readonly length: number
+  /** With fewer bytes than so many there is no more to be read out of them. */
+  readonly needed: number
+}
+
+function sizeOf(pieces: readonly Buffer[]): number {
+  return pieces.reduce((total, { length }) => total + length, 0)
+}
 
 function parseAnswer(bytes: Buffer, method: string, ended: boolean): ParsedAnswer {
   let at = 0
@@ -152,12 +168,14 @@ function parseAnswer(bytes: Buffer, method: string, ended: boolean): ParsedAnswe
       body: body.bytes,
       complete: body.complete,
       length: body.complete ? at + body.length : bytes.length,
+      needed: at + body.needed,
     }
   }
 }
 
 function unfinished(bytes: Buffer): ParsedAnswer {
-  return { status: 0, headers: new Map(), body: Buffer.alloc(0), complete: false, length: bytes.length }
+  const { length } = bytes
+  return { status: 0, headers: new Map(), body: Buffer.alloc(0), complete: false, length, needed: length + 1 }
 }
 
 function parseHead(text: string): { status: number; headers: Map<string, string> } {
@@ -180,24 +198,29 @@ interface BodyContext {
   readonly ended: boolean
 }
 
-function parseBody(
-  bytes: Buffer,
-  context: BodyContext,
-): { bytes: Buffer; length: number; complete: boolean } {
+interface ParsedBody {
+  readonly bytes: Buffer
+  readonly length: number
+  readonly complete: boolean
+  readonly needed: number
+}
+
+function parseBody(bytes: Buffer, context: BodyContext): ParsedBody {
   const { method, status, headers, ended } = context
   if (method === 'HEAD' || status === 204 || status === 304 || status === 101) {
-    return { bytes: Buffer.alloc(0), length: 0, complete: true }
+    return { bytes: Buffer.alloc(0), length: 0, complete: true, needed: 0 }
   }
   if (headers.get('transfer-encoding')?.toLowerCase() === 'chunked') return parseChunks(bytes)
   const declared = headers.get('content-length')
-  if (declared === undefined) return { bytes, length: bytes.length, complete: ended }
+  if (declared === undefined) return { bytes, length: bytes.length, complete: ended, needed: Infinity }
   const length = Number(declared)
-  return { bytes: bytes.subarray(0, length), length, complete: bytes.length >= length }
+  return { bytes: bytes.subarray(0, length), length, complete: bytes.length >= length, needed: length }
 }
 
-function parseChunks(bytes: Buffer): { bytes: Buffer; length: number; complete: boolean } {
+function parseChunks(bytes: Buffer): ParsedBody {
   const parts: Buffer[] = []
   let at = 0
+  let needed = bytes.length + 1
   for (;;) {
     const lineEnd = bytes.indexOf('\r\n', at)
     if (lineEnd === -1) break
@@ -205,12 +228,15 @@ function parseChunks(bytes: Buffer): { bytes: Buffer; length: number; complete: 
     if (size === 0) {
       const trailersEnd = bytes.indexOf('\r\n\r\n', lineEnd)
       if (trailersEnd === -1) break
-      return { bytes: Buffer.concat(parts), length: trailersEnd + 4, complete: true }
+      return { bytes: Buffer.concat(parts), length: trailersEnd + 4, complete: true, needed: 0 }
     }
     const dataEnd = lineEnd + 2 + size
     parts.push(bytes.subarray(lineEnd + 2, dataEnd))
-    if (!(bytes.length >= dataEnd + 2)) break
+    if (!(bytes.length >= dataEnd + 2)) {
+      needed = Math.max(needed, dataEnd + 2)
+      break
+    }
     at = dataEnd + 2
   }
-  return { bytes: Buffer.concat(parts), length: bytes.length, complete: false }
+  return { bytes: Buffer.concat(parts), length: bytes.length, complete: false, needed }
 }

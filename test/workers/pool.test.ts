@@ -7,6 +7,7 @@ import { systemClock } from '../../src/kernel/clock.ts'
 import { Sweep } from '../../src/kernel/sweep.ts'
 import type { LoadResult, ModelSource } from '../../src/workers/messages.ts'
 import { type Seat, type Work, WorkerPool, type WorkSource } from '../../src/workers/pool.ts'
+import { eventually } from '../support/eventually.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'modelgate-pool-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
@@ -130,7 +131,9 @@ t.test('closing ends threads that are idle, busy or hanging, and settles their w
   pool.serve(loads)
   pool.start()
   const told = loads.add(good, hangs)
-  await new Promise((resolve) => setTimeout(resolve, 500))
+  await eventually(() => loads.told.length === 1 && loads.seats.length === 2, {
+    until: 'one hangs, one is idle',
+  })
   await pool.close()
   await pool.close()
   await told

@@ -249,7 +249,7 @@ experiment = { name = "e", arms = { ${(value.order === true ? arms : arms.revers
         return (hashOf(written(left as never)) === hashOf(written(right as never))) === alike
       },
     ),
-    { numRuns: 300 },
+    { numRuns: 150 },
   )
 })
 
@@ -265,7 +265,7 @@ t.test('the order of arms and checks in the file decides nothing', async (t) => 
   t.same(arms('{ b = 30, a = 70 }'), arms('{ a = 70, b = 30 }'))
 })
 
-t.test('5,000 mutated configurations: no exception, and every refusal has a place', async (t) => {
+t.test('2,000 mutated configurations: no exception, and every refusal has a place', async (t) => {
   const seeds = [FULL, ...mistakes().map(({ text }) => text)]
   const pieces = [
     '=',
@@ -321,9 +321,9 @@ t.test('5,000 mutated configurations: no exception, and every refusal has a plac
         )
       )
     }),
-    { numRuns: 5000 },
+    { numRuns: 2000 },
   )
-  t.ok(refused > 1500, `${refused} of them were refused`)
+  t.ok(refused > 600, `${refused} of them were refused`)
   t.comment(`${Number(process.hrtime.bigint() - started) / 1e6} ms`)
 })
 

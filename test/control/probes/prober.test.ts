@@ -116,7 +116,7 @@ t.test('an endpoint is asked again only when it has answered', async (t) => {
   await pause(3 * HEALTH.intervalMs)
   t.equal(questions.length, 1)
   questions[0]!.answer(BAD)
-  await eventually(() => questions.length === 2, { withinMs: 1000 })
+  await eventually(() => questions.length === 2, { until: 'it is asked again' })
 })
 
 t.test(

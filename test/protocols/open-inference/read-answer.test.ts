@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { openInference } from '../../../src/protocols/open-inference/index.ts'
 import { type Datatype, dataToBytes, type Tensor } from '../../../src/protocols/open-inference/tensors.ts'
+import { cpuMsOf } from '../../support/cpu-time.ts'
 
 const pathOf = (pointer: string) => pointer.slice(1).split('/')
 const jsonAnswer = (document: unknown) => ({
@@ -100,9 +101,8 @@ t.test('integers keep every digit where that is asked for', async (t) => {
   t.same(openInference.readExact({ status: 200, headers, body }, path), [BigInt(digits)])
   t.same(read(jsonAnswer(written.toString()), '/outputs/y/data/0'), [Number(digits)])
   const long = jsonAnswer(`{"x":${'9'.repeat(1_000_000)}}`)
-  const startedAt = performance.now()
-  t.same(read(long, '/x'), [Number.POSITIVE_INFINITY])
-  t.ok(performance.now() - startedAt < 500, 'a very long number takes no time')
+  const ms = cpuMsOf(() => t.same(read(long, '/x'), [Number.POSITIVE_INFINITY]))
+  t.ok(ms < 500, `a very long number takes no time: ${ms} ms`)
 })
 
 t.test('an element of any nested list is where a walk over the parsed list finds it', async (t) => {
@@ -132,12 +132,13 @@ t.test('an element of any nested list is where a walk over the parsed list finds
 })
 
 t.test('a hostile answer is read in one pass, without a stack of its own', async (t) => {
-  const startedAt = performance.now()
   const escapes = jsonAnswer(`{"s":"${'\\n'.repeat(2_000_000)}","outputs":[{"name":"y","data":[[7]]}]}`)
-  t.same(read(escapes, '/outputs/y/data/0', '/outputs/0/data/0'), [7, 7])
   const deep = jsonAnswer(`{"outputs":[{"name":"y","data":${'['.repeat(1e5)}1${']'.repeat(1e5)}}]}`)
-  t.same(read(deep, '/outputs/y/data/0'), [undefined])
   const many = Array.from({ length: 50_000 }, (_, at) => ({ name: `o${at}`, data: [at] }))
-  t.same(read(jsonAnswer({ outputs: many }), '/outputs/o49999/data/0'), [49_999])
-  t.ok(performance.now() - startedAt < 2000)
+  const ms = cpuMsOf(() => {
+    t.same(read(escapes, '/outputs/y/data/0', '/outputs/0/data/0'), [7, 7])
+    t.same(read(deep, '/outputs/y/data/0'), [undefined])
+    t.same(read(jsonAnswer({ outputs: many }), '/outputs/o49999/data/0'), [49_999])
+  })
+  t.ok(ms < 2000, `${ms} ms`)
 })

@@ -5,6 +5,7 @@ import t from 'tap'
 import { FAULTS, type FaultCode, fault, isFault } from '../../../src/domain/fault.ts'
 import type { RemoteVersion } from '../../../src/domain/routes.ts'
 import { openai } from '../../../src/protocols/openai/index.ts'
+import { cpuMsOf } from '../../support/cpu-time.ts'
 import { makeHead, makeRemoteVersion } from '../../support/make-model.ts'
 
 const JSON_HEAD = makeHead({ fields: { 'content-type': 'application/json; charset=utf-8' } })
@@ -88,9 +89,8 @@ t.test('of any document, the model found is the one that JSON.parse finds', asyn
 
 t.test('a body of a million fields takes its reader no longer than its proof', async (t) => {
   const body = Buffer.from(`{${'"a":1,'.repeat(1_000_000)}"model":"m"}`)
-  const startedAt = performance.now()
-  t.equal(openai.modelIn!(JSON_HEAD, body), 'm')
-  t.ok(performance.now() - startedAt < 1_000, `${performance.now() - startedAt} ms for 6 MB`)
+  const ms = cpuMsOf(() => t.equal(openai.modelIn!(JSON_HEAD, body), 'm'))
+  t.ok(ms < 1_000, `${ms} ms for 6 MB`)
 })
 
 t.test('a sticky key is found in the body, and a form that the caller chose is noticed', async (t) => {
