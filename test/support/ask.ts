@@ -25,7 +25,7 @@ export interface Told {
 export function ask(
   port: number,
   path: string,
-  { method, headers = {}, body, timeoutMs = 10_000, agent }: Asked = {},
+  { method, headers = {}, body, timeoutMs = 30_000, agent }: Asked = {},
 ): Promise<Told> {
   const startedAt = performance.now()
   return new Promise((resolve, reject) => {

@@ -10,7 +10,7 @@ export interface Patience {
 /** Resolves to the first value that is neither undefined nor false; rejects when none came in time. */
 export async function eventually<T>(
   look: () => T | undefined | false | Promise<T | undefined | false>,
-  { withinMs = 5_000, until = 'what was expected' }: Patience = {},
+  { withinMs = 20_000, until = 'what was expected' }: Patience = {},
 ): Promise<T> {
   const giveUpAt = performance.now() + withinMs
   for (;;) {
