@@ -17,7 +17,7 @@ const restartsOf = async (gateway: TestGateway, lane: number) =>
 
 t.test('an error that nobody caught costs no caller anything, and the lane is replaced', async (t) => {
   const { gateway, breakSeat } = await startBreakable(t, 2, () => pause(50))
-  const agent = new Agent({ keepAlive: true, maxSockets: 16 })
+  const agent = new Agent({ keepAlive: true, maxSockets: 8 })
   t.teardown(() => agent.destroy())
   let [sent, answered] = [0, 0]
   let isOver = false
@@ -30,7 +30,7 @@ t.test('an error that nobody caught costs no caller anything, and the lane is re
       answered += 1
     }
   }
-  const workers = Array.from({ length: 16 }, worker)
+  const workers = Array.from({ length: 8 }, worker)
   await eventually(() => answered > 2 * workers.length)
   breakSeat(0)
   await eventually(async () => (await restartsOf(gateway, 0)) === 1, {
@@ -94,7 +94,7 @@ t.test('an only lane is replaced without a refused connection, until it breaks t
     // Each on a connection of its own.
     while (!isOver) {
       told.push(await ask(gateway.port, '/v2/health/live').then(({ status }) => status, String))
-      await pause(5)
+      await pause(10)
     }
   })()
   for (let count = 0; count < RESTARTS_MAX; count += 1) {
