@@ -48,9 +48,9 @@ const standingOf = ({ headers }: Told) =>
     left: Number(left),
     seconds: Number(seconds),
   }))
-/** Or a little less: the machine may be slow. */
+/** Or a little less: instants are counted in 16ths of a request, which makes one of them either way, and the machine may be slow. */
 function isAbout(t: Test, value: unknown, most: number): void {
-  t.ok(Number(value) <= most && Number(value) > most * 0.9, `${value} of ${most}`)
+  t.ok(Number(value) <= most && Number(value) > most * 0.8, `${value} of ${most}`)
 }
 
 const limited = startTestGateway(t, {
