@@ -75,7 +75,7 @@ export class BucketTable {
     // Lock-free: what makes one lane try again is that another got ahead.
     for (;;) {
       const own = this.#find(first, tag)
-      const at = own === -1 ? this.#weakest(first, now, limit) : own
+      const at = own === -1 ? this.#placeFor(tag, first, now, limit) : own
       const word = Atomics.load(this.#words, at)
       WORD[0] = word
       const isOwn = HALVES[UPPER]! >>> 4 === tag
@@ -120,12 +120,16 @@ export class BucketTable {
     return -1
   }
 
-  /** An empty place, or the one whose caller has the least debt. */
-  #weakest(first: number, now: number, limit: RateLimit): number {
+  /**
+   * An empty place, or the one whose caller has the least debt; its own, where another lane has just made one: with two
+   * of them a caller would have two buckets.
+   */
+  #placeFor(tag: number, first: number, now: number, limit: RateLimit): number {
     let weakest = first
     let least = Number.POSITIVE_INFINITY
     for (let at = first; at < first + WAYS; at += 1) {
       WORD[0] = Atomics.load(this.#words, at)
+      if (HALVES[UPPER]! >>> 4 === tag) return at
       const isEmpty = HALVES[UPPER] === 0
       const debt = isEmpty ? -1 : debtOf(timeIn(HALVES), now, limit)
       if (debt >= least) continue

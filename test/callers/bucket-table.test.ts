@@ -120,6 +120,30 @@ t.test('a lane that is late finds what another wrote meanwhile, and lets nobody 
   t.equal(taken(table, hash('ana'), now, 300), 0)
 })
 
+t.test('two lanes that meet a new caller at the same time give it one bucket', async (t) => {
+  const memory = bucketMemory(1)
+  const limit = limitOf({ burst: 1 })
+  const [one, other] = [new BucketTable(memory, 1), new BucketTable(memory, 1)]
+  const words = new BigUint64Array(memory)
+  // The other lane takes when the first has found no bucket and begins to look for a place.
+  const atomics = Atomics as { load: (array: BigUint64Array, at: number) => unknown }
+  const { load } = atomics
+  t.teardown(() => {
+    atomics.load = load
+  })
+  const admitted: boolean[] = []
+  atomics.load = (array, at) => {
+    if (array instanceof BigUint64Array) {
+      atomics.load = load
+      admitted.push(other.take(limit, hash('ana'), 1000).isAdmitted)
+    }
+    return load(array, at)
+  }
+  admitted.push(one.take(limit, hash('ana'), 1000).isAdmitted)
+  t.same(admitted, [true, false])
+  t.equal(words.filter((word) => word !== 0n).length, 1)
+})
+
 t.test('threads that take at the same time let in what one alone would, for each caller', async (t) => {
   const limit = limitOf({ requests: 20_000, burst: 2000 })
   const memory = bucketMemory(1)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { ask } from '../support/ask.ts'
 import { eventually } from '../support/eventually.ts'
+import { PATIENT } from '../support/patient.ts'
 import { Metrics } from '../support/read-metrics.ts'
 import { decisionsIn } from '../support/read-records.ts'
 import { ScriptedUpstream } from '../support/scripted-upstream.ts'
@@ -24,7 +25,7 @@ const WAYS = Object.keys(ANSWERS)
 async function onSmallDisk(t: Test, url: string) {
   const { configFile, dataDir } = writeSetup(
     t,
-    `[server]\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\nlanes = 1\n[models.m]\nprotocol = "raw"\n[models.m.versions.v1]\nendpoints = ["${url}"]\n`,
+    `[server]\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\nlanes = 1\n[models.m]\nprotocol = "raw"\n${PATIENT}\n[models.m.versions.v1]\nendpoints = ["${url}"]\n`,
   )
   mkdirSync(dataDir)
   const mount = `mount -t tmpfs -o size=3m none '${dataDir}'`
@@ -85,10 +86,7 @@ t.test('a full disk lets no answer out, small, large or streamed, and serves aga
     for (let count = 0; count < 3; count += 1) t.equal(await answersTo(way), 503, way)
     t.equal(asked, before, `${way}: no endpoint is asked for what could not be recorded`)
     rmSync(ballast)
-    await eventually(async () => (await answersTo(way)) === 200, {
-      withinMs: 5_000,
-      until: `${way}: served again`,
-    })
+    await eventually(async () => (await answersTo(way)) === 200, { until: `${way}: served again` })
   }
   const metrics = new Metrics((await ask(adminPort, '/metrics')).text)
   t.equal(metrics.value('modelgate_streams_open', { model: 'm', version: 'v1' }), 0)

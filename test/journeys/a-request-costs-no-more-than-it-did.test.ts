@@ -4,12 +4,13 @@
  * lowered by whoever makes a request cheaper, and raised in the commit that knows why it has to cost more.
  */
 import t, { type Test } from 'tap'
-import { type RequestCosts, requestCosts, startAnswering, startCounted } from '../support/request-costs.ts'
+import { PATIENT } from '../support/patient.ts'
+import { type Counted, requestCosts, startAnswering, startCounted } from '../support/request-costs.ts'
 
 /**
  * Equal runs differ by 0.3 % in bytes; another order of compilation by the engine was seen to make 2 %. A new object or closure for each
  * request is 50 to 200 bytes, so a margin of 5 % notices what is worth noticing. Calls are exact but for the looks at the log
- * twice a second and a pause of the collector: one in a hundred.
+ * twice a second and a pause of the collector, which most of the short windows are free of.
  */
 const BYTES_MARGIN = 1.05
 const CALLS_MARGIN = 0.05
@@ -35,8 +36,10 @@ function configurationOf(port: number): string {
   return `${SERVER}
 [models.plain]
 protocol = "raw"
+${PATIENT}
 ${version('plain.versions.v1')}
 [models.shadowed]
+${PATIENT}
 key = ["header:x-user-id"]
 ${version('shadowed.versions.v1')}${version('shadowed.versions.v2')}${version('shadowed.versions.v3')}
 [models.shadowed.route]
@@ -57,9 +60,15 @@ function requestTo(path: string): string {
   return `POST ${path} HTTP/1.1\r\n${headers}\r\ncontent-length: ${BODY.length}\r\n\r\n${BODY}`
 }
 
-function hold(t: Test, costs: RequestCosts, stored: Stored): void {
+async function hold(t: Test, counted: Counted, path: string, stored: Stored): Promise<void> {
   const isStoredNode = Number(process.versions.node.split('.')[0]) === STORED_FOR_NODE
   const margin = isStoredNode ? BYTES_MARGIN : OTHER_NODE_MARGIN
+  const limits = {
+    heapBytes: stored.heapBytes * margin,
+    bufferBytes: stored.bufferBytes * margin + 16,
+    calls: stored.calls + 2 * CALLS_MARGIN,
+  }
+  const costs = await requestCosts(counted, requestTo(path), limits)
   const most = (what: string, counted: number, limit: number): void => {
     t.comment(`${what}: ${counted.toFixed(2)}, at most ${limit.toFixed(2)}`)
     t.ok(
@@ -69,8 +78,8 @@ function hold(t: Test, costs: RequestCosts, stored: Stored): void {
   }
   most('reads', costs.reads, stored.reads + CALLS_MARGIN)
   most('writes', costs.writes, stored.writes + CALLS_MARGIN)
-  most('bytes of objects', costs.heapBytes, stored.heapBytes * margin)
-  most('bytes of buffers', costs.bufferBytes, stored.bufferBytes * margin + 16)
+  most('bytes of objects', costs.heapBytes, limits.heapBytes)
+  most('bytes of buffers', costs.bufferBytes, limits.bufferBytes)
   if (costs.calls === undefined) {
     t.comment(
       'NOT RUN: counting all system calls, because strace is missing or may not trace (Debian: apt-get install strace)',
@@ -82,7 +91,7 @@ function hold(t: Test, costs: RequestCosts, stored: Stored): void {
   most(
     `calls (${told})`,
     [...costs.calls.values()].reduce((sum, count) => sum + count, 0),
-    stored.calls + 2 * CALLS_MARGIN,
+    limits.calls,
   )
 }
 
@@ -91,7 +100,7 @@ t.test('what is counted of a request does not grow', { skip: notHere() }, async 
   const counted = await startCounted(t, configurationOf(port))
 
   await t.test('passing it on costs no more calls and no more memory', async (t) => {
-    hold(t, await requestCosts(counted, requestTo('/models/plain/score')), {
+    await hold(t, counted, '/models/plain/score', {
       reads: 1,
       writes: 2,
       heapBytes: 15_300,
@@ -101,7 +110,7 @@ t.test('what is counted of a request does not grow', { skip: notHere() }, async 
   })
 
   await t.test('neither does a split with a shadow of every request', async (t) => {
-    hold(t, await requestCosts(counted, requestTo('/v2/models/shadowed/infer')), {
+    await hold(t, counted, '/v2/models/shadowed/infer', {
       reads: 2,
       // The copy's outcome is a record of its own; whether it leaves with the next decision's depends on the turns of the loop.
       writes: 4,

@@ -5,8 +5,9 @@
 import t, { type Test } from 'tap'
 import { type Told, tensorOf } from '../support/ask.ts'
 import { eventually } from '../support/eventually.ts'
+import { PATIENT } from '../support/patient.ts'
 import { metricsOf } from '../support/read-metrics.ts'
-import { decisionOf, decisionsIn } from '../support/read-records.ts'
+import { decisionOf, recordsIn } from '../support/read-records.ts'
 import { plainAnswer, ScriptedUpstream } from '../support/scripted-upstream.ts'
 import { startTestGateway } from '../support/start-gateway.ts'
 
@@ -31,6 +32,7 @@ t.teardown(() => failing.close())
 
 const model = (name: string, more: string) => `
 [models.${name}]
+${PATIENT}
 ${more}
 [models.${name}.versions.v1]
 endpoints = ["${upstream.url}"]
@@ -46,16 +48,24 @@ const standingOf = ({ headers }: Told) =>
     left: Number(left),
     seconds: Number(seconds),
   }))
-/** Or a little less: the machine may be slow. */
+/** Or a little less: instants are counted in 16ths of a request, which makes one of them either way, and the machine may be slow. */
 function isAbout(t: Test, value: unknown, most: number): void {
-  t.ok(Number(value) <= most && Number(value) > most * 0.9, `${value} of ${most}`)
+  t.ok(Number(value) <= most && Number(value) > most * 0.8, `${value} of ${most}`)
 }
 
 const limited = startTestGateway(t, {
   toml: `
+[server]
+listen = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+lanes = 2
+data_dir = "data"
+${model('slow', 'limits.rate = [{ requests = 20, per = "24h", burst = 30 }]')}
+${model('quick', 'limits.rate = [{ requests = 20, per = "1s", burst = 30 }]')}
 ${model('m', 'limits.rate = [{ requests = 2, per = "1h", burst = 3, by = ["header:x-api-key", "client"] }]')}
 ${model('plain', '')}
 [models.shadowed]
+${PATIENT}
 limits.rate = [{ requests = 2, per = "1h" }]
 retry = { attempts = 2, on = ["503"] }
 on_failure = { error = ["version:v2"] }
@@ -162,30 +172,22 @@ t.test('shadow copies and retries are not charged', async (t) => {
 })
 
 t.test('on two lanes a caller gets what its limit says, not twice that', async (t) => {
-  const gateway = await startTestGateway(t, {
-    toml: `
-[server]
-listen = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-lanes = 2
-data_dir = "data"
-${model('m', 'limits.rate = [{ requests = 20, per = "1s", burst = 30 }]')}
-`,
+  const gateway = await limited
+  const before = (await recordsIn(gateway.dataDir)).length
+  const ask90 = (name: string) => Promise.all(Array.from({ length: 90 }, () => gateway.infer(name, BODY)))
+  const admittedOf = (told: readonly Told[]) => statuses(told).filter((status) => status === 200).length
+  // Each on a connection of its own: both lanes get some. One more request is let in every 72 minutes.
+  const told = await ask90('slow')
+  t.same(statuses(told).sort(), [...Array(30).fill(200), ...Array(60).fill(429)], 'once the burst')
+  const records = (await recordsIn(gateway.dataDir)).slice(before)
+  const lanes = records.flatMap((one) => (one.type === 'decision' ? [one.origin.lane] : []))
+  t.same([...new Set(lanes)].sort(), [0, 1], 'on both lanes')
+
+  const startedAt = performance.now()
+  const admitted = admittedOf(await ask90('quick'))
+  const mostly = 30 + (20 * (performance.now() - startedAt)) / 1000
+  t.ok(admitted >= 30 && admitted <= mostly + 1, `${admitted} of ${mostly}`)
+  await eventually(async () => (await gateway.infer('quick', BODY)).status === 200, {
+    until: 'time lets more in',
   })
-  const answers: Promise<Told>[] = []
-  const until = performance.now() + 2000
-  // Each on a connection of its own: the kernel spreads them over both lanes.
-  while (performance.now() < until) {
-    answers.push(gateway.infer('m', BODY), gateway.infer('m', BODY), gateway.infer('m', BODY))
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-  const told = await Promise.all(answers)
-  const admitted = told.filter(({ status }) => status === 200).length
-  t.equal(told.filter(({ status }) => status === 429).length, told.length - admitted)
-  const times = (await decisionsIn(gateway.dataDir)).map(({ receivedAt }) => receivedAt)
-  const seconds = (Math.max(...times) - Math.min(...times)) / 1000
-  const expected = 30 + 20 * seconds
-  t.ok(told.length > expected * 1.5, `${told.length} were asked, far more than ${expected}`)
-  // Times of receipt are whole milliseconds, and the requests of each lane are charged a little after.
-  t.ok(Math.abs(admitted - expected) <= 3, `${admitted} of ${expected}`)
 })

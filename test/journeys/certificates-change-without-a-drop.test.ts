@@ -3,11 +3,13 @@ import { renameSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { startGateway } from '../../src/compose.ts'
 import { loadConfig } from '../../src/control/config/load.ts'
 import { expired, type Issued, makeAuthority } from '../support/certificates.ts'
 import { eventually } from '../support/eventually.ts'
+import { PATIENT } from '../support/patient.ts'
 import { metricsOf } from '../support/read-metrics.ts'
 import { decisionsIn } from '../support/read-records.ts'
 import { serve, writeSetup } from '../support/serve-process.ts'
@@ -23,14 +25,14 @@ const toml = (endpoint: string, { lanes = 1, tls = '' } = {}) => `
 listen = "127.0.0.1:0"
 admin = "127.0.0.1:0"
 lanes = ${lanes}
-grace = "2s"
+grace = "20s"
 [server.tls]
 cert = "server.crt"
 key = "server.key"
 ${tls}
 [models.m]
 protocol = "raw"
-timeouts = { total = "20s", first_byte = "10s", idle = "10s" }
+${PATIENT}
 [models.m.versions.v1]
 endpoints = ["${endpoint}"]
 `
@@ -80,6 +82,8 @@ function keepAsking(asked: SecureAsked) {
       } catch (error) {
         errors.push(String(error))
       }
+      // Whoever asks without a pause has the machine busy with handshakes alone.
+      await pause(5)
     }
   })()
   const stop = async () => {
@@ -87,55 +91,53 @@ function keepAsking(asked: SecureAsked) {
     await running
     return { serials, errors, count }
   }
-  return { stop }
+  return { stop, count: () => count }
 }
 
-for (const lanes of [1, 2]) {
-  t.test(
-    `20 certificates one after the other, on ${lanes} lanes: no connection and no request is lost`,
-    async (t) => {
-      const endpoint = await startEndpoint(t)
-      const gateway = await startTestGateway(t, {
-        toml: toml(endpoint.url, { lanes }),
-        files: filesOf(authority.issue()),
-      })
-      const { port } = gateway
-      const kept = oneConnection()
-      t.teardown(() => kept.destroy())
-      const callers = [named, unnamed, named, unnamed].map((tls) => keepAsking({ port, tls }))
-      const faithful = keepAsking({ port, tls: named, agent: kept })
-      const slow = askSecurely({ port, path: '/models/m/slow', tls: named })
-      const { serial } = await askSecurely({ port, path: '/models/m/x', tls: named })
-      for (let round = 0; round < 20; round += 1) {
-        replace(gateway.directory, authority.issue())
-        await gateway.gateway.renewCertificate()
-        const fresh = await askSecurely({ port, path: '/models/m/x', tls: unnamed })
-        if (fresh.serial === serial) t.fail(`round ${round}: a new connection got the old certificate`)
-      }
-      const told = await Promise.all(callers.map((caller) => caller.stop()))
-      t.same(
-        told.flatMap(({ errors }) => errors),
-        [],
-      )
-      const count = told.reduce((sum, one) => sum + one.count, 0)
-      t.ok(count >= 20, `${count} new connections`)
-      const whole = await faithful.stop()
-      t.same([whole.errors, whole.serials.size], [[], 1], `${whole.count} requests on one connection`)
-      endpoint.finish()
-      t.match(await slow, { status: 200, serial, text: /^\.+end$/ }, 'an answer under way all the time')
-      const metrics = await metricsOf(gateway)
-      t.equal(metrics.value('modelgate_certificate_reloads_total', { result: 'taken' }), 20)
-      t.equal(metrics.value('modelgate_connections_refused_total'), 0)
-    },
-  )
+async function replacedUnderTraffic(t: Test, { lanes, rounds }: { lanes: number; rounds: number }) {
+  const endpoint = await startEndpoint(t)
+  const gateway = await startTestGateway(t, {
+    toml: toml(endpoint.url, { lanes }),
+    files: filesOf(authority.issue()),
+  })
+  const { port } = gateway
+  const kept = oneConnection()
+  t.teardown(() => kept.destroy())
+  const callers = [named, unnamed, named, unnamed].map((tls) => keepAsking({ port, tls }))
+  const faithful = keepAsking({ port, tls: named, agent: kept })
+  const slow = askSecurely({ port, path: '/models/m/slow', tls: named })
+  const { serial } = await askSecurely({ port, path: '/models/m/x', tls: named })
+  for (let round = 0; round < rounds; round += 1) {
+    const before = callers.map(({ count }) => count())
+    await eventually(() => callers.every(({ count }, index) => count() > before[index]!))
+    replace(gateway.directory, authority.issue())
+    await gateway.gateway.renewCertificate()
+    const fresh = await askSecurely({ port, path: '/models/m/x', tls: unnamed })
+    if (fresh.serial === serial) t.fail(`round ${round}: a new connection got the old certificate`)
+  }
+  const told = await Promise.all(callers.map((caller) => caller.stop()))
+  const errors = told.flatMap(({ errors }) => errors)
+  t.same(errors, [])
+  const whole = await faithful.stop()
+  t.same([whole.errors, whole.serials.size], [[], 1], `${whole.count} requests on one connection`)
+  endpoint.finish()
+  t.match(await slow, { status: 200, serial, text: /^\.+end$/ }, 'an answer under way all the time')
+  const metrics = await metricsOf(gateway)
+  t.equal(metrics.value('modelgate_certificate_reloads_total', { result: 'taken' }), rounds)
+  t.equal(metrics.value('modelgate_connections_refused_total'), 0)
+  return gateway
 }
+
+t.test('certificates one after the other, on two lanes: no connection and no request is lost', async (t) => {
+  await replacedUnderTraffic(t, { lanes: 2, rounds: 10 })
+})
 
 t.test(
   'changed files are found by looking; what cannot serve is refused, and the operator told',
   async (t) => {
-    const endpoint = await startEndpoint(t)
-    const gateway = await startTestGateway(t, { toml: toml(endpoint.url), files: filesOf(authority.issue()) })
+    const gateway = await replacedUnderTraffic(t, { lanes: 1, rounds: 4 })
     const { port, directory, log } = gateway
+    const told = log.length
     const serialNow = async () => (await askSecurely({ port, path: '/models/m/x', tls: named })).serial
     const first = await serialNow()
     const renewed = () => gateway.gateway.renewCertificate()
@@ -170,16 +172,13 @@ t.test(
       t.match(log.at(-1), words, name)
       t.equal(await serialNow(), first, `${name}: the old certificate stays`)
     }
-    t.equal(log.length, bad.length, 'each is told once')
+    t.equal(log.length - told, bad.length, 'each is told once')
     const before = await metricsOf(gateway)
     t.equal(before.value('modelgate_certificate_reloads_total', { result: 'refused' }), bad.length)
 
     const notAfter = new Date('2049-05-06T07:08:09Z')
     replace(directory, authority.issue({ notAfter }))
-    const second = await eventually(async () => (await serialNow()) !== first && serialNow(), {
-      withinMs: 9000,
-    })
-    t.not(second, first)
+    await eventually(async () => (await serialNow()) !== first)
     t.match(
       log.at(-1),
       /new certificate \(DNS:localhost, IP Address:127\.0\.0\.1\), valid until 2049-05-06T07:08:09Z/,
@@ -202,11 +201,12 @@ t.test('SIGHUP looks at once; the key is in no record and in no word of the proc
   t.match(gateway.stdout, /serving on https:\/\/127\.0\.0\.1/)
   const ask = () => askSecurely({ port, path: '/models/m/x', tls: named })
   const { serial } = await ask()
+  // Nobody is told of a look that is not asked for and finds nothing new.
+  gateway.signal('SIGHUP')
+  await eventually(() => gateway.stderr.includes('the certificate in use is what the files hold'))
   replace(join(configFile, '..'), authority.issue())
   gateway.signal('SIGHUP')
-  await eventually(() => gateway.stderr.includes('new connections get the new certificate'), {
-    withinMs: 1500,
-  })
+  await eventually(() => gateway.stderr.includes('new connections get the new certificate'))
   t.not((await ask()).serial, serial)
   gateway.signal('SIGTERM')
   t.same(await gateway.exited, { code: 0, signal: null })

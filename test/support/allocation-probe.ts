@@ -1,12 +1,13 @@
 /**
- * Loaded into every thread of a gateway that is measured (`node --import`): on SIGUSR2 each thread says how much
- * memory its objects take and how often it collected garbage, one line of JSON a thread on standard error. With a young
+ * Loaded into every thread of a gateway that is measured (`node --import`): on SIGUSR2 each lane says how much
+ * memory its objects take and how often it collected garbage, one line of JSON a lane on standard error. With a young
  * generation so large that nothing is collected meanwhile, the difference of two such answers is what was allocated.
  */
 import { writeSync } from 'node:fs'
 import { PerformanceObserver } from 'node:perf_hooks'
 import { getHeapSpaceStatistics } from 'node:v8'
-import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads'
+import { BroadcastChannel, isMainThread, threadId, workerData } from 'node:worker_threads'
+import type { LaneStart } from '../../src/lane-messages.ts'
 
 export interface Probed {
   readonly probe: number
@@ -31,4 +32,4 @@ function tell(): void {
 const channel = new BroadcastChannel('allocation-probe')
 channel.unref()
 if (isMainThread) process.on('SIGUSR2', () => channel.postMessage('tell'))
-else channel.onmessage = tell
+else if ((workerData as Partial<LaneStart> | null)?.seat !== undefined) channel.onmessage = tell

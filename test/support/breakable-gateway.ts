@@ -1,5 +1,6 @@
-/** A gateway whose lanes a test can break (breaking-lane.ts), before an endpoint that answers after a while. */
+/** A gateway whose lanes a test can break (breaking-lane.ts), before an endpoint that answers when it may. */
 import type { Test } from 'tap'
+import { PATIENT } from './patient.ts'
 import { plainAnswer, ScriptedUpstream } from './scripted-upstream.ts'
 import { startTestGateway } from './start-gateway.ts'
 
@@ -7,11 +8,12 @@ const WELL = plainAnswer(200, '{"outputs":[{"name":"score","datatype":"FP32","sh
   'content-type: application/json',
 ])
 
-export async function startBreakable(t: Test, lanes: number, answerMs: number) {
+/** `mayAnswer` is awaited after each request. */
+export async function startBreakable(t: Test, lanes: number, mayAnswer: () => unknown = () => {}) {
   const upstream = await ScriptedUpstream.start(async (connection) => {
     for (;;) {
       await connection.request()
-      if (answerMs > 0) await connection.pause(answerMs)
+      await mayAnswer()
       connection.send(WELL)
     }
   })
@@ -25,11 +27,24 @@ export async function startBreakable(t: Test, lanes: number, answerMs: number) {
 listen = "127.0.0.1:0"
 admin = "127.0.0.1:0"
 lanes = ${lanes}
-grace = "5s"
+grace = "20s"
+[models.m]
+${PATIENT}
 [models.m.versions.v1]
 endpoints = ["${upstream.url}"]
 `,
   })
-  const breakSeat = (seat: number, stillMs = 0) => orders.postMessage({ seat, stillMs })
-  return { gateway, breakSeat }
+  const breakSeat = (seat: number) => orders.postMessage({ seat, until: null })
+  /** From soon on its loop does not turn, until the returned function is called. */
+  const holdSeat = (seat: number): (() => void) => {
+    const until = new Int32Array(new SharedArrayBuffer(4))
+    orders.postMessage({ seat, until })
+    const wake = () => {
+      Atomics.store(until, 0, 1)
+      Atomics.notify(until, 0)
+    }
+    t.teardown(wake)
+    return wake
+  }
+  return { gateway, breakSeat, holdSeat }
 }

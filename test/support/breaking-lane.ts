@@ -1,5 +1,5 @@
 /**
- * A lane's thread that a test can break: told by its seat, it throws where nobody catches, or stands still for a while.
+ * A lane's thread that a test can break: told by its seat, it throws where nobody catches, or stands still until it is woken.
  * Apart from that it is the lane itself.
  */
 import { workerData } from 'node:worker_threads'
@@ -8,10 +8,10 @@ import type { LaneStart } from '../../src/lane-messages.ts'
 const { seat } = workerData as LaneStart
 const orders = new BroadcastChannel('break-lanes')
 orders.onmessage = ({ data }: { data: unknown }) => {
-  const order = data as { readonly seat: number; readonly stillMs: number }
+  const order = data as { readonly seat: number; readonly until: Int32Array | null }
   if (order.seat !== seat) return
-  if (order.stillMs > 0) {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, order.stillMs)
+  if (order.until !== null) {
+    Atomics.wait(order.until, 0, 0)
     return
   }
   const secret = 'what a caller sent'

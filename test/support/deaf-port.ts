@@ -7,16 +7,21 @@ import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
+import { eventually } from './eventually.ts'
 
 const BLOCKED = `
 const { parentPort, workerData } = require('node:worker_threads')
 const server = require('node:net').createServer()
 server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
   parentPort.postMessage(server.address().port)
-  setImmediate(() => Atomics.wait(workerData, 0, 0))
+  setImmediate(() => {
+    Atomics.store(workerData, 1, 1)
+    Atomics.wait(workerData, 0, 0)
+  })
 })
 `
 const SYN_SENT = '02'
+const FILLERS_MAX = 16
 
 export class DeafPort {
   readonly port: number
@@ -32,17 +37,18 @@ export class DeafPort {
   }
 
   static async open(): Promise<DeafPort> {
-    const flag = new Int32Array(new SharedArrayBuffer(4))
+    const flag = new Int32Array(new SharedArrayBuffer(8))
     const worker = new Worker(BLOCKED, { eval: true, workerData: flag })
     const [port] = (await once(worker, 'message')) as [number]
-    await pause(50)
+    // From then on it accepts nothing.
+    await eventually(() => Atomics.load(flag, 1) === 1)
     const fillers: Socket[] = []
-    for (let count = 0; count < 4; count += 1) {
+    const deaf = new DeafPort(port, { worker, flag, fillers })
+    while (deaf.knocking === 0) {
+      if (fillers.length === FILLERS_MAX) throw new Error('the accept queue is not full')
       fillers.push(connect(port, '127.0.0.1').on('error', () => {}))
       await pause(20)
     }
-    const deaf = new DeafPort(port, { worker, flag, fillers })
-    if (deaf.knocking === 0) throw new Error('the accept queue is not full')
     for (const filler of fillers) if (filler.connecting) filler.destroy()
     return deaf
   }

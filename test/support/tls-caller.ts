@@ -59,7 +59,7 @@ export function askSecurely({
         })
       },
     )
-    sent.setTimeout(10_000, () => sent.destroy(new Error(`no answer to ${path} within 10 s`)))
+    sent.setTimeout(30_000, () => sent.destroy(new Error(`no answer to ${path} within 30 s`)))
     sent.on('error', reject)
     sent.end(body)
   })
