@@ -52,7 +52,10 @@ export function settleBatch(jobs: readonly Job[], result: ScoreResult, now: numb
   })
 }
 
-export function failBatch(jobs: readonly Job[], cause: string, now: number): void {
-  const reason = fault('scoring-failed', 'the scoring thread ended while the model was scoring', cause)
+export function failBatch(jobs: readonly Job[], cause: string, isGivenUp: boolean, now: number): void {
+  const words = isGivenUp
+    ? 'the model was not done long after all its time'
+    : 'the scoring thread ended while the model was scoring'
+  const reason = fault('scoring-failed', words, cause)
   for (const job of jobs) job.fail(reason, now)
 }

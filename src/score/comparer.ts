@@ -100,6 +100,7 @@ export class Comparer implements WorkSource {
       message: task,
       transfer: [task.bytes],
       killAt: this.#clock.now() + HANG_MS,
+      isNative: false,
       done: (result) => {
         const verdicts = result as CompareResult
         batch.forEach((one, index) => {

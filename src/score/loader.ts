@@ -14,6 +14,7 @@ import type { ModelSignature } from '../protocols/open-inference/tensors.ts'
 import type { LoadResult, ModelSource } from '../workers/messages.ts'
 import { notLoaded } from '../workers/not-loaded.ts'
 import type { Seat, Work, WorkerPool, WorkSource } from '../workers/pool.ts'
+import { runtimeOf } from '../workers/runtimes/index.ts'
 
 export interface ModelFacts {
   readonly platform: string
@@ -117,15 +118,17 @@ export class Loader implements WorkSource {
       message: { source: entry.source },
       transfer: [],
       killAt: now + (this.#parts.loadMsMax ?? LOAD_MS_MAX),
+      isNative: runtimeOf(entry.source.runtime).isNative,
       done: (result, on) => {
         entry.riskedOn = null
         this.#loaded(entry, result as LoadResult, on)
       },
-      died: (cause) => {
+      died: (cause, isGivenUp) => {
         entry.riskedOn = null
         // Several threads that first met it at the same time count as one.
         if (this.#parts.clock.now() >= entry.retryAt) entry.deaths += 1
-        const reason = notLoaded(entry.source, 'ended its scoring thread while loading', cause)
+        const words = isGivenUp ? 'was not loaded in time' : 'ended its scoring thread while loading'
+        const reason = notLoaded(entry.source, words, cause)
         this.#failed(entry, reason, reloadDelayMs(entry.deaths, this.#parts.reloadAfterDeathMs))
       },
     }

@@ -12,6 +12,7 @@ import type { Clock } from '../kernel/clock.ts'
 import type { Sweep } from '../kernel/sweep.ts'
 import type { ScoreResult } from '../workers/messages.ts'
 import { type Seat, type Work, WorkerPool, type WorkSource } from '../workers/pool.ts'
+import { runtimeOf } from '../workers/runtimes/index.ts'
 import { batchOf, failBatch, settleBatch } from './batch.ts'
 import { Job, resultOf } from './job.ts'
 import { Loader, type VersionState } from './loader.ts'
@@ -211,17 +212,22 @@ export class Scorer implements WorkSource {
       message: task,
       transfer: [task.bytes],
       killAt: lastDueAt + HANG_GRACE_MS,
+      isNative: runtimeOf(queue.source.runtime).isNative,
       done: (result) => {
         const at = this.#parts.clock.now()
         queue.inFlight -= 1
         queue.took(jobs.length, at - now)
         settleBatch(jobs, result as ScoreResult, at)
       },
-      died: (cause) => {
+      died: (cause, isGivenUp) => {
         queue.inFlight -= 1
+        if (isGivenUp) queue.givenUp += 1
         const at = this.#parts.clock.now()
         if (this.#closed) for (const job of jobs) job.fail(DRAINING, at)
-        else failBatch(jobs, cause, at)
+        else failBatch(jobs, cause, isGivenUp, at)
+      },
+      returned: () => {
+        queue.givenUp -= 1
       },
     }
   }

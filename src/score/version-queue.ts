@@ -27,6 +27,8 @@ export class VersionQueue {
   readonly source: ModelSource
   /** Batches of this version on threads now. */
   inFlight = 0
+  /** Still there long after their time: the version gets no other thread before they are back. */
+  givenUp = 0
   /** When its last batch was taken, by number over all versions; 0: never. */
   lastTurn = 0
   /** Infinity: as long as it takes. */
@@ -69,7 +71,7 @@ export class VersionQueue {
   }
 
   isRipe(now: number): boolean {
-    if (this.#jobs.length === 0) return false
+    if (this.#jobs.length === 0 || this.givenUp > 0) return false
     return this.inFlight === 0 || this.full || now - this.oldestAt >= BATCH_WAIT_MS
   }
 

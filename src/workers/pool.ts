@@ -8,7 +8,9 @@
  *
  * Promises: a thread that ends for whatever reason is replaced, and only the work it was doing is
  * settled with an error. A thread still busy at its work's `killAt` is killed: the one use of aborting a
- * running task, because it costs the thread. After `close()` no thread, timer or socket is left.
+ * running task, because it costs the thread. Native code cannot be ended, and a thread that is ended within it takes
+ * the whole process along when it comes back (an addon cannot even throw then): such work is given up, and its thread
+ * stays busy until it is back. After `close()` no thread, timer or socket is left.
  */
 import { Piscina, queueOptionsSymbol } from 'piscina'
 import type { Clock } from '../kernel/clock.ts'
@@ -29,10 +31,14 @@ export interface Work {
   readonly transfer: readonly ArrayBuffer[]
   /** Monotonic ms at which the thread is taken to hang. */
   readonly killAt: number
+  /** Runs code that is not JavaScript. */
+  readonly isNative: boolean
   /** Exactly one of the two is called, once. `seat` is the one that did the work. */
   done(result: unknown, seat: Seat): void
-  /** The thread ended, was killed or threw; the cause in its own words. */
-  died(cause: string): void
+  /** The thread ended, was killed or threw, or the work was given up; the cause in its own words. */
+  died(cause: string, isGivenUp: boolean): void
+  /** What was given up is over. */
+  returned?(): void
 }
 
 export interface WorkSource {
@@ -52,6 +58,13 @@ export const HEAP_MIB_MAX = 2048
 const RESPAWN_MS = 1000
 /** A thread stuck in native code cannot be ended; a stop does not wait for it longer than this. */
 const CLOSE_MS_MAX = 5000
+/** What a stop waits for JavaScript under way: longer than a thread takes to begin its first work. */
+const SETTLE_MS = 500
+/**
+ * Piscina asks `require` before `import`. A thread that ends while it requires a module of ours ends the process: "must be
+ * used on an instantiated module" (Node 20).
+ */
+const NO_REQUIRE = '--no-experimental-require-module'
 /** Threads keep loaded models, so idle ones are never ended. */
 const IDLE_MS = 2 ** 31 - 1
 
@@ -72,6 +85,10 @@ export class WorkerPool {
   onLost: ((seat: Seat) => void) | undefined
   readonly #parts: PoolParts
   readonly #sources: WorkSource[] = []
+  readonly #underWay: Record<'native' | 'script', Set<Promise<void>>> = {
+    native: new Set(),
+    script: new Set(),
+  }
   #seats: MutableSeat[] = []
   #piscina: Piscina | undefined
   #respawn: NodeJS.Timeout | undefined
@@ -107,6 +124,7 @@ export class WorkerPool {
       atomics: 'disabled',
       recordTiming: false,
       closeTimeout: CLOSE_MS_MAX,
+      ...(process.allowedNodeEnvironmentFlags.has(NO_REQUIRE) ? { execArgv: [NO_REQUIRE] } : {}),
       resourceLimits: { maxOldGenerationSizeMb: heapMiBMax },
       loadBalancer: (task, workers) => {
         const wanted = task[queueOptionsSymbol] as Targeted | null
@@ -130,19 +148,16 @@ export class WorkerPool {
     for (const seat of [...this.#seats]) this.#feed(seat)
   }
 
-  /** Running work is settled as died. */
+  /** Work under way is waited for a little, native work longer; what is left then is settled as died. */
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     clearTimeout(this.#respawn)
     const piscina = this.#piscina
     if (piscina === undefined) return
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, CLOSE_MS_MAX)
-    })
-    await Promise.race([piscina.destroy(), late])
-    clearTimeout(timer)
+    const { native, script } = this.#underWay
+    await Promise.all([within(SETTLE_MS, Promise.all(script)), within(CLOSE_MS_MAX, Promise.all(native))])
+    await within(CLOSE_MS_MAX, piscina.destroy())
     this.#seats = []
   }
 
@@ -158,29 +173,34 @@ export class WorkerPool {
 
   #run(seat: MutableSeat, work: Work): void {
     seat.busy = true
-    const watchdog = new Watchdog(work.killAt)
+    const watchdog = new Watchdog(work.killAt, work.isNative ? () => work.died(GIVEN_UP, true) : null)
     this.#parts.sweep.watch(watchdog)
     const target: Targeted = { thread: seat.thread }
     const settle = (): void => {
       this.#parts.sweep.unwatch(watchdog)
       seat.busy = false
     }
-    this.#piscina!.run(
+    const running = this.#piscina!.run(
       { ...work.message, [queueOptionsSymbol]: target },
       { filename: TASKS[work.task], transferList: work.transfer as ArrayBuffer[], signal: watchdog },
     ).then(
       (result) => {
         settle()
-        work.done(result, seat)
+        if (watchdog.hasGivenUp) work.returned?.()
+        else work.done(result, seat)
         this.#feed(seat)
       },
       (error: unknown) => {
         settle()
         this.#reconcile()
-        work.died(watchdog.aborted ? 'it did not end in time and was stopped' : causeOf(error))
+        if (watchdog.hasGivenUp) work.returned?.()
+        else work.died(watchdog.aborted ? STOPPED : causeOf(error), false)
         this.wake()
       },
     )
+    const underWay = this.#underWay[work.isNative ? 'native' : 'script']
+    underWay.add(running)
+    void running.finally(() => underWay.delete(running))
   }
 
   /** Drops the seats of threads that are gone. Piscina replaces them, and 'workerCreate' adds the new. */
@@ -211,18 +231,38 @@ export class WorkerPool {
   }
 }
 
+const STOPPED = 'it did not end in time and was stopped'
+const GIVEN_UP = 'it did not end in time; it cannot be stopped, so its thread waits for it'
+
+/** True to its word or not, it is waited for no longer. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([work, late])
+  clearTimeout(timer)
+}
+
 /** Ends a hanging thread. Piscina takes an emitter as signal; an AbortController costs 10 µs more a task. */
 class Watchdog implements Watched {
   slot = -1
   aborted = false
+  hasGivenUp = false
   readonly dueAt: number
+  readonly #giveUp: (() => void) | null
   #kill: (() => void) | undefined
 
-  constructor(dueAt: number) {
+  /** `giveUp`: to be called instead, where a thread cannot be ended. */
+  constructor(dueAt: number, giveUp: (() => void) | null) {
     this.dueAt = dueAt
+    this.#giveUp = giveUp
   }
 
   expire(): void {
+    this.hasGivenUp = this.#giveUp !== null
+    this.#giveUp?.()
+    if (this.hasGivenUp) return
     this.aborted = true
     this.#kill?.()
   }

@@ -92,6 +92,7 @@ t.test('a request whose time was up before the model ran is told whose limit it 
       message: task,
       transfer: [task.bytes],
       killAt: Number.POSITIVE_INFINITY,
+      isNative: true,
       done: (result) => {
         settleBatch(jobs, result as ScoreResult, clock.now())
         resolve()

@@ -52,6 +52,7 @@ class Loads implements WorkSource {
       message: { source: next },
       transfer: [],
       killAt: systemClock.now() + this.#killAfterMs,
+      isNative: false,
       done: (result) => this.#tell(`${next.version}: ${(result as LoadResult).loaded}`),
       died: (cause) => this.#tell(`${next.version}: ${cause}`),
     }

@@ -13,6 +13,8 @@ export interface Runtime {
   readonly name: LocalVersion['runtime']
   /** The `platform` of V2 metadata. */
   readonly platform: string
+  /** Loads and runs code that is not JavaScript: a thread that is within it cannot be ended. */
+  readonly isNative: boolean
   load(file: string): Promise<LoadedModel>
 }
 

@@ -31,6 +31,7 @@ type Score = (inputs: Record<string, Value>) => unknown
 export const javascript: Runtime = {
   name: 'javascript',
   platform: 'javascript',
+  isNative: false,
   async load(file) {
     // Node remembers a module by its URL, a broken one too: a mended file needs another URL.
     const { mtimeMs, size } = statSync(file)

@@ -39,6 +39,7 @@ let imported: Promise<Ort> | undefined
 export const onnx: Runtime = {
   name: 'onnx',
   platform: 'onnxruntime_onnx',
+  isNative: true,
   async load(file) {
     imported ??= import('onnxruntime-node')
     const ort = await imported
