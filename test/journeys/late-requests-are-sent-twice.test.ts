@@ -167,8 +167,10 @@ t.test('who asks an endpoint that hangs now and then is answered by the other on
   t.ok(held.count >= 8, `${held.count} were never answered`)
   await until(() => held.left === held.count, 'each of them was left, for the copy that was')
   const decisions = (await decisionsIn(gateway.dataDir)).filter(({ model }) => model === 'hanging')
-  const won = decisions.filter(({ attempts }) => attempts[0]!.hedge?.won === 'second')
-  t.ok(won.length >= held.count, `${won.length} second copies won`)
+  const twice = decisions.filter(({ attempts }) => attempts[0]!.hedge !== null)
+  t.ok(twice.length >= held.count, `${twice.length} were sent twice, ${held.count} were never answered`)
+  // Now and then the one that hangs is the second: the first was only late.
+  t.ok(twice.some(({ attempts }) => attempts[0]!.hedge!.won === 'second'))
 })
 
 t.test('however much is late, it is 5 % more load, and every copy is told', async (t) => {
