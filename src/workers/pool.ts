@@ -56,7 +56,7 @@ export interface PoolParts {
 export const HEAP_MIB_MAX = 2048
 /** How long to wait before asking for threads again when new ones die while starting. */
 const RESPAWN_MS = 1000
-/** A thread stuck in native code cannot be ended; a stop does not wait for it longer than this. */
+/** A stop does not wait longer for threads that were told to end. */
 const CLOSE_MS_MAX = 5000
 /** What a stop waits for JavaScript under way: longer than a thread takes to begin its first work. */
 const SETTLE_MS = 500
@@ -148,7 +148,7 @@ export class WorkerPool {
     for (const seat of [...this.#seats]) this.#feed(seat)
   }
 
-  /** Work under way is waited for a little, native work longer; what is left then is settled as died. */
+  /** JavaScript under way is waited for a little, native work until it is over: its thread could not end before. */
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
@@ -156,7 +156,7 @@ export class WorkerPool {
     const piscina = this.#piscina
     if (piscina === undefined) return
     const { native, script } = this.#underWay
-    await Promise.all([within(SETTLE_MS, Promise.all(script)), within(CLOSE_MS_MAX, Promise.all(native))])
+    await Promise.allSettled([within(SETTLE_MS, Promise.allSettled(script)), ...native])
     await within(CLOSE_MS_MAX, piscina.destroy())
     this.#seats = []
   }
