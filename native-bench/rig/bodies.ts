@@ -9,7 +9,9 @@ const TEXT_BYTES = 700
 export const ROWS = 64
 
 interface Infer {
-  readonly inputs: readonly [{ readonly shape: readonly number[]; readonly data: readonly number[] }]
+  readonly inputs: readonly [
+    { readonly name: string; readonly shape: readonly number[]; readonly data: readonly number[] },
+  ]
 }
 
 export function writeBodies(directory: string): void {
@@ -29,6 +31,7 @@ export function writeBodies(directory: string): void {
   })
   write('digit.json', digits(1))
   write('digits.json', digits(ROWS))
+  writeFileSync(join(directory, 'digits.bin'), binaryDigits(ROWS).bytes)
 }
 
 /** The example of a digit, so many times in one tensor. */
@@ -37,4 +40,14 @@ export function digits(rows: number): Infer {
   const [input] = one.inputs
   const data = Array.from({ length: rows }, () => input.data).flat()
   return { ...one, inputs: [{ ...input, shape: [rows, ...input.shape.slice(1)], data }] }
+}
+
+/** The same by the binary extension, the answer too: its bytes, and how many of them are JSON. */
+export function binaryDigits(rows: number): { readonly bytes: Buffer; readonly jsonLength: number } {
+  const [{ name, shape, data }] = digits(rows).inputs
+  const tensor = Buffer.from(Float32Array.from(data).buffer)
+  const parameters = { binary_data_size: tensor.length }
+  const inputs = [{ name, datatype: 'FP32', shape, parameters }]
+  const json = Buffer.from(JSON.stringify({ inputs, parameters: { binary_data_output: true } }))
+  return { bytes: Buffer.concat([json, tensor]), jsonLength: json.length }
 }

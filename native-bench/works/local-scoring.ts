@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 import type { ScorerDone, ScorerJob } from '../local-scorer.ts'
 import { BenchProcess, MEASURED_CORE } from '../rig/bench-process.ts'
-import { ROWS } from '../rig/bodies.ts'
+import { binaryDigits, ROWS } from '../rig/bodies.ts'
 import type { Contender } from '../rig/contender.ts'
 import type { Ran } from '../rig/load.ts'
 import { gateway, gatewayAgainst } from '../rig/parts.ts'
@@ -20,6 +20,9 @@ type FromScorer = ScorerDone | { readonly kind: 'ready' }
 function numberIn(words: string, key: string): number {
   return Number([...words.matchAll(new RegExp(`(?:^| )${key}=([\\d.]+)`, 'g'))].at(-1)?.[1] ?? 0)
 }
+
+/** As clients of NumPy arrays send them: no number is text. */
+const BINARY = `header=content-type:application/octet-stream header=inference-header-content-length:${binaryDigits(ROWS).jsonLength}`
 
 const NOTHING = { count: 0, buckets: [], p50: 0, p99: 0, max: 0 }
 
@@ -52,7 +55,7 @@ async function startRuntime(): Promise<Contender> {
   const child = new BenchProcess<ScorerJob, FromScorer>(join(ENTRIES, 'local-scorer.js'), {}, MEASURED_CORE)
   await child.ask('ready')
   const measure = async (words: string): Promise<Ran> => {
-    const rows = words.includes('/digits.json') ? ROWS : 1
+    const rows = words.includes('/digits.') ? ROWS : 1
     const [seconds, warmSeconds] = [numberIn(words, 'seconds'), numberIn(words, 'warm')]
     return ranOf(await child.ask('scored', { rows, seconds, warmSeconds }))
   }
@@ -79,6 +82,10 @@ export const localScoring: PairedWork = {
       blocksMax: 4,
     },
     { name: `${ROWS} rows, 8 at a time`, words: `${PATH} body=@{{BODIES}}/digits.json connections=8` },
+    {
+      name: `${ROWS} rows in binary, 8 at a time`,
+      words: `${PATH} body=@{{BODIES}}/digits.bin ${BINARY} connections=8`,
+    },
   ],
   pairs: [
     { held: 'gateway', against: 'runtime' },
