@@ -373,7 +373,7 @@ t.test('a body that comes too slowly is answered 408, closed and recorded', asyn
   t.ok(patient.includes(200) && !patient.includes(408), `four seconds are not too slow: ${patient}`)
   const served = patient.filter((status) => status === 200).length
   t.equal(
-    chunking.slow.connections.flatMap(({ received }) => received.toString().match(/z{40}$/gm) ?? []).length,
+    chunking.slow.connections.flatMap(({ received }) => received.toString().match(/z{40}/g) ?? []).length,
     served,
   )
   t.notMatch(
