@@ -54,15 +54,17 @@ t.test(
     const [ill] = failing
     const told: number[] = []
     let outAfter = 0
-    // Each on a connection of its own, which the kernel gives to either lane.
+    // Two at a time, each on a connection of its own: the second goes to the lane that has none.
     while (told.length < 40) {
       if (ill!.asked < 5) outAfter = performance.now()
-      told.push((await askM(gateway, 'failing')).status)
+      const both = await Promise.all([askM(gateway, 'failing'), askM(gateway, 'failing')])
+      told.push(...both.map(({ status }) => status))
     }
     // So often its time was up since then: not once, where the machine takes less than five seconds for this.
     const trials = () => Math.floor((performance.now() - outAfter) / OUT_MS)
     const failures = told.filter((status) => status !== 200).length
-    t.ok(failures >= 5 && failures <= 5 + trials(), `${failures} failures, over both lanes`)
+    // One more may be under way when the fifth is known.
+    t.ok(failures >= 5 && failures <= 6 + trials(), `${failures} failures, over both lanes`)
     t.equal(ill!.asked, failures)
     const metrics = await metricsOf(gateway)
     const labels = { model: 'failing', version: 'v1' }
