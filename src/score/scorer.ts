@@ -249,7 +249,7 @@ export class Scorer implements WorkSource {
       this.pool.wake()
       const now = this.#parts.clock.now()
       this.#eachQueue((queue) => {
-        if (queue.size > 0 && !queue.isRipe(now)) this.#armTimer()
+        if (queue.size > 0 && queue.givenUp === 0 && !queue.isRipe(now)) this.#armTimer()
       })
     }, BATCH_WAIT_MS)
   }
