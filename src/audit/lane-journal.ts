@@ -222,7 +222,7 @@ export class LaneJournal {
       to: this.#sequence,
       cause: loss.cause,
     }
-    this.#add(RECORD_TYPES.loss, pack(note))
+    this.#add(RECORD_TYPES.gap, pack(note))
   }
 
   /** Room for the longest; tells where it begins. */

@@ -60,7 +60,7 @@ function replayFrames(reader: FrameReader, size: number, { name, known, segment,
   for (let next = nextCounted(reader, size); next !== undefined; next = nextCounted(reader, size)) {
     const { frame, gap } = next
     // A hole is explained when the record behind it is the lane's own account of a loss.
-    if (gap > 0 && frame.type !== RECORD_TYPES.loss) counts.missing += gap
+    if (gap > 0 && frame.type !== RECORD_TYPES.gap) counts.missing += gap
     if (known.has(start, lane, frame.sequence)) {
       counts.known += 1
       continue

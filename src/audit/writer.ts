@@ -173,7 +173,7 @@ export class Writer {
         to,
         cause: 'journal-damaged',
       }
-      this.note('loss', loss)
+      this.note('gap', loss)
     }
   }
 }

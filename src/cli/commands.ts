@@ -36,6 +36,11 @@ export const COMMANDS: readonly Command[] = [
     summary: 'tell the story of one request, from its decision record',
     load: async () => (await import('./explain.ts')).explain,
   },
+  {
+    name: 'audit',
+    summary: 'verify, prove, search and report the log of decisions',
+    load: async () => (await import('./audit.ts')).audit,
+  },
 ]
 
 export async function runCommand(args: readonly string[], io: Io, version: string): Promise<number> {

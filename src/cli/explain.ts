@@ -2,12 +2,10 @@
  * `modelgate explain <request-id>`: the story of one request from its records, beside a running gateway and
  * without one. It only reads. Exit 0 found, 1 not in the log, 2 wrong usage, 3 the log cannot be read.
  */
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { findDecision, type Story } from '../audit/find.ts'
 import { isRequestId } from '../audit/records/row.ts'
-import { loadConfig } from '../control/config/load.ts'
+import { findDataDir, WHERE_OPTIONS } from './data-dir.ts'
 import { tellStory } from './explain-text.ts'
 import type { Io } from './io.ts'
 import { legible } from './legible.ts'
@@ -30,12 +28,8 @@ export async function explain(args: readonly string[], io: Io): Promise<number> 
     io.stdout(USAGE)
     return 0
   }
-  const dataDir = asked.data === undefined ? dataDirOf(asked.config, io) : resolve(asked.data)
+  const dataDir = findDataDir(asked, 'modelgate explain', io)
   if (dataDir === undefined) return 3
-  if (!existsSync(dataDir)) {
-    io.stderr(`modelgate explain: there is no log at ${dataDir}\n`)
-    return 3
-  }
   let story: Story | null
   try {
     story = await findDecision(dataDir, asked.id)
@@ -66,8 +60,7 @@ function parse(args: readonly string[]): Asked | string {
       args: [...args],
       allowPositionals: true,
       options: {
-        config: { type: 'string', default: 'gateway.toml' },
-        data: { type: 'string' },
+        ...WHERE_OPTIONS,
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -82,12 +75,4 @@ function parse(args: readonly string[]): Asked | string {
   } catch (error) {
     return (error as Error).message
   }
-}
-
-function dataDirOf(file: string, io: Io): string | undefined {
-  const loaded = loadConfig(file, { generation: 1, cores: 1 })
-  if (loaded.ok) return loaded.snapshot.server.dataDir
-  const why = loaded.problems[0]?.message ?? 'it is not valid'
-  io.stderr(`modelgate explain: ${file} cannot tell where the log is (${why}); --data DIR does\n`)
-  return undefined
 }

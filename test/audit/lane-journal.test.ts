@@ -22,7 +22,7 @@ async function idsIn({ dataDir }: BenchLog): Promise<string[]> {
 }
 
 const losses = async ({ dataDir }: BenchLog) =>
-  (await allRecords(dataDir)).flatMap((record) => (record.type === 'loss' ? [record.note] : []))
+  (await allRecords(dataDir)).flatMap((record) => (record.type === 'gap' ? [record.note] : []))
 
 t.test('all records of a turn are written with one call, before any of them is released', async (t) => {
   const log = openBenchLog()

@@ -127,7 +127,7 @@ t.test(
       [],
     )
     t.ok(verifyFrames(dataDir).isWhole)
-    const losses = (await allRecords(dataDir)).filter(({ type }) => type === 'loss')
+    const losses = (await allRecords(dataDir)).filter(({ type }) => type === 'gap')
     t.ok(losses.length > 0, 'what was refused is counted in the log')
   },
 )

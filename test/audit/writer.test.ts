@@ -248,7 +248,7 @@ t.test('damage inside a journal that is being read is kept aside and told as a l
   t.equal(kept.length, 8)
   t.ok(kept.every((id) => ids.includes(id)))
   t.match(
-    records.filter(({ type }) => type === 'loss'),
+    records.filter(({ type }) => type === 'gap'),
     [{ note: { cause: 'journal-damaged', records: 1, from: 5, to: 5, lane: 0 } }],
   )
   t.equal(readdirSync(tornOf(log.dataDir)).length, 1)

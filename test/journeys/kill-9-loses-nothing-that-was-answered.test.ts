@@ -146,7 +146,7 @@ t.test('what was answered is in the log, after any number of kills', async (t) =
     const verdict = verifyFrames(dataDir)
     t.match(verdict, { isWhole: true, records: records.length, firstBad: null, tailBytes: 0 })
     t.same(
-      records.filter(({ type }) => type === 'loss' || type === 'unknown'),
+      records.filter(({ type }) => type === 'gap' || type === 'unknown'),
       [],
     )
     t.equal(records.filter(({ type }) => type === 'start').length, ROUNDS + 2)

@@ -68,9 +68,105 @@ export interface Notes {
     readonly pid: number
   }
   readonly stop: { readonly at: number; readonly cause: string; readonly abandoned: number }
-  readonly loss: LossNote
+  readonly gap: LossNote
   readonly recovery: RecoveryReport & { readonly at: number }
   readonly mark: MarkNote
+  /** A label or a reward for an earlier decision; `value` in `unit` (a currency code for money), empty: a plain number. */
+  readonly outcome: {
+    readonly at: number
+    readonly id: string
+    readonly model: string
+    readonly name: string
+    readonly value: number
+    readonly unit: string
+    readonly by: string
+  }
+  readonly approval: {
+    readonly at: number
+    readonly change: string
+    readonly by: string
+    readonly isApproved: boolean
+    readonly base: string
+    readonly result: string
+    readonly words: string
+  }
+  /** `by` is empty when the rollout acted by itself. */
+  readonly rollout: {
+    readonly at: number
+    readonly model: string
+    readonly version: string
+    readonly step: string
+    readonly percent: number
+    readonly by: string
+    readonly cause: string
+  }
+  readonly auth: {
+    readonly at: number
+    readonly principal: string
+    readonly isAllowed: boolean
+    readonly action: string
+    readonly cause: string
+  }
+  readonly access: AccessNote
+  readonly key: KeyNote
+  readonly prune: PruneNote
+  readonly note: { readonly at: number; readonly by: string; readonly words: string }
+  readonly capture: CaptureNote
+  /** `subject` is the keyed digest under which its key was filed, never the subject itself. */
+  readonly erase: {
+    readonly at: number
+    readonly by: string
+    readonly subject: string
+    readonly keys: number
+  }
+  readonly hold: { readonly at: number; readonly by: string; readonly isOn: boolean; readonly words: string }
+}
+
+/** Somebody read, searched, verified or exported the log. */
+export interface AccessNote {
+  readonly at: number
+  readonly by: string
+  readonly host: string
+  /** The command or route: `audit export`, `GET /api/v1/audit/proofs/{seq}`. */
+  readonly action: string
+  /** What was asked, in words. */
+  readonly asked: string
+  /** Records it was answered with. */
+  readonly records: number
+}
+
+/** The key that signs from here on; signed by the key before (none for the first of an epoch) and by itself. */
+export interface KeyNote {
+  readonly at: number
+  readonly origin: string
+  /** Verifier keys as in C2SP signed notes; `from` is empty for the first of an epoch. */
+  readonly from: string
+  readonly to: string
+  /** Base64 signatures over the text in SPEC.md; the first is empty when `from` is. */
+  readonly signatures: readonly [string, string]
+}
+
+/** Everything before sequence `through` is deleted. */
+export interface PruneNote {
+  readonly at: number
+  readonly by: string
+  readonly records: number
+  readonly through: number
+  /** Base64 root of the tree of the first `through` records: what remains is still proven by it. */
+  readonly root: string
+  readonly cause: string
+}
+
+export interface CaptureNote {
+  readonly at: number
+  readonly id: string
+  readonly model: string
+  /** Names the key: the keyed digest of the subject, hex. */
+  readonly subject: string
+  /** Paths that were cut out before anything was written. */
+  readonly redacted: readonly string[]
+  /** AES-256-GCM: nonce, ciphertext, tag. */
+  readonly sealed: Uint8Array
 }
 
 export interface LossNote {

@@ -13,7 +13,7 @@ export const RECORD_TYPES = {
   start: 5,
   stop: 6,
   /** Records that could not be written, counted exactly. */
-  loss: 7,
+  gap: 7,
   /** What was found, and what was done, when a log was opened that had not been closed. */
   recovery: 8,
   /** What a reader coming from the end need not look for further back. */
@@ -28,6 +28,28 @@ export const RECORD_TYPES = {
   pressure: 13,
   /** A lane was replaced because of an error that nobody caught in it. */
   lane: 14,
+  /** What became of a decision later: a label, a reward, money. */
+  outcome: 15,
+  /** A change was approved or rejected. */
+  approval: 16,
+  /** A rollout took a step, paused or rolled back. */
+  rollout: 17,
+  /** A principal was let in or refused. */
+  auth: 18,
+  /** The log was read, searched or exported. */
+  access: 19,
+  /** The key that signs checkpoints from here on. */
+  key: 20,
+  /** The beginning of the log was deleted because its time was over. */
+  prune: 21,
+  /** What a person wanted to be on record. */
+  note: 22,
+  /** Bodies of one request, redacted and encrypted. */
+  capture: 23,
+  /** A subject's key was destroyed. */
+  erase: 24,
+  /** Deleting was forbidden, or allowed again. */
+  hold: 25,
 } as const
 
 export type RecordType = keyof typeof RECORD_TYPES

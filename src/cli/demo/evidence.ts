@@ -147,7 +147,7 @@ class Gathering {
 
   note(type: string, note: Readonly<Record<string, unknown>>): void {
     this.#otherRecords += 1
-    if (type === 'loss') this.#lost += Number(note.records)
+    if (type === 'gap') this.#lost += Number(note.records)
   }
 
   result(verdict: FrameVerdict): Evidence {

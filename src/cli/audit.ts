@@ -1,0 +1,45 @@
+/**
+ * `modelgate audit …`: what auditors ask of the log. Each subcommand is a file in audit/, loaded only when asked
+ * for. All work beside a running gateway and without one.
+ */
+import { nearestName } from '../kernel/nearest-name.ts'
+import type { Command } from './commands.ts'
+import type { Io } from './io.ts'
+
+export const AUDIT_COMMANDS: readonly Command[] = []
+
+export async function audit(args: readonly string[], io: Io): Promise<number> {
+  const [name, ...rest] = args
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    const print = name === undefined ? io.stderr : io.stdout
+    print(usage())
+    return name === undefined ? 2 : 0
+  }
+  const command = AUDIT_COMMANDS.find((candidate) => candidate.name === name)
+  if (command === undefined) {
+    const near = nearestName(
+      name,
+      AUDIT_COMMANDS.map((candidate) => candidate.name),
+    )
+    const hint = near === null ? '' : `; did you mean '${near}'?`
+    io.stderr(`modelgate audit: there is no command '${name}'${hint}\n\n${usage()}`)
+    return 2
+  }
+  const run = await command.load()
+  return run(rest, io)
+}
+
+function usage(): string {
+  const width = Math.max(0, ...AUDIT_COMMANDS.map(({ name }) => name.length))
+  const lines = AUDIT_COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}   ${summary}`)
+  return [
+    'Usage: modelgate audit COMMAND [--config FILE | --data DIR] [OPTIONS]',
+    '',
+    'The log of decisions, and what it proves.',
+    '',
+    ...lines,
+    '',
+    'modelgate audit COMMAND --help tells a command’s options.',
+    '',
+  ].join('\n')
+}
