@@ -3,7 +3,7 @@
  * for. All work beside a running gateway and without one.
  */
 import { nearestName } from '../kernel/nearest-name.ts'
-import type { Command } from './commands.ts'
+import type { Command } from './command.ts'
 import type { Io } from './io.ts'
 
 export const AUDIT_COMMANDS: readonly Command[] = []

@@ -5,15 +5,8 @@
  * Exit codes everywhere: 0 good, 1 the answer is no, 2 wrong usage, 3 could not ask.
  */
 import { nearestName } from '../kernel/nearest-name.ts'
+import type { Command } from './command.ts'
 import type { Io } from './io.ts'
-
-export type Run = (args: readonly string[], io: Io) => Promise<number>
-
-export interface Command {
-  readonly name: string
-  readonly summary: string
-  load(): Promise<Run>
-}
 
 export const COMMANDS: readonly Command[] = [
   {
