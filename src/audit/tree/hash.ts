@@ -19,13 +19,13 @@ node[0] = 1
 /** Hash of `entry` as a leaf, into `target[at, at + 32)`. At most 65,535 bytes. */
 export function leafHash(entry: Uint8Array, target: Buffer, at: number): void {
   leaf.set(entry, 1)
-  target.write(hash('sha256', leaf.subarray(0, 1 + entry.length), 'latin1'), at, 'latin1')
+  target.write(hash('sha256', leaf.subarray(0, 1 + entry.length), 'binary'), at, 'latin1')
 }
 
 /** Hash of two neighbours that lie one after the other at `pairAt`, into `target[at, at + 32)`; they may overlap. */
 export function nodeHash(pair: Buffer, pairAt: number, target: Buffer, at: number): void {
   pair.copy(node, 1, pairAt, pairAt + PAIR_BYTES)
-  target.write(hash('sha256', node, 'latin1'), at, 'latin1')
+  target.write(hash('sha256', node, 'binary'), at, 'latin1')
 }
 
 /** Of a tree without leaves. */
