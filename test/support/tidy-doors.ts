@@ -56,6 +56,16 @@ export const DOORS: readonly Door[] = [
   },
   { package: 'xxhash-wasm', folders: ['kernel/'], why: 'one hash decides assignment: kernel/hash64.ts' },
   {
+    package: '@duckdb/node-api',
+    folders: ['audit/index/'],
+    why: 'native code: a command loads it to answer a question, a gateway never does',
+  },
+  {
+    package: 'hyparquet-writer',
+    folders: ['audit/index/'],
+    why: 'the index of the log is written in one place',
+  },
+  {
     package: 'msgpackr',
     folders: ['record/', 'audit/'],
     why: 'record/ packs what audit/ unpacks; both sides of one format',
