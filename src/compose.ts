@@ -7,11 +7,13 @@
  */
 import { ConnectionCounts } from './accept/connection-counts.ts'
 import { HEADER_SLACK_BYTES, stateHeaderLimit } from './accept/load-uws.ts'
+import { InboxReader } from './audit/inbox/inbox-reader.ts'
 import { type AuditWriter, openAudit } from './audit/open-audit.ts'
+import { accessRecorder } from './audit/record-access.ts'
 import type { RecoveryReport } from './audit/records/notes.ts'
 import { makeCallerMemory } from './callers/caller-memory.ts'
 import { AdminServer } from './control/admin/admin-server.ts'
-import type { AdminParts, Readiness } from './control/admin/resource.ts'
+import type { AdminParts, Readiness, Resource } from './control/admin/resource.ts'
 import { decision } from './control/admin/resources/decision.ts'
 import { endpoints } from './control/admin/resources/endpoints.ts'
 import { CertificateWatch } from './control/certificate-watch.ts'
@@ -115,6 +117,7 @@ interface Parts extends Running {
   readonly readiness: VersionReadiness
   readonly probes: EndpointHealth
   readonly admin: AdminServer
+  readonly inbox: InboxReader
   readonly failed: Promise<Error>
 }
 
@@ -163,11 +166,12 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
     observatory,
     readiness: () => readinessOf(running),
     connectionsMax: shares.admin,
-    more: [endpoints({ snapshot, board, health, clock: systemClock }), decision(snapshot.server.dataDir)],
+    more: [endpoints({ snapshot, board, health, clock: systemClock }), ...logResources(snapshot, audit)],
   })
   const parts = {
     clock: systemClock,
     audit,
+    inbox: makeInbox(snapshot, audit, log),
     crew,
     entrance,
     certificates,
@@ -177,11 +181,24 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
     probes: health,
   }
   const running: Parts = { ...parts, ...AT_FIRST, lanesWithoutLog }
-  audit.onFatal((problem) => {
-    running.isLogLost = true
-    fail(new Error(problem))
-  })
+  audit.onFatal((problem) => loseLog(running, problem, fail))
   return running
+}
+
+function loseLog(parts: Parts, problem: string, fail: (error: Error) => void): void {
+  parts.isLogLost = true
+  fail(new Error(problem))
+}
+
+/** What the admin API tells of the log. */
+function logResources({ server }: Snapshot, audit: AuditWriter): Resource[] {
+  const onAccess = accessRecorder(audit, server.dataDir, systemClock)
+  return [decision(server.dataDir, onAccess)]
+}
+
+function makeInbox({ server }: Snapshot, audit: AuditWriter, log: GatewayOptions['log']): InboxReader {
+  const record = audit.recordIfAble.bind(audit)
+  return new InboxReader({ dataDir: server.dataDir, log, record })
 }
 
 function makeEntrance(
@@ -337,6 +354,7 @@ async function open(options: GatewayOptions, parts: Parts, recovery: RecoveryRep
   })
   const { generation, hash } = snapshot
   audit.event('config', { at, generation, hash, file: options.configFile })
+  parts.inbox.start()
   for (const problem of parts.readiness.problems()) options.log(problem)
   let stopping: Promise<{ abandoned: number }> | undefined
   parts.certificates?.start()

@@ -50,6 +50,11 @@ export async function findDecision(dataDir: string, id: string): Promise<Story |
   return storyOf(id.toLowerCase(), found)
 }
 
+/** Records that tell a story. */
+export function recordsIn({ decision, stream, shadows }: Story): number {
+  return (decision === null ? 0 : 1) + (stream === null ? 0 : 1) + shadows.length
+}
+
 function storyOf(id: string, found: ReadonlyMap<string, LogRecord>): Story | null {
   let decision: DecisionFound | null = null
   let stream: StreamFound | null = null

@@ -143,6 +143,7 @@ export class AuditWriter {
   readonly #ended: Promise<void>
   #onFatal: (problem: string) => void = () => {}
   #fatal: string | undefined
+  #isClosing = false
   #isClosed = false
 
   constructor(parts: readonly JournalParts[], { thread, lock, clock }: AuditThread) {
@@ -192,6 +193,18 @@ export class AuditWriter {
     this.#control.flush()
   }
 
+  /**
+   * The same for what waits elsewhere and can be recorded later: false when it could not be written, and then no gap
+   * tells of it if the trouble was known before.
+   */
+  recordIfAble<T extends NoteType>(type: T, note: Notes[T]): boolean {
+    if (this.#isClosing || !this.#control.available()) return false
+    const state = this.#states.at(-1)!
+    const { lost } = state.position()
+    this.event(type, note)
+    return state.position().lost === lost
+  }
+
   counts(): AuditCounts {
     const counts = { written: 0, sequenced: 0, lost: 0, digestsLost: 0, backlogBytes: 0 }
     for (const state of this.#states) {
@@ -207,6 +220,7 @@ export class AuditWriter {
 
   /** After all lanes closed theirs: everything is sequenced and synced, the journals go, the lock is given back. */
   async close(): Promise<void> {
+    this.#isClosing = true
     this.#control.close()
     this.#signal.close()
     await this.#ended

@@ -6,10 +6,14 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 export const LOCK_FILE = 'lock'
+/** While it is there, nothing is deleted. */
+export const HOLD_FILE = 'hold'
 export const KEY_FILE = join('keys', 'digest.key')
 
 export const segmentsOf = (dataDir: string): string => join(dataDir, 'segments')
 export const journalsOf = (dataDir: string): string => join(dataDir, 'journal')
+/** Notes that other processes want in the log. */
+export const inboxOf = (dataDir: string): string => join(dataDir, 'inbox')
 /** What was damaged is kept here and never deleted by the gateway. */
 export const tornOf = (dataDir: string): string => join(dataDir, 'torn')
 

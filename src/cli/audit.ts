@@ -6,7 +6,18 @@ import { nearestName } from '../kernel/nearest-name.ts'
 import type { Command } from './command.ts'
 import type { Io } from './io.ts'
 
-export const AUDIT_COMMANDS: readonly Command[] = []
+export const AUDIT_COMMANDS: readonly Command[] = [
+  {
+    name: 'note',
+    summary: 'put words on record',
+    load: async () => (await import('./audit/note.ts')).note,
+  },
+  {
+    name: 'hold',
+    summary: 'forbid that anything is deleted, or allow it again',
+    load: async () => (await import('./audit/hold.ts')).hold,
+  },
+]
 
 export async function audit(args: readonly string[], io: Io): Promise<number> {
   const [name, ...rest] = args

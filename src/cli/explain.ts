@@ -1,9 +1,10 @@
 /**
  * `modelgate explain <request-id>`: the story of one request from its records, beside a running gateway and
- * without one. It only reads. Exit 0 found, 1 not in the log, 2 wrong usage, 3 the log cannot be read.
+ * without one. It changes nothing, but who asked is itself put on record. Exit 0 found, 1 not in the log, 2 wrong usage, 3 the log cannot be read.
  */
 import { parseArgs } from 'node:util'
-import { findDecision, type Story } from '../audit/find.ts'
+import { findDecision, recordsIn, type Story } from '../audit/find.ts'
+import { leaveAccess } from '../audit/inbox.ts'
 import { isRequestId } from '../audit/records/row.ts'
 import { findDataDir, WHERE_OPTIONS } from './data-dir.ts'
 import { tellStory } from './explain-text.ts'
@@ -37,6 +38,9 @@ export async function explain(args: readonly string[], io: Io): Promise<number> 
     io.stderr(`modelgate explain: the log in ${dataDir} cannot be read: ${(error as Error).message}\n`)
     return 3
   }
+  const records = story === null ? 0 : recordsIn(story)
+  const unrecorded = leaveAccess(dataDir, { action: 'explain', asked: asked.id, records })
+  if (unrecorded !== null) io.stderr(`modelgate explain: ${unrecorded}\n`)
   if (story === null) {
     if (asked.json) io.stdout('null\n')
     else io.stderr(`modelgate explain: the log in ${dataDir} knows no request ${asked.id}\n`)

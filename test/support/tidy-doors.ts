@@ -40,8 +40,8 @@ export const DOORS: readonly Door[] = [
   },
   {
     package: 'zod',
-    folders: ['control/'],
-    why: 'it checks configuration and the admin API, never a request',
+    folders: ['control/', 'audit/inbox/'],
+    why: 'it checks configuration, the admin API and notes of other processes, never a request',
   },
   { package: 'smol-toml', folders: ['control/config/'], why: 'the configuration is read in one place' },
   {
@@ -109,8 +109,8 @@ export const DOORS: readonly Door[] = [
   },
   {
     package: 'node:os',
-    folders: ['control/', 'cli/', 'compose.ts'],
-    why: 'the machine is asked once, at start',
+    folders: ['control/', 'cli/', 'compose.ts', 'audit/inbox.ts'],
+    why: 'the machine is asked once, at start; the inbox asks it who leaves a note',
   },
   {
     package: 'node:path',

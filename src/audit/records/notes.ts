@@ -110,20 +110,31 @@ export interface Notes {
   readonly access: AccessNote
   readonly key: KeyNote
   readonly prune: PruneNote
-  readonly note: { readonly at: number; readonly by: string; readonly words: string }
+  readonly note: FromInbox & { readonly at: number; readonly by: string; readonly words: string }
   readonly capture: CaptureNote
   /** `subject` is the keyed digest under which its key was filed, never the subject itself. */
-  readonly erase: {
+  readonly erase: FromInbox & {
     readonly at: number
     readonly by: string
     readonly subject: string
     readonly keys: number
   }
-  readonly hold: { readonly at: number; readonly by: string; readonly isOn: boolean; readonly words: string }
+  readonly hold: FromInbox & {
+    readonly at: number
+    readonly by: string
+    readonly isOn: boolean
+    readonly words: string
+  }
+}
+
+/** What another process left for the log: two records with the same `inbox` are one note, recorded again after a crash. */
+interface FromInbox {
+  /** UUID; absent when the gateway itself recorded it. */
+  readonly inbox?: string
 }
 
 /** Somebody read, searched, verified or exported the log. */
-export interface AccessNote {
+export interface AccessNote extends FromInbox {
   readonly at: number
   readonly by: string
   readonly host: string

@@ -112,6 +112,7 @@ export class AdminServer {
       parameters: match.parameters,
       query: new URLSearchParams(query.join('?')),
       accept: request.headers.accept ?? '',
+      client: request.socket.remoteAddress ?? '',
     })
   }
 }

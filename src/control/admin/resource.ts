@@ -12,6 +12,8 @@ export interface Question {
   readonly query: URLSearchParams
   /** The Accept header, or empty. */
   readonly accept: string
+  /** Address of who asks. */
+  readonly client: string
 }
 
 export interface Reply {

@@ -14,6 +14,7 @@ const asked = (id: string) => ({
   parameters: new Map([['id', id]]),
   query: new URLSearchParams(),
   accept: '',
+  client: '127.0.0.1',
 })
 
 t.test('a decision is found by its id, told as data, and refused when it cannot be one', async (t) => {
@@ -28,9 +29,12 @@ t.test('a decision is found by its id, told as data, and refused when it cannot 
   t.match(found.json(), { id, decision: { decision: { id, status: 200 } } })
   t.equal((await gateway.admin('/api/v1/decisions/00000000-0000-7000-8000-000000000000')).status, 404)
   t.equal((await gateway.admin('/api/v1/decisions/nonsense')).status, 400)
-  const resource = decision(gateway.dataDir)
+  const accesses: object[] = []
+  const resource = decision(gateway.dataDir, (access, client) => accesses.push({ ...access, client }))
   const reply = await resource.get(asked(id))
   t.match(String(reply.body), id)
+  const action = 'GET /api/v1/decisions/{id}'
+  t.strictSame(accesses, [{ action, asked: id, records: 1, client: '127.0.0.1' }])
 })
 
 t.test('a streamed answer is told open while it is, and with its end afterwards', async (t) => {

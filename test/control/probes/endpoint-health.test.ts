@@ -74,7 +74,12 @@ function watching(t: Test, ...versions: readonly (readonly Asked[])[]) {
   }
   const told = async () => {
     const { get } = endpoints({ snapshot, board, health, clock: systemClock })
-    const { body } = await get({ parameters: new Map(), query: new URLSearchParams(), accept: '' })
+    const { body } = await get({
+      parameters: new Map(),
+      query: new URLSearchParams(),
+      accept: '',
+      client: '',
+    })
     return JSON.parse(String(body)).versions
   }
   return { snapshot, board, log, records, health, metric, told, remote }
