@@ -58,6 +58,8 @@ export type FromLane =
   | { readonly kind: 'reading'; readonly announcement: LaneAnnouncement }
   /** Whether this lane’s records can be written; told when that changes. */
   | { readonly kind: 'log'; readonly isWritten: boolean }
+  /** So many requests were sent on lately without being noted: a crash would leave no trace of them. */
+  | { readonly kind: 'unnoted'; readonly requests: number }
   /** An endpoint’s name stopped resolving, or resolves again (`problem` null). */
   | {
       readonly kind: 'name'

@@ -11,6 +11,7 @@ import { BroadcastChannel, parentPort, workerData } from 'node:worker_threads'
 import { BEAT_EVERY_MS, ConnectionCounts } from './accept/connection-counts.ts'
 import { Listener } from './accept/listener.ts'
 import { HEADER_SLACK_BYTES, loadUws, type Uws } from './accept/load-uws.ts'
+import { InflightFile } from './audit/inflight/inflight-file.ts'
 import { LaneJournal } from './audit/lane-journal.ts'
 import { AnswerCache } from './callers/answer-cache.ts'
 import type { PeerMessage } from './callers/peer-answers.ts'
@@ -50,8 +51,12 @@ import { UnreadConnections } from './record/unread-connections.ts'
 import { Comparer } from './score/comparer.ts'
 import { Scorer } from './score/scorer.ts'
 
+/** How often a lane clears the notes of requests that have their records, in ms. */
+const NOTES_TIDY_MS = 1000
 /** How often a lane looks whether its records can be written, with traffic or without, in ms. */
 const LOG_LOOK_MS = 500
+/** Requests of a client that may be under way: its own, and one it left that is finished for the repeat to come. */
+const EACH_CLIENT = 2
 /** How often a lane reads how short of time and memory it is, in ms. */
 const PRESSURE_LOOK_MS = 100
 /** How often a draining lane looks whether its work is done, in ms. */
@@ -109,6 +114,7 @@ async function run(uws: Uws, build: string): Promise<void> {
     else void drain(listener, lane, unread, message)
   })
   watchLog(lane, unread)
+  watchNotes(lane)
   watchPressure(lane)
   try {
     tell({ kind: 'prepared', uws: build, server: listener.open() })
@@ -131,6 +137,18 @@ function watchLog(lane: Lane, unread: UnreadConnections): void {
   timer.unref()
 }
 
+function watchNotes(lane: Lane): void {
+  let told = 0
+  const timer = setInterval(() => {
+    if (lane.work.refusing) clearInterval(timer)
+    else lane.recorder.tidy()
+    const requests = lane.recorder.unnoted - told
+    if (requests > 0) tell({ kind: 'unnoted', requests })
+    told += requests
+  }, NOTES_TIDY_MS)
+  timer.unref()
+}
+
 function watchPressure(lane: Lane): void {
   const timer = setInterval(() => {
     if (lane.work.refusing) clearInterval(timer)
@@ -145,7 +163,7 @@ function makeLane(): Lane {
   const sweep = new Sweep(clock)
   const sockets = new SocketBudget(start.sockets.endpoints)
   const resolver = new Resolver({ clock, onEvent: (event) => tell({ kind: 'name', ...event }) })
-  const recorder = new Recorder({ journal: new LaneJournal(start.journal, clock) })
+  const recorder = makeRecorder(clock)
   const vitals = new Vitals({
     snapshot,
     breakers: start.breakers,
@@ -196,6 +214,12 @@ function makeLane(): Lane {
     work: { draining: false, refusing: false, count: 0, lingering: new Set() },
     onBug: tellBug,
   }
+}
+
+function makeRecorder(clock: Clock): Recorder {
+  const { journal, sockets } = start
+  const inflight = new InflightFile(journal, clock, { slotsMax: EACH_CLIENT * sockets.clients })
+  return new Recorder({ journal: new LaneJournal(journal, clock), inflight })
 }
 
 /** What shadows find out about endpoints is kept apart from what callers do. */

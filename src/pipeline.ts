@@ -28,6 +28,7 @@ import {
   type Known,
   knownOf,
   NOTHING_KNOWN,
+  noteAsked,
   type Opening,
   openStory,
   refuse,
@@ -112,6 +113,7 @@ function serve(opening: Opening, asked: Asked, pledge: Pledge | null): void {
   }
   if (keeping.hit !== null) return done(keeping.hit)
   const underway = carryOut(errand, lane, {
+    asking: (version, role, at) => noteAsked(opening, version, role, at),
     started: () => shadows.send(),
     opened: (course, resume) => {
       if (client.gone) return UNHEARD

@@ -130,6 +130,16 @@ export class LaneJournal {
     return this.#obstacle() === ''
   }
 
+  /** Of the last record, written, waiting or lost. */
+  get lastSequence(): number {
+    return this.#sequence
+  }
+
+  /** Some records could not be written, and the log does not tell so yet. */
+  get owesLoss(): boolean {
+    return this.#loss !== undefined || this.#telling !== undefined
+  }
+
   /** `release` is called exactly once, at the end of this turn: true when the record is in the journal file. */
   decision(record: DecisionRecord, inputs: DigestInputs, release: Release): void {
     if (!this.#accepts()) return this.#refuse(release)

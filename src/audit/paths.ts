@@ -14,6 +14,7 @@ export const segmentsOf = (dataDir: string): string => join(dataDir, 'segments')
 export const journalsOf = (dataDir: string): string => join(dataDir, 'journal')
 /** Notes that other processes want in the log. */
 export const inboxOf = (dataDir: string): string => join(dataDir, 'inbox')
+export const inflightOf = (dataDir: string): string => join(dataDir, 'inflight')
 /** What was damaged is kept here and never deleted by the gateway. */
 export const tornOf = (dataDir: string): string => join(dataDir, 'torn')
 
@@ -31,12 +32,18 @@ export interface JournalName {
   readonly number: number
 }
 
+export type InflightName = Omit<JournalName, 'number'>
+
 export function segmentPath(dataDir: string, first: number): string {
   return join(segmentsOf(dataDir), `${String(first).padStart(12, '0')}.seg`)
 }
 
 export function journalPath(dataDir: string, lane: number, start: number, number: number): string {
   return join(journalsOf(dataDir), `${lane}-${start}-${number}.jnl`)
+}
+
+export function inflightPath(dataDir: string, lane: number, start: number): string {
+  return join(inflightOf(dataDir), `${lane}-${start}.ring`)
 }
 
 /** Oldest first. A directory that does not exist holds none. */
@@ -61,6 +68,18 @@ export function listJournals(dataDir: string): JournalName[] {
     found.push({ path: join(folder, name), name, lane, start, number })
   }
   return found.sort((a, b) => a.start - b.start || a.lane - b.lane || a.number - b.number)
+}
+
+/** By run, then lane. */
+export function listInflight(dataDir: string): InflightName[] {
+  const folder = inflightOf(dataDir)
+  const found: InflightName[] = []
+  for (const name of namesIn(folder)) {
+    const match = /^(\d{1,5})-(\d{1,15})\.ring$/.exec(name)
+    if (match === null) continue
+    found.push({ path: join(folder, name), name, lane: Number(match[1]), start: Number(match[2]) })
+  }
+  return found.sort((a, b) => a.start - b.start || a.lane - b.lane)
 }
 
 function namesIn(folder: string): string[] {

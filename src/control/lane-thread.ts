@@ -108,6 +108,7 @@ export class LaneThread {
     else if (message.kind === 'name') this.#parts.onWords(nameWords(message))
     else if (message.kind === 'endpoint') this.#parts.onWords(standingWords(message))
     else if (message.kind === 'pressure') this.#parts.onWords(pressureWords(message))
+    else if (message.kind === 'unnoted') this.#parts.onWords(unnotedWords(message))
     else if (message.kind === 'certificate') void this.#renewed(message)
     else if (message.kind === 'bug') this.#parts.onBug(message.report)
     else if (message.kind === 'stricken') this.#parts.onStricken(message.report)
@@ -148,4 +149,8 @@ const WITHOUT = [
 
 function pressureWords({ to, from, why }: Extract<FromLane, { kind: 'pressure' }>): string {
   return `pressure level ${to}, was ${from} (${why}): ${WITHOUT[to]}`
+}
+
+function unnotedWords({ requests }: Extract<FromLane, { kind: 'unnoted' }>): string {
+  return `${requests} requests could not be noted before they were sent on: if this process dies now, the log may lack them`
 }

@@ -39,6 +39,8 @@ export interface Underway {
 }
 
 export interface Listeners {
+  /** A version is about to be asked for the first time, `at` monotonic ms: nothing of the request has left this process yet. */
+  asking(version: Version, role: Role, at: number): void
   /** A version has really been asked; at most once. */
   started(): void
   /**
@@ -149,6 +151,7 @@ class Passage implements Underway, Watched, PlaceSeeker {
     const { model, deadlineAt, key } = intent
     const avoid = this.#retries?.triedOf(version) ?? NOTHING_TRIED
     const limits = { timeouts: model.timeouts, deadlineAt, key: key.value, avoid }
+    if (!this.#isStarted) this.#listeners.asking(version, role, now)
     this.#current.progress = startAttempt(version, this.#errand, { lane, limits, isShadow: false }, intake)
     if (this.#isStarted) return
     this.#isStarted = true

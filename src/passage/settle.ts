@@ -11,12 +11,13 @@ import type { Exchange } from '../domain/exchange.ts'
 import { type Fault, traitsOf } from '../domain/fault.ts'
 import { type Head, OWN_PREFIX } from '../domain/head.ts'
 import type { Intent } from '../domain/intent.ts'
-import type { Answer, AnswerSummary, Attempt } from '../domain/outcome.ts'
+import type { Answer, AnswerSummary, Attempt, Role } from '../domain/outcome.ts'
 import type { Plan } from '../domain/plan.ts'
-import type { Model, Snapshot } from '../domain/routes.ts'
+import type { Model, Snapshot, Version } from '../domain/routes.ts'
 import type { MemoryClaim } from '../kernel/memory-budget.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import { raw } from '../protocols/raw/index.ts'
+import { NOT_NOTED } from '../record/recorder.ts'
 import { type Course, NO_COURSE } from './course.ts'
 import type { Lane } from './lane-parts.ts'
 import { AUDIT_UNAVAILABLE, CLIENT_GONE, INTERNAL } from './refusals.ts'
@@ -34,6 +35,8 @@ export interface Opening {
   /** Unix ms, and monotonic ms. */
   readonly receivedAt: number
   readonly startedAt: number
+  /** Where it is noted as being under way, once a version is asked. */
+  note: number
   /** Set when the story's end is told; it is told once. */
   settled: boolean
 }
@@ -74,8 +77,24 @@ export function openStory({ head, body, client }: Incoming, lane: Lane): Opening
     claim: body.claim,
     receivedAt,
     startedAt: lane.clock.now(),
+    note: NOT_NOTED,
     settled: false,
   }
+}
+
+/** From here on a crash leaves a trace of it. `at`: monotonic ms. */
+export function noteAsked(opening: Opening, version: Version, role: Role, at: number): void {
+  const { id, lane, routes, receivedAt, startedAt } = opening
+  opening.note = lane.recorder.asking({
+    id,
+    receivedAt,
+    afterMs: at - startedAt,
+    generation: routes.generation,
+    configHash: routes.hash,
+    model: version.model,
+    version: version.name,
+    role,
+  })
 }
 
 /** Nothing of it is held or waited for any more. */
@@ -152,14 +171,15 @@ function finish(opening: Opening, exchange: Exchange, protocol: Protocol | null,
   const close = () => (closing?.close ?? false) || lane.work.draining
   try {
     const told = answer === exchange.answer ? exchange : { ...exchange, answer }
-    lane.recorder.decision(told, (written) => {
+    const release = (written: boolean) => {
       lane.observer.exchange(written ? exchange : unrecorded(exchange))
       if (answer === null) return finished()
       const reply = written ? answer : explained(AUDIT_UNAVAILABLE, protocol)
       const headers = written ? ownHeaders(exchange, reply) : withMarks(exchange, reply, AUDIT_UNAVAILABLE)
       const { status, body } = reply
       if (!client.reply({ status, headers, body, close: close() }, finished)) finished()
-    })
+    }
+    lane.recorder.decision(told, release, opening.note)
   } catch (bug) {
     // Without a record there may be no answer; without a reply the caller would wait for ever.
     lane.onBug(bug)

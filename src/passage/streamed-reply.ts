@@ -64,7 +64,7 @@ export class StreamedReply implements Outlet, Watched {
     this.#source = source
     this.#opened = exchangeOf(opening, known, course)
     this.#version = this.#opened.model!.versions.get(course.served)!
-    opening.lane.recorder.decision(this.#opened, (written) => this.#recorded(written))
+    opening.lane.recorder.decision(this.#opened, (written) => this.#recorded(written), opening.note)
     opening.lane.observer.streamOpened(this.#version)
     opening.settled = true
   }

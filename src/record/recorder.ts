@@ -4,17 +4,30 @@
  *
  * Nothing here waits: records of one turn of the loop are written together at its end.
  */
+import type { RequestUnderWay } from '../audit/inflight/cell.ts'
+import type { InflightFile } from '../audit/inflight/inflight-file.ts'
 import type { LaneJournal } from '../audit/lane-journal.ts'
 import type { Notes } from '../audit/records/notes.ts'
 import type { NoteType } from '../audit/records/record-type.ts'
 import type { Exchange, ShadowOutcome, StreamOutcome } from '../domain/exchange.ts'
 import { decisionOf, shadowOf, streamOf } from './build.ts'
 
+export interface RecorderParts {
+  readonly journal: LaneJournal
+  /** Null: a crash leaves no trace of requests that have no record yet. */
+  readonly inflight?: InflightFile | null
+}
+
+/** A request that is not noted while it is under way. */
+export const NOT_NOTED = -1
+
 export class Recorder {
   readonly #journal: LaneJournal
+  readonly #inflight: InflightFile | null
 
-  constructor({ journal }: { readonly journal: LaneJournal }) {
+  constructor({ journal, inflight = null }: RecorderParts) {
     this.#journal = journal
+    this.#inflight = inflight
   }
 
   /** False: answer 503 `audit-unavailable` before any model is called. */
@@ -23,10 +36,18 @@ export class Recorder {
   }
 
   /**
-   * `release` is called exactly once, after this turn: with true when the record is in the journal (it survives
-   * this process), with false when it could not be written and the caller must not get the answer.
+   * Notes a request when a version is about to be asked for the first time, so that it is in the log even if this process
+   * dies before its decision is. What comes back is to be given to `decision`.
    */
-  decision(exchange: Exchange, release: (written: boolean) => void): void {
+  asking(request: RequestUnderWay): number {
+    return this.#inflight?.begin(request) ?? NOT_NOTED
+  }
+
+  /**
+   * `release` is called exactly once, after this turn: with true when the record is in the journal (it survives
+   * this process), with false when it could not be written and the caller must not get the answer. `note`: from `asking`.
+   */
+  decision(exchange: Exchange, release: (written: boolean) => void, note = NOT_NOTED): void {
     const { intent, answer, passed } = exchange
     // A random key identifies nobody, so there is nothing to recognize by its digest.
     const key = intent === null || intent.key.source === 'random' ? '' : intent.key.value
@@ -35,7 +56,25 @@ export class Recorder {
       request: exchange.requestBody,
       answer: passed === null ? (answer?.body ?? null) : ('streamed' as const),
     }
-    this.#journal.decision(decisionOf(exchange), inputs, release)
+    const inflight = this.#inflight
+    if (note === NOT_NOTED || inflight === null) {
+      return this.#journal.decision(decisionOf(exchange), inputs, release)
+    }
+    this.#journal.decision(decisionOf(exchange), inputs, (written) => {
+      inflight.end(note, written)
+      release(written)
+    })
+    inflight.decided(note, this.#journal.lastSequence)
+  }
+
+  /** To be called about once a second: the notes of requests that have their records are cleared. */
+  tidy(): void {
+    this.#inflight?.tidy(this.#journal.lastSequence, !this.#journal.owesLoss)
+  }
+
+  /** Requests that could not be noted. */
+  get unnoted(): number {
+    return this.#inflight?.unnoted ?? 0
   }
 
   shadow(outcome: ShadowOutcome): void {
@@ -59,5 +98,6 @@ export class Recorder {
   /** Writes and releases what is pending. Nothing may be recorded after it. */
   close(): void {
     this.#journal.close()
+    this.#inflight?.close(this.#journal.lastSequence, !this.#journal.owesLoss)
   }
 }
