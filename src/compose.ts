@@ -92,6 +92,7 @@ export async function startGateway(options: GatewayOptions): Promise<Start> {
     seats: seatsOf(server.lanes),
     clock: systemClock,
     digestBytesMax: snapshot.audit.digestBytesMax,
+    warn: options.log,
   })
   if ('kind' in opened) return { ok: false, problem: opened.message }
   const running = makeParts(options, opened.audit, { ...shares, bodyBytes: bodies.bytes })

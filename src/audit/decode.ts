@@ -14,8 +14,8 @@ export interface RecordPlace {
   /** Relative to the data directory. */
   readonly file: string
   readonly at: number
-  /** Global sequence; 0 while it is in a journal only. */
-  readonly sequence: number
+  /** Global sequence, from 0; null while it is in a journal only. */
+  readonly sequence: number | null
 }
 
 /** 32 hex digits, or why there is none. */

@@ -16,6 +16,10 @@ export interface Disk {
   syncDirectory(path: string): void
   size(fd: number): number
   remove(path: string): void
+  /** Replaces what `to` named. */
+  rename(from: string, to: string): void
+  /** And those above it; fine when it is there. */
+  makeDirectory(path: string): void
   close(fd: number): void
   /** Bytes an unprivileged process may still write; Infinity when the system does not say. */
   freeBytes(path: string): number
@@ -38,6 +42,8 @@ export const systemDisk: Disk = {
   },
   size: (fd) => fs.fstatSync(fd).size,
   remove: (path) => fs.unlinkSync(path),
+  rename: (from, to) => fs.renameSync(from, to),
+  makeDirectory: (path) => void fs.mkdirSync(path, { recursive: true, mode: 0o700 }),
   close: (fd) => fs.closeSync(fd),
   freeBytes(path) {
     const stats = fs.statfsSync(path)
@@ -73,6 +79,23 @@ export function writeAll(
       if ((code !== 'EINTR' && code !== 'EAGAIN') || interrupted > INTERRUPTED_MAX) throw error
     }
   }
+}
+
+/**
+ * A whole file or none: written beside its place, synced, then renamed. The directory is not synced. Throws the
+ * system's error; what is in the place then is what was there before.
+ */
+export function writeWhole(disk: Disk, path: string, bytes: Uint8Array): void {
+  const draft = `${path}.draft`
+  const fd = disk.open(draft)
+  try {
+    disk.truncate(fd, 0)
+    writeAll(disk, fd, bytes, { length: bytes.length, position: 0 })
+    disk.sync(fd)
+  } finally {
+    disk.close(fd)
+  }
+  disk.rename(draft, path)
 }
 
 /** No file can be opened at present: it says nothing of the disk, and passes. */

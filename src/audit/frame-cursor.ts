@@ -54,10 +54,10 @@ export class FrameCursor {
   next(): Frame | 'short' | 'bad' {
     const found = frameAt(this.#buffer, this.#from, this.#to)
     if (typeof found === 'string') return found
-    const { sequence, type, flags, payload, bytes } = found
+    const { sequence, type, flags, payload, entry, bytes } = found
     const at = this.at
     this.#from += bytes
-    return { sequence, type, flags, payload, at, bytes }
+    return { sequence, type, flags, payload, entry, at, bytes }
   }
 
   /**

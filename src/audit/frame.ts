@@ -10,7 +10,8 @@ import { crc32c } from '../kernel/crc32c.ts'
 export const FRAME_HEAD_BYTES = 18
 export const PAYLOAD_BYTES_MAX = 65_000
 export const FRAME_BYTES_MAX = FRAME_HEAD_BYTES + PAYLOAD_BYTES_MAX
-const CRC_FROM = 8
+/** What the checksum and the leaf of the tree cover begins here: at the sequence. */
+export const ENTRY_FROM = 8
 const TWO_32 = 0x1_0000_0000
 
 export interface FrameHead {
@@ -22,6 +23,8 @@ export interface FrameHead {
 export interface Frame extends FrameHead {
   /** Valid until the buffer it lies in is filled again. */
   readonly payload: Buffer
+  /** From the sequence to the payload's end: what the checksum covers, and the leaf of the tree. As long valid. */
+  readonly entry: Buffer
   /** Where in the file (or buffer) the frame begins, and its whole length. */
   readonly at: number
   readonly bytes: number
@@ -36,7 +39,7 @@ export function sealFrame(target: Buffer, at: number, head: FrameHead, payloadBy
   target[at + 16] = head.type
   target[at + 17] = head.flags
   const end = at + FRAME_HEAD_BYTES + payloadBytes
-  target.writeUInt32LE(crc32c(target, at + CRC_FROM, end), at + 4)
+  target.writeUInt32LE(crc32c(target, at + ENTRY_FROM, end), at + 4)
   return end
 }
 
@@ -52,12 +55,13 @@ export function frameAt(bytes: Buffer, at: number, end: number): Frame | 'short'
   if (last > end) return 'short'
   const high = bytes.readUInt32LE(at + 12)
   if (high >= 0x20_0000 || bytes[at + 16] === 0) return 'bad'
-  if (crc32c(bytes, at + CRC_FROM, last) !== bytes.readUInt32LE(at + 4)) return 'bad'
+  if (crc32c(bytes, at + ENTRY_FROM, last) !== bytes.readUInt32LE(at + 4)) return 'bad'
   return {
     sequence: high * TWO_32 + bytes.readUInt32LE(at + 8),
     type: bytes[at + 16]!,
     flags: bytes[at + 17]!,
     payload: bytes.subarray(at + FRAME_HEAD_BYTES, last),
+    entry: bytes.subarray(at + ENTRY_FROM, last),
     at,
     bytes: last - at,
   }

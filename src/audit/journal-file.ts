@@ -9,7 +9,7 @@
  */
 import type { Clock } from '../kernel/clock.ts'
 import { type Disk, writeAll } from './disk.ts'
-import { encodeFileHeader, FILE_HEADER_BYTES } from './file-header.ts'
+import { encodeFileHeader, FILE_HEADER_BYTES, NO_TREE } from './file-header.ts'
 import { journalPath } from './paths.ts'
 
 /** A finished file is deleted once its records are in synced segments, so this is also the size of the steps in which disk comes back. */
@@ -80,6 +80,7 @@ export class JournalFile {
       first,
       createdAt: this.#clock.wall(),
       keyId: '',
+      ...NO_TREE,
     })
     try {
       writeAll(this.#disk, fd, header, { length: header.length, position: 0 })

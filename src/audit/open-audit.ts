@@ -7,7 +7,7 @@
  * must stop with an error, because it can no longer keep its promise.
  */
 import { join } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import { MessageChannel, Worker } from 'node:worker_threads'
 import type { Clock } from '../kernel/clock.ts'
 import { entryBeside } from '../kernel/entry.ts'
 import { openDigestKey } from './digests.ts'
@@ -15,6 +15,7 @@ import { type JournalParts, LaneJournal } from './lane-journal.ts'
 import { LANE_STATE_BYTES, LaneState } from './lane-state.ts'
 import { keepTouched, type Lock, takeLock } from './lock.ts'
 import { KEY_FILE } from './paths.ts'
+import type { FromPublisher, PublisherData } from './publish/publisher-thread.ts'
 import type { Notes, RecoveryReport } from './records/notes.ts'
 import { CONTROL_LANE } from './records/payload.ts'
 import type { NoteType } from './records/record-type.ts'
@@ -37,6 +38,8 @@ export interface AuditOptions {
   readonly backlogBytesMax?: number
   /** A larger body gets no digest; what the hand-over can take when not given. */
   readonly digestBytesMax?: number
+  /** Told what an operator should know, one line at a time. */
+  readonly warn?: (words: string) => void
 }
 
 export interface AuditProblem {
@@ -65,21 +68,37 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit | Au
   const lock = keepTouched(taken.lock, () => onLost())
   const { key } = taken
   const lanes = makeLanes(options)
-  const signal = lanes[0]!.signal
-  const workerData: WriterStart = { dataDir, key, lanes, signal }
-  const thread = new Worker(entryBeside(import.meta.url, './writer-thread'), {
-    name: 'audit-writer',
-    workerData,
-  })
+  const { thread, publisher } = startThreads(dataDir, { key, lanes, signal: lanes[0]!.signal })
   const opened = await firstMessage(thread)
   if (opened.kind !== 'ready') {
+    publisher.postMessage(null)
     lock.release()
-    return problem(opened.kind === 'closed' ? 'the writer thread ended' : opened.problem)
+    return problem('problem' in opened ? opened.problem : 'the writer thread ended')
   }
   const parts = lanes.map((lane) => ({ ...lane, start: opened.start }))
-  const audit = new AuditWriter(parts, { thread, lock, clock })
+  const { origin } = opened
+  const warn = options.warn ?? (() => {})
+  const audit = new AuditWriter(parts, { thread, publisher, lock, clock, origin, warn })
   onLost = () => audit.lose(`data_dir ${dataDir} was deleted or taken by another process while it was in use`)
   return { audit, recovery: opened.report }
+}
+
+function startThreads(dataDir: string, more: Pick<WriterStart, 'key' | 'lanes' | 'signal'>) {
+  const { port1, port2 } = new MessageChannel()
+  const published = new SharedArrayBuffer(BigInt64Array.BYTES_PER_ELEMENT)
+  const ofPublisher: PublisherData = { dataDir, port: port2, published }
+  const publisher = new Worker(entryBeside(import.meta.url, './publish/publisher-thread'), {
+    name: 'audit-publisher',
+    workerData: ofPublisher,
+    transferList: [port2],
+  })
+  const ofWriter: WriterStart = { dataDir, ...more, publisher: port1, published }
+  const thread = new Worker(entryBeside(import.meta.url, './writer-thread'), {
+    name: 'audit-writer',
+    workerData: ofWriter,
+    transferList: [port1],
+  })
+  return { thread, publisher }
 }
 
 async function takeDirectory(dataDir: string, clock: Clock): Promise<{ lock: Lock; key: Buffer } | string> {
@@ -128,13 +147,21 @@ function firstMessage(thread: Worker): Promise<FromWriter> {
   })
 }
 
+const CHECKPOINTS_ARE_LATE = 'checkpoints of the log cannot be written, it is tried again each second'
+const CHECKPOINTS_ARE_BACK = 'checkpoints of the log are written again'
+
 interface AuditThread {
   readonly thread: Worker
+  readonly publisher: Worker
+  readonly origin: string
+  readonly warn: (words: string) => void
   readonly lock: Lock
   readonly clock: Clock
 }
 
 export class AuditWriter {
+  /** Names the log. */
+  readonly origin: string
   readonly #parts: readonly JournalParts[]
   readonly #states: readonly LaneState[]
   readonly #signal: WriterSignal
@@ -146,7 +173,9 @@ export class AuditWriter {
   #isClosing = false
   #isClosed = false
 
-  constructor(parts: readonly JournalParts[], { thread, lock, clock }: AuditThread) {
+  constructor(parts: readonly JournalParts[], threads: AuditThread) {
+    const { thread, publisher, lock, clock, origin, warn } = threads
+    this.origin = origin
     this.#parts = parts
     this.#states = parts.map(({ state }) => new LaneState(state))
     const control = parts.at(-1)!
@@ -157,12 +186,21 @@ export class AuditWriter {
     thread.on('message', (message: FromWriter) => {
       if (message.kind === 'closed') this.#isClosed = true
       if (message.kind === 'fatal') this.#fail(message.problem)
+      if (message.kind === 'warning') warn(message.words)
     })
     thread.on('error', (error) => this.#fail(`the writer thread failed: ${(error as Error).message}`))
+    publisher.on('message', ({ problem }: FromPublisher) => {
+      warn(problem === '' ? CHECKPOINTS_ARE_BACK : `${CHECKPOINTS_ARE_LATE}: ${problem}`)
+    })
+    publisher.on('error', (error) => this.#fail(`the publisher thread failed: ${(error as Error).message}`))
+    const published = new Promise<void>((resolve) => void publisher.once('exit', () => resolve()))
     this.#ended = new Promise((resolve) => {
       thread.once('exit', () => {
-        if (!this.#isClosed) this.#fail('the writer thread ended by itself')
-        resolve()
+        if (!this.#isClosed) {
+          this.#fail('the writer thread ended by itself')
+          publisher.postMessage(null)
+        }
+        resolve(published)
       })
     })
   }

@@ -9,12 +9,19 @@ export const LOCK_FILE = 'lock'
 /** While it is there, nothing is deleted. */
 export const HOLD_FILE = 'hold'
 export const KEY_FILE = join('keys', 'digest.key')
+/** The key that signs checkpoints, the public ones that ever did, and one that shall take over. */
+export const SIGNING_KEY_FILE = join('keys', 'signing.key')
+export const KEY_LIST_FILE = join('keys', 'log.vkey')
+export const NEXT_KEY_FILE = join('keys', 'next.key')
+export const ORIGIN_FILE = 'origin'
+export const CHECKPOINT_FILE = 'checkpoint'
 
 export const segmentsOf = (dataDir: string): string => join(dataDir, 'segments')
 export const journalsOf = (dataDir: string): string => join(dataDir, 'journal')
 /** Notes that other processes want in the log. */
 export const inboxOf = (dataDir: string): string => join(dataDir, 'inbox')
 export const inflightOf = (dataDir: string): string => join(dataDir, 'inflight')
+export const tilesOf = (dataDir: string): string => join(dataDir, 'tile')
 /** What was damaged is kept here and never deleted by the gateway. */
 export const tornOf = (dataDir: string): string => join(dataDir, 'torn')
 

@@ -71,7 +71,7 @@ export function recordOf({ name }: SegmentName, frame: Frame): LogRecord {
 
 export function journalRecordOf(name: JournalName, frame: Frame): LogRecord {
   const { lane, start } = name
-  const place = { file: `journal/${name.name}`, at: frame.at, sequence: 0 }
+  const place = { file: `journal/${name.name}`, at: frame.at, sequence: null }
   return decodeUnsequenced(frame.type, frame.payload, {
     place,
     origin: { lane, start, sequence: frame.sequence },

@@ -7,13 +7,14 @@
  * were copied from is deleted; journals are deleted after the new segment is synced. Dying at any point of it
  * leaves a directory that this same procedure puts in order.
  */
+import type { Salvaged } from './check-log.ts'
 import type { Disk } from './disk.ts'
 import { FILE_HEADER_BYTES, readHeader } from './file-header.ts'
 import { FrameReader, nextCounted } from './frame-reader.ts'
 import type { KnownRecords } from './known-records.ts'
 import { type JournalName, journalsOf } from './paths.ts'
 import type { RecoveryReport } from './records/notes.ts'
-import { DIGEST_FATES, digestFate, HANDED_OVER } from './records/payload.ts'
+import { DIGEST_FATES, digestFate, HANDED_OVER, readOrigin } from './records/payload.ts'
 import { RECORD_TYPES } from './records/record-type.ts'
 import type { SegmentWriter } from './segment-writer.ts'
 import type { Survey } from './survey.ts'
@@ -45,7 +46,7 @@ export function replay(dataDir: string, found: Survey, segment: SegmentWriter, d
       disk.close(fd)
     }
   }
-  return { journals: found.journals.length, ...counts, torn }
+  return { journals: found.journals.length, salvaged: 0, ...counts, torn }
 }
 
 interface Replaying {
@@ -77,6 +78,17 @@ function replayFrames(reader: FrameReader, size: number, { name, known, segment,
     })
     counts.replayed += 1
   }
+}
+
+/** Appends records that stood whole behind damage, under new sequences; tells how many. */
+export function salvage(records: readonly Salvaged[], known: KnownRecords, segment: SegmentWriter): number {
+  for (const { type, payload } of records) {
+    const origin = readOrigin(payload)
+    if (origin !== undefined) known.see(origin, undefined)
+    if (!segment.hasRoom) segment.flush()
+    segment.addPacked(type, payload)
+  }
+  return records.length
 }
 
 export function removeJournals(dataDir: string, journals: readonly JournalName[], disk: Disk): void {

@@ -1,6 +1,7 @@
 /**
  * Appends records to the segments, which are the log: gives each its global sequence, puts origin and digests
- * before what the lane packed, and starts a new segment when one is full. Used by the writer thread alone.
+ * before what the lane packed, makes it a leaf of the tree, and starts a new segment when one is full. Used by the
+ * writer thread alone.
  *
  * A failed write is cut back and may be tried again (the batch stays). A failed sync throws `SyncFailure` and
  * is never tried again: the kernel may have dropped the pages and would report success the second time.
@@ -8,11 +9,15 @@
 import type { Clock } from '../kernel/clock.ts'
 import { type Disk, isOutOfDescriptors, writeAll } from './disk.ts'
 import { encodeFileHeader, FILE_HEADER_BYTES } from './file-header.ts'
-import { FRAME_BYTES_MAX, FRAME_HEAD_BYTES, sealFrame } from './frame.ts'
+import { ENTRY_FROM, FRAME_BYTES_MAX, FRAME_HEAD_BYTES, sealFrame } from './frame.ts'
 import { segmentPath, segmentsOf } from './paths.ts'
 import { type Origin, writeOrigin } from './records/payload.ts'
+import { CompactRange } from './tree/compact-range.ts'
+import { leafHash, TREE_HASH_BYTES } from './tree/hash.ts'
+import { LeafBuffer } from './tree/leaf-buffer.ts'
 
-export const SEGMENT_BYTES_MAX = 64 * 1024 * 1024
+/** The newest records lie in a segment that is not sealed yet, and are searched for byte by byte. */
+export const SEGMENT_BYTES_MAX = 16 * 1024 * 1024
 /** Records of one round of the writer thread; when it is full it is written before more are read. */
 const BATCH_BYTES_MAX = 1024 * 1024
 
@@ -26,8 +31,12 @@ export interface SegmentParts {
   readonly clock: Clock
   readonly start: number
   readonly keyId: string
-  /** Global sequence of the next record. */
-  readonly next: number
+  /** SHA-256 of the log's origin. */
+  readonly originHash: Buffer
+  /** Of all records there are; its size is the sequence of the next one. Grows from here on. */
+  readonly tree: CompactRange
+  /** Leaves of the newest of them, which no checkpoint covers yet. */
+  readonly unpublished?: LeafBuffer
   readonly bytesMax?: number
 }
 
@@ -42,9 +51,12 @@ export class SegmentWriter {
   readonly #bytesMax: number
   readonly #batch = Buffer.allocUnsafeSlow(BATCH_BYTES_MAX)
   #used = 0
-  /** Sequence of the first record of the batch, and of the next one. */
-  #first: number
-  #next: number
+  readonly #tree: CompactRange
+  /** Without the batch: what a segment that begins with it says of those before. */
+  readonly #treeBefore = new CompactRange()
+  readonly #unpublished: LeafBuffer
+  /** Leaf hash of the record added last. */
+  readonly leaf = Buffer.alloc(TREE_HASH_BYTES)
   #fd = -1
   #offset = 0
   #begun = 0
@@ -53,12 +65,19 @@ export class SegmentWriter {
   constructor(parts: SegmentParts) {
     this.#parts = parts
     this.#bytesMax = parts.bytesMax ?? SEGMENT_BYTES_MAX
-    this.#first = parts.next
-    this.#next = parts.next
+    this.#tree = parts.tree
+    this.#treeBefore.set(parts.tree)
+    this.#unpublished = parts.unpublished ?? new LeafBuffer()
   }
 
+  /** Global sequence of the next record. */
   get next(): number {
-    return this.#next
+    return this.#tree.size
+  }
+
+  /** Records that no checkpoint was made of. */
+  get unpublished(): number {
+    return this.#unpublished.count
   }
 
   /** Segments begun by this run. */
@@ -84,9 +103,37 @@ export class SegmentWriter {
     const payloadAt = this.#used + FRAME_HEAD_BYTES
     const recordAt = digests(this.#batch, writeOrigin(this.#batch, payloadAt, head.origin))
     this.#batch.set(record, recordAt)
-    const frame = { sequence: this.#next, type: head.type, flags: 0 }
-    this.#used = sealFrame(this.#batch, this.#used, frame, recordAt + record.length - payloadAt)
-    this.#next += 1
+    this.#seal(head.type, recordAt + record.length - payloadAt)
+  }
+
+  /** Makes a record, and a leaf, of the payload that lies behind the next frame head. */
+  #seal(type: number, payloadBytes: number): void {
+    const entryAt = this.#used + ENTRY_FROM
+    this.#used = sealFrame(
+      this.#batch,
+      this.#used,
+      { sequence: this.#tree.size, type, flags: 0 },
+      payloadBytes,
+    )
+    leafHash(this.#batch.subarray(entryAt, this.#used), this.leaf, 0)
+    this.#tree.append(this.leaf, 0)
+    this.#unpublished.append(this.leaf, 0)
+  }
+
+  /** A record whose payload was a segment's already. Needs `hasRoom`. */
+  addPacked(type: number, payload: Uint8Array): void {
+    this.#batch.set(payload, this.#used + FRAME_HEAD_BYTES)
+    this.#seal(type, payload.length)
+  }
+
+  /**
+   * The tree of all that is synced, and the leaves that are in none of the trees taken before. Throws like `flush`
+   * and `sync`, which it does.
+   */
+  takeTree(): { readonly size: number; readonly root: Buffer; readonly leaves: Buffer } {
+    this.flush()
+    this.sync()
+    return { size: this.#tree.size, root: this.#tree.root(), leaves: this.#unpublished.take() }
   }
 
   /** Writes the batch. Throws the system's error when the disk does not take it; the batch then stays. */
@@ -102,7 +149,7 @@ export class SegmentWriter {
     }
     this.#offset += this.#used
     this.#used = 0
-    this.#first = this.#next
+    this.#treeBefore.set(this.#tree)
     this.#isDirty = true
   }
 
@@ -125,12 +172,14 @@ export class SegmentWriter {
   }
 
   #begin(): void {
-    const { dataDir, disk, clock, start, keyId } = this.#parts
-    const path = segmentPath(dataDir, this.#first)
+    const { dataDir, disk, clock, start, keyId, originHash } = this.#parts
+    const first = this.#treeBefore.size
+    const path = segmentPath(dataDir, first)
     const fd = disk.open(path)
     const createdAt = clock.wall()
-    const first = this.#first
-    const header = encodeFileHeader({ kind: 'segment', lane: 0, start, number: 0, first, createdAt, keyId })
+    const rootBefore = this.#treeBefore.root()
+    const own = { start, first, createdAt, keyId, originHash, rootBefore }
+    const header = encodeFileHeader({ kind: 'segment', lane: 0, number: 0, ...own })
     try {
       writeAll(disk, fd, header, { length: header.length, position: 0 })
       this.#syncDirectory()

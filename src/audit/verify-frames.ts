@@ -128,8 +128,8 @@ function walkFrames(
       bad(damage?.at ?? frame.at, expected, `the next record is ${frame.sequence}`)
     }
     expected = frame.sequence + 1
+    if (tally.records === 0) tally.first = frame.sequence
     tally.records += 1
-    if (tally.first === 0) tally.first = frame.sequence
     tally.last = frame.sequence
     const type = recordTypeOf(frame.type) ?? `type-${frame.type}`
     tally.types.set(type, (tally.types.get(type) ?? 0) + 1)

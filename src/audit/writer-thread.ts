@@ -3,17 +3,21 @@
  * shared memory instead of running an event loop: nothing else happens here, and a lane can wake it in
  * microseconds. Every way it can end is told to the control thread.
  */
-import { parentPort, workerData } from 'node:worker_threads'
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { assert } from '../kernel/assert.ts'
 import { systemClock } from '../kernel/clock.ts'
+import { type CheckedLog, checkLog, LogCorrupt } from './check-log.ts'
 import { Digester } from './digests.ts'
 import { systemDisk } from './disk.ts'
+import { openIdentity } from './identity.ts'
 import type { JournalParts } from './lane-journal.ts'
 import { TOUCH_EVERY_MS, touchLock } from './lock.ts'
+import { Checkpoints } from './publish/checkpoints.ts'
+import type { PublisherStart } from './publish/publisher-thread.ts'
 import type { RecoveryReport } from './records/notes.ts'
-import { isNoteworthy, removeJournals, replay } from './recover.ts'
+import { isNoteworthy, removeJournals, replay, salvage } from './recover.ts'
 import { SegmentWriter } from './segment-writer.ts'
-import { survey } from './survey.ts'
+import { type Survey, survey } from './survey.ts'
 import { Writer } from './writer.ts'
 import { WriterSignal } from './writer-signal.ts'
 
@@ -25,10 +29,19 @@ export interface WriterStart {
   readonly key: Uint8Array
   readonly lanes: readonly Omit<JournalParts, 'start'>[]
   readonly signal: SharedArrayBuffer
+  /** To the publisher thread, and what it tells. */
+  readonly publisher: MessagePort
+  readonly published: SharedArrayBuffer
 }
 
 export type FromWriter =
-  | { readonly kind: 'ready'; readonly start: number; readonly report: RecoveryReport }
+  | {
+      readonly kind: 'ready'
+      readonly start: number
+      readonly origin: string
+      readonly report: RecoveryReport
+    }
+  | { readonly kind: 'warning'; readonly words: string }
   | { readonly kind: 'cannot-open'; readonly problem: string }
   | { readonly kind: 'fatal'; readonly problem: string }
   | { readonly kind: 'closed' }
@@ -38,36 +51,75 @@ function tell(message: FromWriter): void {
   parentPort.postMessage(message)
 }
 
-function open({ dataDir, key, lanes }: WriterStart): Writer | undefined {
+function open({ dataDir, key, lanes, publisher, published }: WriterStart): Writer | undefined {
   try {
+    const identity = openIdentity(dataDir)
+    const checked = checkLog(dataDir, identity, systemDisk)
     const found = survey(dataDir, systemDisk, systemClock)
     const { start } = found
     const digester = new Digester(key)
     const place = { dataDir, disk: systemDisk, clock: systemClock, start }
-    const segment = new SegmentWriter({ ...place, keyId: digester.keyId, next: found.nextSequence })
-    const parts = lanes.map((lane) => ({ ...lane, start }))
+    const { tree, unpublished, checkpoint, edge } = checked
+    const { originHash, origin } = identity
+    const log = { originHash, tree, unpublished }
+    const segment = new SegmentWriter({ ...place, keyId: digester.keyId, ...log })
+    begin(publisher, published, { size: checkpoint.size, edge })
     const writer = new Writer({
-      lanes: parts,
-      start,
+      ...place,
+      lanes: lanes.map((lane) => ({ ...lane, start })),
       segment,
       digester,
-      disk: systemDisk,
-      clock: systemClock,
+      checkpoints: new Checkpoints(
+        {
+          ...{ dataDir, identity, segment, clock: systemClock },
+          send: (publication) =>
+            publisher.postMessage(publication, [publication.leaves.buffer as ArrayBuffer]),
+          published: () => Number(Atomics.load(new BigInt64Array(published), 0)),
+          warn: (words) => tell({ kind: 'warning', words }),
+        },
+        checkpoint.size,
+      ),
     })
-    const report = replay(dataDir, found, segment, systemDisk)
-    if (isNoteworthy(report)) writer.note('recovery', { at: systemClock.wall(), ...report })
-    segment.flush()
-    segment.sync()
-    removeJournals(dataDir, found.journals, systemDisk)
-    tell({ kind: 'ready', start, report })
+    const report = putInOrder(writer, { dataDir, checked, found, segment })
+    tell({ kind: 'ready', start, origin, report })
     return writer
   } catch (error) {
-    tell({ kind: 'cannot-open', problem: `${dataDir}: ${(error as Error).message}` })
+    const hint = error instanceof LogCorrupt ? REFUSED : ''
+    tell({ kind: 'cannot-open', problem: `${dataDir}: ${(error as Error).message}${hint}` })
     return undefined
   }
 }
 
-function serve(writer: Writer, signal: WriterSignal, dataDir: string): void {
+const REFUSED =
+  '; nothing was changed. modelgate audit verify tells more; modelgate audit repair --acknowledge-loss sets it aside and begins a new log'
+
+function begin(publisher: MessagePort, published: SharedArrayBuffer, start: PublisherStart): void {
+  Atomics.store(new BigInt64Array(published), 0, BigInt(start.size))
+  publisher.postMessage(start)
+}
+
+interface Opening {
+  readonly dataDir: string
+  readonly checked: CheckedLog
+  readonly found: Survey
+  readonly segment: SegmentWriter
+}
+
+/** Records that dead runs left in journals, or behind damage, are appended; then the journals go. */
+function putInOrder(writer: Writer, { dataDir, checked, found, segment }: Opening): RecoveryReport {
+  writer.begin()
+  const salvaged = salvage(checked.salvaged, found.known, segment)
+  const replayed = replay(dataDir, found, segment, systemDisk)
+  const report = { ...replayed, salvaged, torn: [...checked.torn, ...replayed.torn] }
+  if (isNoteworthy(report)) writer.note('recovery', { at: systemClock.wall(), ...report })
+  segment.flush()
+  segment.sync()
+  removeJournals(dataDir, found.journals, systemDisk)
+  return report
+}
+
+function serve(writer: Writer, { dataDir, publisher, ...start }: WriterStart): void {
+  const signal = new WriterSignal(start.signal)
   let touchedAt = Number.NEGATIVE_INFINITY
   try {
     while (!signal.isClosing) {
@@ -79,9 +131,11 @@ function serve(writer: Writer, signal: WriterSignal, dataDir: string): void {
       }
       if (isMore) continue
       const { isIdle } = writer
-      signal.sleep(isIdle ? TOUCH_EVERY_MS : ROUND_EVERY_MS, isIdle, () => writer.hasNews)
+      const idleMs = Math.max(ROUND_EVERY_MS, Math.min(TOUCH_EVERY_MS, writer.checkpointIn))
+      signal.sleep(isIdle ? idleMs : ROUND_EVERY_MS, isIdle, () => writer.hasNews)
     }
     writer.finish()
+    publisher.postMessage(null)
     tell({ kind: 'closed' })
   } catch (error) {
     signal.fail()
@@ -91,4 +145,4 @@ function serve(writer: Writer, signal: WriterSignal, dataDir: string): void {
 
 const start = workerData as WriterStart
 const writer = open(start)
-if (writer !== undefined) serve(writer, new WriterSignal(start.signal), start.dataDir)
+if (writer !== undefined) serve(writer, start)

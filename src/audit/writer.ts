@@ -11,6 +11,7 @@ import type { Digester } from './digests.ts'
 import { type Disk, isOutOfDescriptors } from './disk.ts'
 import { type Hole, JournalTap } from './journal-tap.ts'
 import type { JournalParts } from './lane-journal.ts'
+import type { Checkpoints } from './publish/checkpoints.ts'
 import type { LossNote, MarkNote, Notes } from './records/notes.ts'
 import { noDigests, pack, WRITER_LANE } from './records/payload.ts'
 import { type NoteType, RECORD_TYPES } from './records/record-type.ts'
@@ -24,6 +25,7 @@ export interface WriterParts {
   readonly start: number
   readonly segment: SegmentWriter
   readonly digester: Digester
+  readonly checkpoints: Checkpoints
   readonly disk: Disk
   readonly clock: Clock
 }
@@ -54,6 +56,11 @@ export class Writer {
     return !this.#parts.segment.isDirty && !this.hasNews
   }
 
+  /** Ms until a checkpoint has to be made; Infinity: none. */
+  get checkpointIn(): number {
+    return this.#parts.checkpoints.dueIn(this.#parts.clock.now())
+  }
+
   /**
    * Takes what there is, at most one batch of it; true when more is left to take at once. Throws `SyncFailure`;
    * every other trouble of the disk is waited out.
@@ -70,7 +77,13 @@ export class Writer {
     const later = clock.now()
     if (Number.isNaN(this.#dirtySince) && segment.isDirty) this.#dirtySince = later
     if (later - this.#dirtySince >= SYNC_AFTER_MS) this.#sync(isMore)
+    if (this.#parts.checkpoints.dueIn(later) === 0) this.#checkpoint(isMore)
     return isMore
+  }
+
+  /** Before anything else: the first record of a log names its key. */
+  begin(): void {
+    this.#parts.checkpoints.begin((key) => this.note('key', key))
   }
 
   /** A record of the writer's own. */
@@ -89,6 +102,7 @@ export class Writer {
     this.#put()
     this.#parts.segment.flush()
     this.#sync(false)
+    this.#parts.checkpoints.make((key) => this.note('key', key))
     if (this.hasNews) throw new Error('records are left in the journals: the disk took no more')
     for (const tap of this.#taps) tap.end()
     this.#parts.segment.close()
@@ -96,7 +110,8 @@ export class Writer {
 
   /** Whether more is left to take; null: no journal can be opened at present. */
   #take(): boolean | null {
-    const { segment } = this.#parts
+    const { segment, checkpoints } = this.#parts
+    if (checkpoints.isFull) return false
     let isMore = false
     try {
       for (const tap of this.#taps) isMore = tap.take(segment, (hole) => this.#holes.push(hole)) || isMore
@@ -107,6 +122,17 @@ export class Writer {
     }
     this.#tellHoles()
     return isMore
+  }
+
+  /** A disk that is full now gets it later. */
+  #checkpoint(isMore: boolean): void {
+    try {
+      this.#sync(isMore)
+      this.#parts.checkpoints.make((key) => this.note('key', key))
+    } catch (error) {
+      if (error instanceof SyncFailure) throw error
+      this.#stall()
+    }
   }
 
   #flush(): boolean {

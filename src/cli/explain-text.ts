@@ -204,7 +204,7 @@ function placesOf({ decision, stream, shadows }: Story): Section {
 }
 
 function placeLine({ file, at, sequence }: RecordPlace): string {
-  return sequence === 0
+  return sequence === null
     ? `${file}, byte ${at}, not sequenced yet`
     : `record ${sequence} in ${file}, byte ${at}`
 }

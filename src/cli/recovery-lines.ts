@@ -2,7 +2,7 @@
 import type { RecoveryReport } from '../audit/records/notes.ts'
 
 export function recoveryLines(report: RecoveryReport): readonly string[] {
-  const { journals, replayed, digestsLost, missing, torn } = report
+  const { journals, replayed, digestsLost, missing, salvaged, torn } = report
   const lines: string[] = []
   if (journals > 0) {
     const digests = digestsLost > 0 ? ` (${digestsLost} digests died with it)` : ''
@@ -11,6 +11,7 @@ export function recoveryLines(report: RecoveryReport): readonly string[] {
   for (const { file, kept, bytes, where } of torn) {
     lines.push(`${file}: ${bytes} damaged bytes (${where}) were set aside in ${kept}`)
   }
+  if (salvaged > 0) lines.push(`${salvaged} records stood whole behind damage and were appended again`)
   if (missing > 0) lines.push(`${missing} records are known to be missing; see the recovery record`)
   return lines
 }

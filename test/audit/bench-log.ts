@@ -3,14 +3,19 @@
  * says exactly who ran when and what the disk did.
  */
 import { join } from 'node:path'
+import { checkLog } from '../../src/audit/check-log.ts'
 import type { LogRecord } from '../../src/audit/decode.ts'
 import { Digester, openDigestKey } from '../../src/audit/digests.ts'
+import { systemDisk } from '../../src/audit/disk.ts'
+import { openIdentity } from '../../src/audit/identity.ts'
 import { type JournalParts, LaneJournal } from '../../src/audit/lane-journal.ts'
 import { LANE_STATE_BYTES } from '../../src/audit/lane-state.ts'
 import { KEY_FILE } from '../../src/audit/paths.ts'
+import { Checkpoints } from '../../src/audit/publish/checkpoints.ts'
+import { type Publication, Publisher } from '../../src/audit/publish/publisher.ts'
 import { readLog } from '../../src/audit/read.ts'
 import type { RecoveryReport } from '../../src/audit/records/notes.ts'
-import { isNoteworthy, removeJournals, replay } from '../../src/audit/recover.ts'
+import { isNoteworthy, removeJournals, replay, salvage } from '../../src/audit/recover.ts'
 import { ringMemory } from '../../src/audit/ring.ts'
 import { SegmentWriter } from '../../src/audit/segment-writer.ts'
 import { survey } from '../../src/audit/survey.ts'
@@ -52,6 +57,8 @@ export function openBenchLog(options: LogOptions = {}): BenchLog {
   const laneDisk = new FaultyDisk()
   const disk = new FaultyDisk()
   const digester = new Digester(openDigestKey(join(dataDir, KEY_FILE)))
+  const identity = openIdentity(dataDir)
+  const checked = checkLog(dataDir, identity, systemDisk)
   const found = survey(dataDir, disk, clock)
   const { start } = found
   const signal = new SharedArrayBuffer(SIGNAL_BYTES)
@@ -72,11 +79,24 @@ export function openBenchLog(options: LogOptions = {}): BenchLog {
     clock,
     start,
     keyId: digester.keyId,
-    next: found.nextSequence,
+    originHash: identity.originHash,
+    tree: checked.tree,
+    unpublished: checked.unpublished,
     ...(bytesMax === undefined ? {} : { bytesMax }),
   })
-  const writer = new Writer({ lanes: parts, start, segment, digester, disk, clock })
-  const recovery = replay(dataDir, found, segment, disk)
+  const { checkpoint, edge } = checked
+  const publisher = new Publisher(dataDir, systemDisk, { size: checkpoint.size, edge })
+  const send = (publication: Publication) => {
+    publisher.add(publication)
+    publisher.publish()
+  }
+  const ofCheckpoints = { dataDir, identity, segment, clock, send, published: () => publisher.size }
+  const checkpoints = new Checkpoints({ ...ofCheckpoints, warn: () => {} }, checkpoint.size)
+  const writer = new Writer({ lanes: parts, start, segment, digester, checkpoints, disk, clock })
+  writer.begin()
+  const salvaged = salvage(checked.salvaged, found.known, segment)
+  const replayed = replay(dataDir, found, segment, disk)
+  const recovery = { ...replayed, salvaged, torn: [...checked.torn, ...replayed.torn] }
   if (isNoteworthy(recovery)) writer.note('recovery', { at: clock.wall(), ...recovery })
   segment.flush()
   segment.sync()
@@ -91,9 +111,10 @@ export function openBenchLog(options: LogOptions = {}): BenchLog {
   return { dataDir, clock, laneDisk, disk, lanes, parts, signal, writer, digester, recovery }
 }
 
+/** Without those that name the keys: the first record of every log is one. */
 export async function allRecords(dataDir: string): Promise<LogRecord[]> {
   const records: LogRecord[] = []
-  for await (const record of readLog(dataDir)) records.push(record)
+  for await (const record of readLog(dataDir)) if (record.type !== 'key') records.push(record)
   return records
 }
 

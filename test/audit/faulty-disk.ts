@@ -77,6 +77,14 @@ export class FaultyDisk implements Disk {
     systemDisk.remove(path)
   }
 
+  rename(from: string, to: string): void {
+    systemDisk.rename(from, to)
+  }
+
+  makeDirectory(path: string): void {
+    systemDisk.makeDirectory(path)
+  }
+
   close(fd: number): void {
     systemDisk.close(fd)
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { systemDisk } from '../../src/audit/disk.ts'
-import { decodeFileHeader, encodeFileHeader } from '../../src/audit/file-header.ts'
+import { decodeFileHeader, encodeFileHeader, NO_TREE } from '../../src/audit/file-header.ts'
 import { FRAME_HEAD_BYTES, type Frame, frameAt, PAYLOAD_BYTES_MAX, sealFrame } from '../../src/audit/frame.ts'
 import { FrameReader } from '../../src/audit/frame-reader.ts'
 import { framesOfSegment } from '../../src/audit/read.ts'
@@ -176,15 +176,8 @@ t.test('readers beside a running gateway see the same frames, damage or not', as
     frameBytes({ sequence: index + 1, type: 1, flags: 0, payload: Buffer.alloc(50_000, index) }),
   )
   frames[20]!.fill(0xee, 0, 40)
-  const header = encodeFileHeader({
-    kind: 'segment',
-    lane: 0,
-    start: 1,
-    number: 0,
-    first: 1,
-    createdAt: 1,
-    keyId: '',
-  })
+  const place = { lane: 0, start: 1, number: 0, first: 1 }
+  const header = encodeFileHeader({ kind: 'segment', ...place, createdAt: 1, keyId: '', ...NO_TREE })
   const path = join(folder, 'segment')
   writeFileSync(path, Buffer.concat([header, ...frames, Buffer.alloc(30, 3)]))
   const seen: number[] = []
@@ -204,11 +197,13 @@ t.test('a file header comes back as written, and no other file passes for one', 
     first: 9_007_199_254_740_991,
     createdAt: 1_795_000_000_456,
     keyId: '0011223344556677',
+    originHash: Buffer.alloc(32, 7),
+    rootBefore: Buffer.alloc(32, 9),
   } as const
   const bytes = encodeFileHeader(header)
   t.strictSame(decodeFileHeader(bytes, 'journal'), header)
   t.type(decodeFileHeader(bytes, 'segment'), 'string')
-  t.type(decodeFileHeader(bytes.subarray(0, 63), 'journal'), 'string')
+  t.type(decodeFileHeader(bytes.subarray(0, 127), 'journal'), 'string')
   for (let at = 0; at < bytes.length; at += 1) {
     const copy = Buffer.from(bytes)
     copy[at]! ^= 1

@@ -246,8 +246,15 @@ t.test('lanes, control records and counts agree after a clean close', async (t) 
   await audit.close()
   t.strictSame(readdirSync(journalsOf(dataDir)), [])
   const verdict = verifyFrames(dataDir)
-  t.match(verdict, { isWhole: true, records: 504, first: 1, last: 504 })
-  t.strictSame(Object.fromEntries(verdict.types), { start: 1, decision: 500, shadow: 1, breaker: 1, stop: 1 })
+  t.match(verdict, { isWhole: true, records: 505, first: 0, last: 504 })
+  t.strictSame(Object.fromEntries(verdict.types), {
+    key: 1,
+    start: 1,
+    decision: 500,
+    shadow: 1,
+    breaker: 1,
+    stop: 1,
+  })
   const told = await findDecision(dataDir, ids[0]!)
   t.match(told, {
     decision: { type: 'decision' },

@@ -8,6 +8,8 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -50,7 +52,7 @@ t.test('what a dead run left is in the log exactly once, in order', async (t) =>
   t.strictSame(decisionIds(records), ids)
   t.match(records.at(10), { digests: { key: 'crash', request: 'crash', answer: 'crash' } })
   t.match(records.at(-1), { type: 'recovery', note: { replayed: 7, known: 10 } })
-  t.match(verifyFrames(dataDir), { isWhole: true, records: 18 })
+  t.match(verifyFrames(dataDir), { isWhole: true, records: 19 })
   log.lanes[0]!.close()
 })
 
@@ -84,7 +86,7 @@ t.test('a log that was closed is opened without a word', async (t) => {
   const ids = record(again.lanes[0]!, 2)
   again.lanes[0]!.close()
   again.writer.finish()
-  t.match(verifyFrames(log.dataDir), { isWhole: true, records: 5, first: 1, last: 5, segments: 2 })
+  t.match(verifyFrames(log.dataDir), { isWhole: true, records: 6, first: 0, last: 5, segments: 2 })
   t.equal((await findDecision(log.dataDir, ids[1]!))?.decision?.place.sequence, 5)
 })
 
@@ -117,7 +119,7 @@ t.test('a journal cut at any place gives all records before the cut; the rest is
     t.equal(missing, 0)
     const tornBytes = torn.reduce((sum, part) => sum + part.bytes, 0)
     const whole = Math.max(0, cut - 64 - tornBytes)
-    t.ok(tornBytes === 0 || tornBytes < 400 || cut < 64)
+    t.ok(tornBytes === 0 || tornBytes < 400 || cut < 128)
     for (const part of torn) {
       const kept = readFileSync(join(folder, part.kept))
       t.strictSame(kept, bytes.subarray(part.at, part.at + part.bytes), 'the torn bytes, exactly')
@@ -170,7 +172,7 @@ t.test(
     const segment = listSegments(dataDir).at(-1)!
     const size = statSync(segment.path).size
     truncateSync(segment.path, size - 11)
-    t.match(verifyFrames(dataDir), { isWhole: true, records: 7 }, 'a torn end is no damage')
+    t.match(verifyFrames(dataDir), { isWhole: true, records: 8 }, 'a torn end is no damage')
     const log = openBenchLog({ dataDir })
     t.match(log.recovery, {
       replayed: 3,
@@ -178,7 +180,7 @@ t.test(
       torn: [{ where: 'tail', file: `segments/${segment.name}` }],
     })
     t.strictSame(decisionIds(await allRecords(dataDir)), ids)
-    t.match(verifyFrames(dataDir), { isWhole: true, records: 11, tailBytes: 0 })
+    t.match(verifyFrames(dataDir), { isWhole: true, records: 12, tailBytes: 0 })
     log.lanes[0]!.close()
   },
 )
@@ -193,7 +195,7 @@ t.test('garbage behind the last segment is kept aside', async (t) => {
 })
 
 t.test(
-  'damage inside a segment is never hidden: reported, kept, left in place, and verify names it',
+  'damage behind the last checkpoint is cut off and kept, and whole records behind it count',
   async (t) => {
     const { dataDir, ids } = crashed(9, 0)
     const segment = listSegments(dataDir)[0]!
@@ -202,25 +204,63 @@ t.test(
     bytes[place]! ^= 1
     writeFileSync(segment.path, bytes)
     const log = openBenchLog({ dataDir })
-    t.match(log.recovery, { replayed: 1, known: 8, missing: 1, torn: [{ where: 'middle' }] })
-    t.strictSame(readFileSync(segment.path), bytes, 'the damaged segment is evidence')
-    const verdict = verifyFrames(dataDir)
-    t.notOk(verdict.isWhole)
-    t.match(verdict.firstBad, { file: `segments/${segment.name}`, sequence: 5 })
-    t.ok(verdict.firstBad!.at <= place && verdict.firstBad!.at > place - 600)
+    const { recovery } = log
+    t.match(recovery, { replayed: 1, known: 8, salvaged: 5, missing: 0, torn: [{ where: 'middle' }] })
+    const [torn] = recovery.torn
+    t.ok(torn!.at <= place && torn!.at > place - 600)
+    t.strictSame(readFileSync(join(dataDir, torn!.kept)), bytes.subarray(torn!.at), 'the damage is evidence')
+    t.match(verifyFrames(dataDir), { isWhole: true, records: 11 })
     t.strictSame(new Set(decisionIds(await allRecords(dataDir))), new Set(ids), 'the journal still had it')
     log.lanes[0]!.close()
   },
 )
 
+t.test('damage that a checkpoint covers is refused, and nothing is changed', async (t) => {
+  const before = openBenchLog()
+  record(before.lanes[0]!, 9)
+  before.writer.round()
+  before.clock.advance(1000)
+  before.writer.round()
+  record(before.lanes[0]!, 2)
+  before.writer.round()
+  before.lanes[0]!.close()
+  const { dataDir } = before
+  const segment = listSegments(dataDir)[0]!
+  const good = readFileSync(segment.path)
+  const refused = (words: RegExp) =>
+    t.throws(() => openBenchLog({ dataDir }), { name: 'LogCorrupt', message: words })
+  for (const at of [3, 40, 70, 100, 140, Math.floor(good.length / 2)]) {
+    const bytes = Buffer.from(good)
+    bytes[at]! ^= 1
+    writeFileSync(segment.path, bytes)
+    refused(/^segments\/000000000000\.seg, byte \d+, sequence \d: /)
+    t.strictSame(readFileSync(segment.path), bytes)
+  }
+  writeFileSync(segment.path, good.subarray(0, 1000))
+  refused(/^segments\/000000000000\.seg, byte|^records from sequence/)
+  renameSync(segment.path, segmentPath(dataDir, 1))
+  refused(/^segments\/000000000001\.seg, byte 0/)
+  rmSync(segmentPath(dataDir, 1))
+  refused(/^records from sequence 0 on are missing; the checkpoint covers 10/)
+  writeFileSync(segment.path, good)
+  const checkpoint = join(dataDir, 'checkpoint')
+  const note = readFileSync(checkpoint, 'utf8')
+  writeFileSync(checkpoint, note.replace('\n10\n', '\n9\n'))
+  refused(/^checkpoint: the signature/)
+  rmSync(checkpoint)
+  refused(/^checkpoint is missing/)
+  writeFileSync(checkpoint, note)
+  openBenchLog({ dataDir }).lanes[0]!.close()
+})
+
 t.test('a segment that never got a record gives its name back', async (t) => {
   const { dataDir, ids } = crashed(2, 0)
-  writeFileSync(segmentPath(dataDir, 3), readFileSync(segmentPath(dataDir, 1)).subarray(0, 30))
+  writeFileSync(segmentPath(dataDir, 3), readFileSync(segmentPath(dataDir, 0)).subarray(0, 30))
   const log = openBenchLog({ dataDir })
   ids.push(...record(log.lanes[0]!, 1))
   log.lanes[0]!.close()
   log.writer.finish()
-  t.match(verifyFrames(dataDir), { isWhole: true, records: 4 })
+  t.match(verifyFrames(dataDir), { isWhole: true, records: 5 })
   t.strictSame(decisionIds(await allRecords(dataDir)), ids)
 })
 

@@ -116,8 +116,8 @@ t.test('segments end before they grow too large, and each begins where the last 
   t.ok(segments.length > 3, `${segments.length} segments`)
   for (const { path } of segments) t.ok(statSync(path).size <= 20_000)
   const verdict = verifyFrames(log.dataDir)
-  t.match(verdict, { isWhole: true, first: 1, last: verdict.records, segments: segments.length })
-  t.strictSame(Object.fromEntries(verdict.types), { decision: 300, mark: segments.length - 1 })
+  t.match(verdict, { isWhole: true, first: 0, last: verdict.records - 1, segments: segments.length })
+  t.strictSame(Object.fromEntries(verdict.types), { key: 1, decision: 300, mark: segments.length - 1 })
   let through = 0
   for (const found of await allRecords(log.dataDir)) {
     if (found.type === 'decision') through = Math.max(through, found.origin.sequence)
@@ -137,7 +137,7 @@ t.test(
     t.ok(taken > 1000 && taken < 5000, `${taken} of 5000`)
     while (log.writer.round()) t.ok(log.writer.hasNews)
     t.notOk(log.writer.hasNews)
-    t.equal(verifyFrames(log.dataDir).records, 5000)
+    t.equal(verifyFrames(log.dataDir).records, 5001)
     log.lanes[0]!.close()
     log.writer.finish()
   },
@@ -181,7 +181,7 @@ t.test('when segments cannot be written the journals are synced and nothing is l
   log.writer.round()
   log.lanes[0]!.close()
   log.writer.finish()
-  t.match(verifyFrames(log.dataDir), { isWhole: true, records: 10, tailBytes: 0 })
+  t.match(verifyFrames(log.dataDir), { isWhole: true, records: 11, tailBytes: 0 })
   t.strictSame(decisionIds(await allRecords(log.dataDir)), ids)
 })
 
@@ -204,7 +204,7 @@ t.test('without a descriptor left the writer waits, and nothing is lost', async 
   log.clock.advance(500)
   log.lanes[0]!.close()
   log.writer.finish()
-  t.match(verifyFrames(log.dataDir), { isWhole: true, records: 65, tailBytes: 0 })
+  t.match(verifyFrames(log.dataDir), { isWhole: true, records: 66, tailBytes: 0 })
   t.strictSame(decisionIds(await allRecords(log.dataDir)), ids)
 })
 
@@ -252,5 +252,5 @@ t.test('damage inside a journal that is being read is kept aside and told as a l
     [{ note: { cause: 'journal-damaged', records: 1, from: 5, to: 5, lane: 0 } }],
   )
   t.equal(readdirSync(tornOf(log.dataDir)).length, 1)
-  t.match(verifyFrames(log.dataDir), { isWhole: true, records: 9 })
+  t.match(verifyFrames(log.dataDir), { isWhole: true, records: 10 })
 })

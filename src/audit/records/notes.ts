@@ -153,8 +153,8 @@ export interface KeyNote {
   /** Verifier keys as in C2SP signed notes; `from` is empty for the first of an epoch. */
   readonly from: string
   readonly to: string
-  /** Base64 signatures over the text in SPEC.md; the first is empty when `from` is. */
-  readonly signatures: readonly [string, string]
+  /** Signed note (SPEC.md) that says the same, signed by both; by `to` alone when `from` is empty. */
+  readonly note: string
 }
 
 /** Everything before sequence `through` is deleted. */
@@ -208,6 +208,8 @@ export interface RecoveryReport {
   readonly digestsLost: number
   /** Records known to be missing: holes in the sequence of a journal, none of them explained by a loss record. */
   readonly missing: number
+  /** Records that stood whole behind damage and were appended again. */
+  readonly salvaged: number
   /** What was damaged, kept under `torn/`. */
   readonly torn: readonly TornPart[]
 }

@@ -29,6 +29,13 @@ export class CompactRange {
     return this.#size
   }
 
+  /** Becomes the same tree as `other`; both then grow on their own. */
+  set(other: CompactRange): void {
+    other.#roots.copy(this.#roots, 0, 0, other.#count * TREE_HASH_BYTES)
+    this.#count = other.#count
+    this.#size = other.#size
+  }
+
   /** One leaf more: its hash at `hashes[at, at + 32)`. */
   append(hashes: Buffer, at: number): void {
     const roots = this.#roots

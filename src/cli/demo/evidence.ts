@@ -79,7 +79,7 @@ export async function gatherEvidence(
     else if (record.type === 'stream' && record.stream.receivedAt >= since) gathering.stream(record.stream)
     else if ('note' in record && Number(record.note.at) >= since) gathering.note(record.type, record.note)
     else continue
-    if (record.place.sequence > 0) gathering.sequenced += 1
+    if (record.place.sequence !== null) gathering.sequenced += 1
   }
   return gathering.result(verdict)
 }
