@@ -12,7 +12,6 @@ import t, { type Test } from 'tap'
 import { BreakerWatch } from '../../src/cli/demo/breaker-watch.ts'
 import { checksOf } from '../../src/cli/demo/checks.ts'
 import { type Evidence, gatherEvidence } from '../../src/cli/demo/evidence.ts'
-import { wilson } from '../../src/cli/demo/interval.ts'
 import { type CallerAnswer, CONNECTIONS_MAX, Load } from '../../src/cli/demo/load.ts'
 import { type Position, Progress } from '../../src/cli/demo/progress.ts'
 import { replayDigits } from '../../src/cli/demo/replay-digits.ts'
@@ -129,20 +128,6 @@ t.test('tables are aligned, numbers are short, text is broken at blanks', (t) =>
       return lines.join(' ') === list.join(' ') && lines.every((line) => line.length <= width)
     }),
   )
-  t.end()
-})
-
-t.test('the interval is Wilson’s', (t) => {
-  // Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
-  const near = (hits: number, trials: number, from: number, to: number) => {
-    const interval = wilson(hits, trials)
-    t.ok(Math.abs(interval.from - from) < 5e-5 && Math.abs(interval.to - to) < 5e-5, `${hits} of ${trials}`)
-  }
-  near(81, 263, 0.2553, 0.3662)
-  near(15, 148, 0.0624, 0.1605)
-  near(0, 20, 0, 0.1611)
-  near(1, 29, 0.0061, 0.1718)
-  t.strictSame(wilson(0, 0), { from: 0, to: 1 })
   t.end()
 })
 

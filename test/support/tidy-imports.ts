@@ -55,6 +55,11 @@ export const LAYERS: readonly Layer[] = [
   },
   { path: 'audit/', may: ALPHABET, why: 'the log stands alone: it is read beside a gateway and without one' },
   {
+    path: 'audit/report/',
+    may: [...ALPHABET, 'audit/', 'analysis/'],
+    why: 'a report asks the log, and says how sure its numbers are',
+  },
+  {
     path: 'analysis/',
     may: [...ALPHABET, 'protocols/'],
     isDeterministic: true,

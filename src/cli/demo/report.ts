@@ -3,11 +3,12 @@
  * number is of this run: durations from the admin API's histograms, counts from the log on disk, statuses
  * and truth from the callers.
  */
+
+import { type Interval, wilson } from '../../analysis/interval.ts'
 import type { Story } from '../../audit/find.ts'
 import type { DurationStats } from './admin-client.ts'
 import type { Change } from './breaker-watch.ts'
 import type { ConsequenceCount, Evidence, RoleCounts } from './evidence.ts'
-import { type Interval, wilson } from './interval.ts'
 import type { Spell } from './story.ts'
 import type { Baseline, Quality, Tally } from './tally.ts'
 

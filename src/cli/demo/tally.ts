@@ -2,7 +2,7 @@
  * What callers saw, counted as the answers come. Knows nothing of the gateway's own numbers, so the two can
  * be held against each other.
  */
-import { wilson } from './interval.ts'
+import { wilson } from '../../analysis/interval.ts'
 import type { CallerAnswer } from './load.ts'
 
 /** Enough of an answer to look for its record. */
