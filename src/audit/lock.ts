@@ -177,11 +177,16 @@ function refusal(path: string, text: string): string {
   return `${who} is writing this log (${path}); two writers would break it. Stop it, or give this one another data_dir`
 }
 
+/** Another after each start of the machine; empty where the system does not say. */
+export function bootId(): string {
+  return readText('/proc/sys/kernel/random/boot_id')?.trim() ?? ''
+}
+
 function whoAmI(): Holder {
   return {
     pid: process.pid,
     startTick: startTickOf(process.pid),
-    boot: readText('/proc/sys/kernel/random/boot_id')?.trim() ?? '',
+    boot: bootId(),
     namespace: linkOf('/proc/self/ns/pid'),
     host: readText('/proc/sys/kernel/hostname')?.trim() ?? '',
   }

@@ -11,8 +11,10 @@ import type { Salvaged } from './check-log.ts'
 import type { Disk } from './disk.ts'
 import { FILE_HEADER_BYTES, readHeader } from './file-header.ts'
 import { FrameReader, nextCounted } from './frame-reader.ts'
+import type { LeftInflight } from './inflight/left-inflight.ts'
 import type { KnownRecords } from './known-records.ts'
 import { type JournalName, journalsOf } from './paths.ts'
+import type { DecisionRecord } from './records/decision-record.ts'
 import type { RecoveryReport } from './records/notes.ts'
 import { DIGEST_FATES, digestFate, HANDED_OVER, readOrigin } from './records/payload.ts'
 import { RECORD_TYPES } from './records/record-type.ts'
@@ -36,7 +38,7 @@ export function replay(dataDir: string, found: Survey, segment: SegmentWriter, d
       const first = typeof header === 'string' ? 1 : header.first
       const before = lastOf.get(stream) ?? first - 1
       const reader = new FrameReader(disk, fd, { at: Math.min(FILE_HEADER_BYTES, size), last: before })
-      replayFrames(reader, size, { name, known: found.known, segment, counts })
+      replayFrames(reader, size, { name, known: found.known, inflight: found.inflight, segment, counts })
       lastOf.set(stream, reader.last)
       for (const damage of reader.damages) torn.push(keepTorn(disk, dataDir, { fd, path: name.path }, damage))
       if (typeof header === 'string' && size > 0) {
@@ -46,22 +48,25 @@ export function replay(dataDir: string, found: Survey, segment: SegmentWriter, d
       disk.close(fd)
     }
   }
-  return { journals: found.journals.length, salvaged: 0, ...counts, torn }
+  return { journals: found.journals.length, salvaged: 0, unknownCrash: 0, ...counts, torn }
 }
 
 interface Replaying {
   readonly name: JournalName
   readonly known: KnownRecords
+  readonly inflight: LeftInflight
   readonly segment: SegmentWriter
   readonly counts: { replayed: number; known: number; digestsLost: number; missing: number }
 }
 
-function replayFrames(reader: FrameReader, size: number, { name, known, segment, counts }: Replaying): void {
+function replayFrames(reader: FrameReader, size: number, replaying: Replaying): void {
+  const { name, known, inflight, segment, counts } = replaying
   const { start, lane } = name
   for (let next = nextCounted(reader, size); next !== undefined; next = nextCounted(reader, size)) {
     const { frame, gap } = next
     // A hole is explained when the record behind it is the lane's own account of a loss.
     if (gap > 0 && frame.type !== RECORD_TYPES.gap) counts.missing += gap
+    inflight.unsequenced(frame.type, frame.payload)
     if (known.has(start, lane, frame.sequence)) {
       counts.known += 1
       continue
@@ -81,13 +86,30 @@ function replayFrames(reader: FrameReader, size: number, { name, known, segment,
 }
 
 /** Appends records that stood whole behind damage, under new sequences; tells how many. */
-export function salvage(records: readonly Salvaged[], known: KnownRecords, segment: SegmentWriter): number {
+export function salvage(
+  records: readonly Salvaged[],
+  { known, inflight }: Survey,
+  segment: SegmentWriter,
+): number {
   for (const { type, payload } of records) {
     const origin = readOrigin(payload)
-    if (origin !== undefined) known.see(origin, undefined)
+    if (origin !== undefined) {
+      known.see(origin, undefined)
+      inflight.sequenced(type, payload, origin, undefined)
+    }
     if (!segment.hasRoom) segment.flush()
     segment.addPacked(type, payload)
   }
+  return records.length
+}
+
+/** Of requests that were under way: a record for each whose lane could not write one. After `replay`; tells how many. */
+export function tellUnfinished(
+  { inflight }: Survey,
+  writer: { decision(record: DecisionRecord): void },
+): number {
+  const records = inflight.unfinished()
+  for (const record of records) writer.decision(record)
   return records.length
 }
 
@@ -98,7 +120,8 @@ export function removeJournals(dataDir: string, journals: readonly JournalName[]
 
 /** Something happened that people should know. */
 export function isNoteworthy(report: RecoveryReport): boolean {
-  return report.journals > 0 || report.torn.length > 0 || report.missing > 0
+  const { journals, torn, missing, unknownCrash } = report
+  return journals > 0 || torn.length > 0 || missing > 0 || unknownCrash > 0
 }
 
 export function tornBytes(report: RecoveryReport): number {

@@ -2,8 +2,8 @@
  * What the last run left, read before anything of the new one is written: where the log ends, which journals
  * remain, and which of their records segments already have. Cuts the torn end of the last segment and keeps it.
  *
- * Segments are read backwards, and only as far as the remaining journals reach: the time does not grow with the
- * length of the run (test/audit/survey.test.ts).
+ * Segments are read backwards, and only as far as the remaining journals reach, and the records of requests that were
+ * under way: the time does not grow with the length of the run (test/audit/survey.test.ts).
  */
 import { mkdirSync } from 'node:fs'
 import type { Clock } from '../kernel/clock.ts'
@@ -11,6 +11,7 @@ import type { Disk } from './disk.ts'
 import { FILE_HEADER_BYTES, type FileHeader, readHeader } from './file-header.ts'
 import type { Frame } from './frame.ts'
 import { FrameReader, nextCounted } from './frame-reader.ts'
+import { LeftInflight } from './inflight/left-inflight.ts'
 import { KnownRecords, type LeftBehind } from './known-records.ts'
 import {
   type JournalName,
@@ -33,6 +34,8 @@ export interface Survey {
   readonly journals: readonly JournalName[]
   /** Lane sequences that segments already have, by run and lane. */
   readonly known: KnownRecords
+  /** Requests that were under way; those whose records segments have are known to it. */
+  readonly inflight: LeftInflight
   /** Segments that had to be read. */
   readonly segmentsRead: number
   readonly missing: number
@@ -45,26 +48,28 @@ export function survey(dataDir: string, disk: Disk, clock: Clock): Survey {
   const segments = listSegments(dataDir)
   const journals = listJournals(dataDir)
   const known = new KnownRecords(leftBehind(journals, disk))
-  const oldestStart = Math.min(...journals.map(({ start }) => start))
-  const torn: TornPart[] = []
-  let lastStart = Math.max(0, ...journals.map(({ start }) => start))
+  const inflight = LeftInflight.read(dataDir, disk)
+  const left = [...journals, ...inflight.files].map(({ start }) => start)
+  const oldestStart = Math.min(inflight.oldestStart, ...journals.map(({ start }) => start))
+  const torn: TornPart[] = [...inflight.torn]
+  let lastStart = Math.max(0, ...left)
   let nextSequence = 1
   let missing = 0
   let segmentsRead = 0
   for (let index = segments.length - 1; index >= 0; index -= 1) {
     const isLast = index === segments.length - 1
-    const found = readSegment(segments[index]!, { dataDir, disk, known, isLast })
+    const found = readSegment(segments[index]!, { dataDir, disk, known, inflight, isLast })
     segmentsRead += 1
     torn.push(...found.torn)
     missing += found.missing
     nextSequence = Math.max(nextSequence, found.last + 1)
     lastStart = Math.max(lastStart, found.header?.start ?? 0)
-    if (known.isComplete) break
+    if (known.isComplete && inflight.isComplete) break
     // Runs are numbered upwards, so a record of a run is never in a segment of an earlier one.
     if (found.header !== undefined && found.header.start < oldestStart) break
   }
   const start = Math.max(clock.wall(), lastStart + 1)
-  return { start, nextSequence, journals, known, segmentsRead, missing, torn }
+  return { start, nextSequence, journals, known, inflight, segmentsRead, missing, torn }
 }
 
 /** From headers alone; journals are in the order of their numbers. */
@@ -104,10 +109,12 @@ interface SegmentSearch {
   readonly dataDir: string
   readonly disk: Disk
   readonly known: KnownRecords
+  readonly inflight: LeftInflight
   readonly isLast: boolean
 }
 
-function readSegment(name: SegmentName, { dataDir, disk, known, isLast }: SegmentSearch): SegmentFinding {
+function readSegment(name: SegmentName, search: SegmentSearch): SegmentFinding {
+  const { dataDir, disk, isLast } = search
   const fd = disk.open(name.path)
   try {
     const size = disk.size(fd)
@@ -117,7 +124,7 @@ function readSegment(name: SegmentName, { dataDir, disk, known, isLast }: Segmen
     let missing = 0
     for (let next = nextCounted(reader, size); next !== undefined; next = nextCounted(reader, size)) {
       missing += next.gap
-      learn(known, next.frame, header?.start)
+      learn(search, next.frame, header?.start)
     }
     const torn = reader.damages.map((damage) => keepTorn(disk, dataDir, { fd, path: name.path }, damage))
     const tail = reader.damages.find(({ where }) => where === 'tail')
@@ -135,12 +142,18 @@ function readSegment(name: SegmentName, { dataDir, disk, known, isLast }: Segmen
   }
 }
 
-function learn(known: KnownRecords, { type, payload }: Frame, writtenBy: number | undefined): void {
+type Learning = Pick<SegmentSearch, 'known' | 'inflight'>
+
+function learn({ known, inflight }: Learning, { type, payload }: Frame, writtenBy: number | undefined): void {
   const origin = readOrigin(payload)
   if (origin === undefined) return
   known.see(origin, writtenBy)
+  inflight.sequenced(type, payload, origin, writtenBy)
   if (type !== RECORD_TYPES.mark) return
-  for (const { lane, through } of marksIn(payload)) known.mark(origin.start, lane, through)
+  for (const { lane, through } of marksIn(payload)) {
+    known.mark(origin.start, lane, through)
+    inflight.mark(origin.start, lane, through)
+  }
 }
 
 /** None when the record does not read as expected: reading further back is always right. */

@@ -3,12 +3,17 @@
  * in, synced before anything is cut off. Nothing there is ever overwritten or deleted by the gateway.
  */
 import { mkdirSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, extname, join } from 'node:path'
 import { type Disk, writeAll } from './disk.ts'
 import { tornOf } from './paths.ts'
 import type { TornPart } from './records/notes.ts'
 
 const COPY_BYTES = 256 * 1024
+
+const FOLDERS: ReadonlyMap<string, string> = new Map([
+  ['.jnl', 'journal'],
+  ['.ring', 'inflight'],
+])
 
 /** A stretch of a file that holds no whole frame. */
 export interface Damage {
@@ -25,7 +30,7 @@ export function keepTorn(
   damage: Damage,
 ): TornPart {
   const name = basename(source.path)
-  const folder = name.endsWith('.seg') ? 'segments' : 'journal'
+  const folder = FOLDERS.get(extname(name)) ?? 'segments'
   const kept = `${name}.${damage.at}.torn`
   const path = join(tornOf(dataDir), kept)
   mkdirSync(tornOf(dataDir), { recursive: true, mode: 0o700 })

@@ -10,12 +10,13 @@ import { type CheckedLog, checkLog, LogCorrupt } from './check-log.ts'
 import { Digester } from './digests.ts'
 import { systemDisk } from './disk.ts'
 import { openIdentity } from './identity.ts'
+import { removeInflight } from './inflight/left-inflight.ts'
 import type { JournalParts } from './lane-journal.ts'
 import { TOUCH_EVERY_MS, touchLock } from './lock.ts'
 import { Checkpoints } from './publish/checkpoints.ts'
 import type { PublisherStart } from './publish/publisher-thread.ts'
 import type { RecoveryReport } from './records/notes.ts'
-import { isNoteworthy, removeJournals, replay, salvage } from './recover.ts'
+import { isNoteworthy, removeJournals, replay, salvage, tellUnfinished } from './recover.ts'
 import { SegmentWriter } from './segment-writer.ts'
 import { type Survey, survey } from './survey.ts'
 import { Writer } from './writer.ts'
@@ -108,13 +109,15 @@ interface Opening {
 /** Records that dead runs left in journals, or behind damage, are appended; then the journals go. */
 function putInOrder(writer: Writer, { dataDir, checked, found, segment }: Opening): RecoveryReport {
   writer.begin()
-  const salvaged = salvage(checked.salvaged, found.known, segment)
+  const salvaged = salvage(checked.salvaged, found, segment)
   const replayed = replay(dataDir, found, segment, systemDisk)
-  const report = { ...replayed, salvaged, torn: [...checked.torn, ...replayed.torn] }
+  const unknownCrash = tellUnfinished(found, writer)
+  const report = { ...replayed, salvaged, unknownCrash, torn: [...checked.torn, ...replayed.torn] }
   if (isNoteworthy(report)) writer.note('recovery', { at: systemClock.wall(), ...report })
   segment.flush()
   segment.sync()
   removeJournals(dataDir, found.journals, systemDisk)
+  removeInflight(dataDir, found.inflight.files, systemDisk)
   return report
 }
 

@@ -9,12 +9,15 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { Digester } from './digests.ts'
 import { type Disk, isOutOfDescriptors } from './disk.ts'
+import { PAYLOAD_BYTES_MAX } from './frame.ts'
 import { type Hole, JournalTap } from './journal-tap.ts'
 import type { JournalParts } from './lane-journal.ts'
 import type { Checkpoints } from './publish/checkpoints.ts'
+import { type DecisionRecord, writeDecision } from './records/decision-record.ts'
 import type { LossNote, MarkNote, Notes } from './records/notes.ts'
-import { noDigests, pack, WRITER_LANE } from './records/payload.ts'
+import { lostDigests, noDigests, pack, WRITER_LANE } from './records/payload.ts'
 import { type NoteType, RECORD_TYPES } from './records/record-type.ts'
+import { RowWriter } from './records/row-writer.ts'
 import { type SegmentWriter, SyncFailure } from './segment-writer.ts'
 
 export const SYNC_AFTER_MS = 25
@@ -88,11 +91,21 @@ export class Writer {
 
   /** A record of the writer's own. */
   note<T extends NoteType>(type: T, note: Notes[T]): void {
+    this.#add(RECORD_TYPES[type], pack(note), noDigests)
+  }
+
+  /** A decision that no lane can record any more. */
+  decision(record: DecisionRecord): void {
+    const row = new RowWriter(Buffer.allocUnsafe(PAYLOAD_BYTES_MAX))
+    writeDecision(row, record)
+    this.#add(RECORD_TYPES.decision, row.bytes.subarray(0, row.at), lostDigests)
+  }
+
+  #add(type: number, record: Uint8Array, digests: typeof noDigests): void {
     const { segment, start } = this.#parts
     if (!segment.hasRoom) this.#put()
     this.#sequence += 1
-    const origin = { lane: WRITER_LANE, start, sequence: this.#sequence }
-    segment.add({ type: RECORD_TYPES[type], origin }, pack(note), noDigests)
+    segment.add({ type, origin: { lane: WRITER_LANE, start, sequence: this.#sequence } }, record, digests)
   }
 
   /** Everything the lanes left, onto the disk; then their journals go. Throws when the disk does not take it. */

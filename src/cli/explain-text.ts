@@ -3,9 +3,12 @@
  * not, what happened at each try, what the caller got, how its stream ended, what its shadows said, and where the evidence lies.
  * Words only; the data itself is `--json`.
  */
+
 import type { DigestRecord, RecordPlace } from '../audit/decode.ts'
 import type { DecisionFound, ShadowFound, Story } from '../audit/find.ts'
+import { UNKNOWN_CRASH } from '../audit/inflight/left-inflight.ts'
 import { type DecisionRecord, isStreaming, type PlanRecord } from '../audit/records/decision-record.ts'
+import { FAULTS } from '../domain/fault.ts'
 import type { BreakerName, Passed, Reason, ShadowFate } from '../domain/plan.ts'
 import { STILL_OPEN, streamLines } from './explain-stream.ts'
 import { attemptLine, bodyOf, faultLine, keptLine, msOf, summaryLines, timeOf } from './explain-words.ts'
@@ -27,6 +30,7 @@ export function tellStory(story: Story): string {
 }
 
 function decisionSections({ decision, digests }: DecisionFound): Section[] {
+  if (decision.fault?.code === UNKNOWN_CRASH) return crashSections(decision)
   const sections: Section[] = [
     ['When', whenLine(decision)],
     ['Asked', ...askedLines(decision)],
@@ -44,6 +48,19 @@ function decisionSections({ decision, digests }: DecisionFound): Section[] {
   sections.push(['Configuration', `generation ${decision.generation}, hash ${decision.configHash}`])
   sections.push(['Digests', ...digestLines(digests)])
   return sections
+}
+
+/** The process died before there was a record: little is known, and what is not must not look like nothing. */
+function crashSections(decision: DecisionRecord): Section[] {
+  const { receivedAt, model, generation, configHash } = decision
+  const words = FAULTS[UNKNOWN_CRASH].meaning
+  return [
+    ['When', `${timeOf(receivedAt)}; how long it took is not known`],
+    ['Asked', `something of model ${model}; by whom and what died with the process`],
+    ['Tried', ...triedLines(decision), 'whether anything else was tried is not known'],
+    ['Answered', `not known (${UNKNOWN_CRASH}): ${words}`],
+    ['Configuration', `generation ${generation}, hash ${configHash || 'not known'}`],
+  ]
 }
 
 function whenLine(decision: DecisionRecord): string {

@@ -2,6 +2,7 @@
  * Words that several parts of an explanation share: times, sizes, tokens, faults, and one attempt in one line.
  * They only speak; what they speak of was read and decoded by the log's own readers.
  */
+import { UNKNOWN_CRASH } from '../audit/inflight/left-inflight.ts'
 import type { AttemptRecord } from '../audit/records/attempt-row.ts'
 import { FAULTS, type FaultCode } from '../domain/fault.ts'
 import type { HedgeWinner, Kept, Usage } from '../domain/outcome.ts'
@@ -28,6 +29,7 @@ function ownLine(attempt: AttemptRecord): string {
     const began = `began after ${msOf(attempt.totalMs)}`
     return `${who} → ${attempt.status}, passed on as it came (${began}); counted at its end`
   }
+  if (attempt.faultCode === UNKNOWN_CRASH) return `${who}, begun; what became of it is not known`
   const outcome =
     attempt.faultCode === ''
       ? `${attempt.status}, ${bytesOf(attempt.answerBytes)}`

@@ -2,11 +2,16 @@
 import type { RecoveryReport } from '../audit/records/notes.ts'
 
 export function recoveryLines(report: RecoveryReport): readonly string[] {
-  const { journals, replayed, digestsLost, missing, salvaged, torn } = report
+  const { journals, replayed, digestsLost, missing, salvaged, unknownCrash, torn } = report
   const lines: string[] = []
   if (journals > 0) {
     const digests = digestsLost > 0 ? ` (${digestsLost} digests died with it)` : ''
     lines.push(`the last run did not end in order: ${replayed} records were brought into the log${digests}`)
+  }
+  if (unknownCrash > 0) {
+    lines.push(
+      `${unknownCrash} requests were under way when the last run ended; whether they were answered is not known (unknown_crash)`,
+    )
   }
   for (const { file, kept, bytes, where } of torn) {
     lines.push(`${file}: ${bytes} damaged bytes (${where}) were set aside in ${kept}`)

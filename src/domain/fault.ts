@@ -109,6 +109,13 @@ export const FAULTS = {
   draining: gateway(503, null, 'the gateway is shutting down'),
   'deadline-exceeded': gateway(504, 'timeout', 'the caller’s own deadline passed'),
   internal: gateway(500, null, 'a bug in the gateway', { level: 'error' }),
+  /** In records only: nobody is left to be told. */
+  unknown_crash: gateway(
+    500,
+    null,
+    'the process died while this request was under way; whether the model answered is not known',
+    { level: 'error' },
+  ),
 
   'model-not-loaded': upstream(503, 'error', 'never', 'the local model’s file is missing or broken'),
   'scoring-failed': upstream(502, 'error', 'never', 'the local model failed while scoring'),

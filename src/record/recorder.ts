@@ -40,7 +40,7 @@ export class Recorder {
    * dies before its decision is. What comes back is to be given to `decision`.
    */
   asking(request: RequestUnderWay): number {
-    return this.#inflight?.begin(request) ?? NOT_NOTED
+    return this.#inflight?.begin(request, this.#journal.lastSequence) ?? NOT_NOTED
   }
 
   /**

@@ -8,6 +8,7 @@ import type { LogRecord } from '../../src/audit/decode.ts'
 import { Digester, openDigestKey } from '../../src/audit/digests.ts'
 import { systemDisk } from '../../src/audit/disk.ts'
 import { openIdentity } from '../../src/audit/identity.ts'
+import { removeInflight } from '../../src/audit/inflight/left-inflight.ts'
 import { type JournalParts, LaneJournal } from '../../src/audit/lane-journal.ts'
 import { LANE_STATE_BYTES } from '../../src/audit/lane-state.ts'
 import { KEY_FILE } from '../../src/audit/paths.ts'
@@ -15,7 +16,7 @@ import { Checkpoints } from '../../src/audit/publish/checkpoints.ts'
 import { type Publication, Publisher } from '../../src/audit/publish/publisher.ts'
 import { readLog } from '../../src/audit/read.ts'
 import type { RecoveryReport } from '../../src/audit/records/notes.ts'
-import { isNoteworthy, removeJournals, replay, salvage } from '../../src/audit/recover.ts'
+import { isNoteworthy, removeJournals, replay, salvage, tellUnfinished } from '../../src/audit/recover.ts'
 import { ringMemory } from '../../src/audit/ring.ts'
 import { SegmentWriter } from '../../src/audit/segment-writer.ts'
 import { survey } from '../../src/audit/survey.ts'
@@ -49,6 +50,8 @@ export interface BenchLog {
   readonly writer: Writer
   readonly digester: Digester
   readonly recovery: RecoveryReport
+  /** Segments that had to be read to open it. */
+  readonly segmentsRead: number
 }
 
 export function openBenchLog(options: LogOptions = {}): BenchLog {
@@ -94,13 +97,15 @@ export function openBenchLog(options: LogOptions = {}): BenchLog {
   const checkpoints = new Checkpoints({ ...ofCheckpoints, warn: () => {} }, checkpoint.size)
   const writer = new Writer({ lanes: parts, start, segment, digester, checkpoints, disk, clock })
   writer.begin()
-  const salvaged = salvage(checked.salvaged, found.known, segment)
+  const salvaged = salvage(checked.salvaged, found, segment)
   const replayed = replay(dataDir, found, segment, disk)
-  const recovery = { ...replayed, salvaged, torn: [...checked.torn, ...replayed.torn] }
+  const unknownCrash = tellUnfinished(found, writer)
+  const recovery = { ...replayed, salvaged, unknownCrash, torn: [...checked.torn, ...replayed.torn] }
   if (isNoteworthy(recovery)) writer.note('recovery', { at: clock.wall(), ...recovery })
   segment.flush()
   segment.sync()
   removeJournals(dataDir, found.journals, disk)
+  removeInflight(dataDir, found.inflight.files, disk)
   const fileBytesMax = options.fileBytesMax
   const more = {
     disk: laneDisk,
@@ -108,7 +113,8 @@ export function openBenchLog(options: LogOptions = {}): BenchLog {
     ...(options.onBug === undefined ? {} : { onBug: options.onBug }),
   }
   const lanes = parts.map((part) => new LaneJournal(part, clock, more))
-  return { dataDir, clock, laneDisk, disk, lanes, parts, signal, writer, digester, recovery }
+  const { segmentsRead } = found
+  return { dataDir, clock, laneDisk, disk, lanes, parts, signal, writer, digester, recovery, segmentsRead }
 }
 
 /** Without those that name the keys: the first record of every log is one. */

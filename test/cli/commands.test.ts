@@ -65,11 +65,18 @@ t.test('the version is the package’s', async (t) => {
 })
 
 t.test('recovery is told in words, and an orderly end needs none', async (t) => {
-  const calm = { journals: 0, replayed: 0, known: 0, digestsLost: 0, salvaged: 0, missing: 0, torn: [] }
+  const calm = {
+    ...{ journals: 0, replayed: 0, known: 0, digestsLost: 0, salvaged: 0, unknownCrash: 0, missing: 0 },
+    torn: [],
+  }
   t.same(recoveryLines(calm), [])
   const torn = { file: 'journal/a', kept: 'torn/a', at: 0, bytes: 7, where: 'tail' } as const
   const lines = recoveryLines({ ...calm, journals: 1, replayed: 5, digestsLost: 2, missing: 1, torn: [torn] })
   t.match(lines.join('\n'), /5 records were brought into the log \(2 digests died with it\)/)
   t.match(lines.join('\n'), /journal\/a: 7 damaged bytes \(tail\) were set aside in torn\/a/)
   t.match(lines.join('\n'), /1 records are known to be missing/)
+  t.match(
+    recoveryLines({ ...calm, unknownCrash: 3 }).join('\n'),
+    /^3 requests were under way .*unknown_crash/,
+  )
 })

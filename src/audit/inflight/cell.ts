@@ -49,17 +49,23 @@ export interface FileCell {
   readonly start: number
   /** Unix ms. */
   readonly createdAt: number
+  /** Names the machine's run; empty where the system does not say. */
+  readonly boot: string
 }
 
 export interface Progress {
-  /** No request whose decision record has this sequence of the lane, or a lower one, is in a cell any more. */
+  /**
+   * No request whose decision record has this sequence of the lane, or a lower one, is in a cell any more. After the
+   * machine itself died this may be on the disk, and the cells as they were before.
+   */
   readonly through: number
 }
 
 /** A whole page, for the head of a new file; the other cells are empty. */
-export function headPage({ lane, start, createdAt }: FileCell): Buffer {
+export function headPage({ lane, start, createdAt, boot }: FileCell): Buffer {
   const page = Buffer.alloc(PAGE_BYTES)
-  write(page, 0, { type: CELL_TYPES.file, sequence: 0 }, [INFLIGHT_VERSION, lane, start, createdAt])
+  const row = [INFLIGHT_VERSION, lane, start, createdAt, boot.slice(0, NAME_UNITS_MAX)]
+  write(page, 0, { type: CELL_TYPES.file, sequence: 0 }, row)
   return page
 }
 
@@ -78,8 +84,14 @@ export function writeGeneration(target: Buffer, at: number, generation: number, 
   write(target, at, { type: CELL_TYPES.generation, sequence: generation }, [generation, hash])
 }
 
+/** A request, and the lane's last sequence when it was noted: its decision record has a higher one. */
+export interface Noted {
+  readonly request: RequestUnderWay
+  readonly after: number
+}
+
 /** Writes the cell of a request that begins at `at`; returns how many bytes of it matter. */
-export function writeRequest(row: RowWriter, at: number, request: RequestUnderWay): number {
+export function writeRequest(row: RowWriter, at: number, request: RequestUnderWay, after: number): number {
   const { model, version } = request
   const from = at + FRAME_HEAD_BYTES
   row.begin(from)
@@ -91,7 +103,7 @@ export function writeRequest(row: RowWriter, at: number, request: RequestUnderWa
   row.word(encodeRole(request.role))
   row.text(model, unitsMaxOf(model))
   row.text(version, unitsMaxOf(version))
-  const head = { sequence: 0, type: CELL_TYPES.request, flags: 0 }
+  const head = { sequence: after, type: CELL_TYPES.request, flags: 0 }
   return sealFrame(row.bytes, at, head, row.at - from) - at
 }
 
@@ -111,7 +123,8 @@ export type Cell =
   | ({ readonly kind: 'file'; readonly version: number } & FileCell)
   | ({ readonly kind: 'progress' } & Progress)
   | { readonly kind: 'generation'; readonly generation: number; readonly configHash: string }
-  | { readonly kind: 'request'; readonly request: Omit<RequestUnderWay, 'configHash'> }
+  /** Without the hash, which the head tells. */
+  | ({ readonly kind: 'request' } & Noted)
 
 /** The cell of `bytes` that begins at `at`; 'bad' when what stands there is neither a frame nor nothing. */
 export function readCell(bytes: Buffer, at: number): Cell | 'empty' | 'bad' {
@@ -133,11 +146,11 @@ function isEmpty(bytes: Buffer, at: number, end: number): boolean {
   return true
 }
 
-function decode({ type, payload }: Frame): Cell | undefined {
+function decode({ type, sequence, payload }: Frame): Cell | undefined {
   const row = unpack(payload) as unknown[]
   if (type === CELL_TYPES.file) {
     const [version, lane, start, createdAt] = row.map(Number) as [number, number, number, number]
-    return { kind: 'file', version, lane, start, createdAt }
+    return { kind: 'file', version, lane, start, createdAt, boot: String(row[4] ?? '') }
   }
   if (type === CELL_TYPES.progress) return { kind: 'progress', through: Number(row[0]) }
   if (type === CELL_TYPES.generation) {
@@ -149,11 +162,12 @@ function decode({ type, payload }: Frame): Cell | undefined {
     receivedAt: Number(row[1]),
     afterMs: fromMicros(row[2]),
     generation: Number(row[3]),
+    configHash: '',
     role: decodeRole(row[4]),
     model: String(row[5]),
     version: String(row[6]),
   }
-  return { kind: 'request', request }
+  return { kind: 'request', request, after: sequence }
 }
 
 function write(

@@ -11,6 +11,7 @@
 import { mkdirSync } from 'node:fs'
 import type { Clock } from '../../kernel/clock.ts'
 import { codeOf, type Disk, systemDisk, writeAll } from '../disk.ts'
+import { bootId } from '../lock.ts'
 import { inflightOf, inflightPath } from '../paths.ts'
 import { RowWriter } from '../records/row-writer.ts'
 import {
@@ -87,15 +88,18 @@ export class InflightFile {
     return this.#unnoted
   }
 
-  /** Notes a request before the first version is asked: its slot, or NO_SLOT when that could not be done. */
-  begin(request: RequestUnderWay): number {
+  /**
+   * Notes a request before the first version is asked: its slot, or NO_SLOT when that could not be done. `after`: the
+   * lane's last sequence.
+   */
+  begin(request: RequestUnderWay, after: number): number {
     if (this.#trouble !== '' && this.#clock.now() < this.#probeAt) return this.#missed()
     try {
       if (this.#fd === -1) this.#open()
       if (request.generation !== this.#generation) this.#tellGeneration(request)
       if (this.#free.length === 0 && !this.#grow()) return this.#missed()
       const slot = this.#free.at(-1)!
-      this.#note(slot, request)
+      this.#note(slot, request, after)
       this.#free.pop()
       this.#trouble = ''
       return slot
@@ -170,7 +174,8 @@ export class InflightFile {
     const fd = this.#disk.open(this.#path)
     try {
       const size = this.#disk.size(fd)
-      if (size < PAGE_BYTES) headPage({ lane, start, createdAt: this.#clock.wall() }).copy(this.#head)
+      const head = { lane, start, createdAt: this.#clock.wall(), boot: bootId() }
+      if (size < PAGE_BYTES) headPage(head).copy(this.#head)
       else this.#disk.read(fd, this.#head, PAGE_BYTES, 0)
       writeAll(this.#disk, fd, this.#head, { length: PAGE_BYTES, position: 0 })
       this.#firstPage = Math.max(1, Math.ceil(size / PAGE_BYTES))
@@ -216,10 +221,10 @@ export class InflightFile {
     return true
   }
 
-  #note(slot: number, request: RequestUnderWay): void {
+  #note(slot: number, request: RequestUnderWay, after: number): void {
     const page = Math.floor(slot / PAGE_CELLS)
     const at = (slot % PAGE_CELLS) * CELL_BYTES
-    const length = writeRequest(this.#pages[page]!, at, request)
+    const length = writeRequest(this.#pages[page]!, at, request, after)
     // Also when the write fails half-way something may stand there.
     this.#setStale(slot, true)
     const position = (this.#firstPage + page) * PAGE_BYTES + at

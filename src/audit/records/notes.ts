@@ -210,6 +210,8 @@ export interface RecoveryReport {
   readonly missing: number
   /** Records that stood whole behind damage and were appended again. */
   readonly salvaged: number
+  /** Requests that were under way and have no record of a lane's: each got one that says so. */
+  readonly unknownCrash: number
   /** What was damaged, kept under `torn/`. */
   readonly torn: readonly TornPart[]
 }

@@ -85,3 +85,9 @@ export function noDigests(target: Buffer, at: number): number {
   target.fill(ABSENT, at, at + 3)
   return at + 3
 }
+
+/** As `noDigests`, of what died with its process before it was digested. */
+export function lostDigests(target: Buffer, at: number): number {
+  target.fill(DIGEST_FATES.indexOf('crash'), at, at + 3)
+  return at + 3
+}
