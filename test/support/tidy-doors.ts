@@ -109,8 +109,8 @@ export const DOORS: readonly Door[] = [
   },
   {
     package: 'node:os',
-    folders: ['control/', 'cli/', 'compose.ts', 'audit/inbox.ts'],
-    why: 'the machine is asked once, at start; the inbox asks it who leaves a note',
+    folders: ['control/', 'cli/', 'compose.ts', 'audit/inbox.ts', 'audit/index/log-source.ts'],
+    why: 'the machine is asked once, at start; the inbox asks it who leaves a note, a question where scratch files go',
   },
   {
     package: 'node:path',

@@ -1,0 +1,161 @@
+/**
+ * Everything the log holds at one moment as Parquet files, each record once: the index files of indexed segments, and for what is
+ * not indexed yet (the open segment, journals) files made now in a private folder that `close` removes.
+ *
+ * Journals are opened before segments are listed, as in read.ts: a record moves from one to the other at any moment,
+ * and an open journal can be read to its end even after the writer deleted it.
+ */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { FILE_HEADER_BYTES } from '../file-header.ts'
+import { listSegments, type SegmentName } from '../paths.ts'
+import { closeJournals, framesOf, journalRecordOf, type OpenJournal, openJournals } from '../read.ts'
+import type { TableName } from './column.ts'
+import { tablesOf, writeWhole } from './index-segment.ts'
+import { LaneReach } from './lane-reach.ts'
+import { filesOf, type Manifest, manifestPath, readManifest } from './manifest.ts'
+import { TableSet } from './table-set.ts'
+
+export interface LogSource {
+  readonly files: { readonly [name in TableName]: readonly string[] }
+  /** Segments whose index is used, with where each lies; and records that had to be read because they have none. */
+  readonly indexed: readonly IndexedSegment[]
+  readonly recordsRead: number
+  /** Deletes what was made for this. Index files stay. */
+  close(): void
+}
+
+export interface IndexedSegment {
+  readonly folder: string
+  readonly manifest: Manifest
+}
+
+export interface SourceOptions {
+  /** Called after each segment that had to be read, with how many of how many were. */
+  onRead?(done: number, of: number): void
+}
+
+/**
+ * Throws the system's error when segments or journals cannot be read. `distrusted`: paths of manifests that are not
+ * used, so that their segments are read.
+ */
+export async function openSource(
+  dataDir: string,
+  options: SourceOptions = {},
+  distrusted: ReadonlySet<string> = new Set(),
+): Promise<LogSource> {
+  const journals = await openJournals(dataDir)
+  try {
+    return await new SourceMaker(dataDir, distrusted).make(journals, options)
+  } finally {
+    await closeJournals(journals)
+  }
+}
+
+/** What an acknowledged repair put aside, oldest first, then the log as it goes on. */
+export function logFolders(dataDir: string): string[] {
+  const epochs = join(dataDir, 'epochs')
+  let names: string[] = []
+  try {
+    names = readdirSync(epochs).filter((name) => /^\d{1,9}$/.test(name))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  return [...names.sort((a, b) => Number(a) - Number(b)).map((name) => join(epochs, name)), dataDir]
+}
+
+class SourceMaker {
+  readonly #dataDir: string
+  readonly #distrusted: ReadonlySet<string>
+  readonly #files = {
+    decisions: [] as string[],
+    shadows: [] as string[],
+    streams: [] as string[],
+    events: [] as string[],
+  }
+  readonly #indexed: IndexedSegment[] = []
+  readonly #reach = new LaneReach()
+  #scratch: string | undefined
+  #made = 0
+  #recordsRead = 0
+
+  constructor(dataDir: string, distrusted: ReadonlySet<string>) {
+    this.#dataDir = dataDir
+    this.#distrusted = distrusted
+  }
+
+  async make(journals: readonly OpenJournal[], { onRead }: SourceOptions): Promise<LogSource> {
+    try {
+      const unindexed = this.#useIndexed()
+      for (const [done, segment] of unindexed.entries()) {
+        await this.#readSegment(segment)
+        onRead?.(done + 1, unindexed.length)
+      }
+      await this.#readJournals(journals)
+    } catch (error) {
+      this.#remove()
+      throw error
+    }
+    return {
+      files: this.#files,
+      indexed: this.#indexed,
+      recordsRead: this.#recordsRead,
+      close: () => this.#remove(),
+    }
+  }
+
+  /** Returns the segments that have no index. */
+  #useIndexed(): SegmentName[] {
+    const unindexed: SegmentName[] = []
+    for (const folder of logFolders(this.#dataDir)) {
+      for (const segment of listSegments(folder)) {
+        const isDistrusted = this.#distrusted.has(manifestPath(folder, segment.first))
+        const manifest = isDistrusted ? null : readManifest(folder, segment.first)
+        if (manifest === null) {
+          unindexed.push(segment)
+          continue
+        }
+        for (const [start, lane, sequence] of manifest.lanes) this.#reach.see({ start, lane, sequence })
+        for (const { name, path } of filesOf(folder, manifest)) this.#files[name].push(path)
+        this.#indexed.push({ folder, manifest })
+      }
+    }
+    return unindexed
+  }
+
+  async #readSegment(segment: SegmentName): Promise<void> {
+    const { tables, reach, records } = await tablesOf(segment)
+    for (const [start, lane, sequence] of reach.all()) this.#reach.see({ start, lane, sequence })
+    this.#recordsRead += records
+    this.#write(tables)
+  }
+
+  async #readJournals(journals: readonly OpenJournal[]): Promise<void> {
+    const tables = new TableSet()
+    for (const { name, file } of journals) {
+      for await (const frame of framesOf(file, FILE_HEADER_BYTES)) {
+        const record = journalRecordOf(name, frame)
+        if (this.#reach.has(record.origin)) continue
+        this.#recordsRead += 1
+        tables.add(record)
+      }
+    }
+    this.#write(tables)
+  }
+
+  #write(tables: TableSet): void {
+    for (const { name, bytes } of tables.finish()) {
+      this.#scratch ??= mkdtempSync(join(tmpdir(), `modelgate-audit-${process.pid}-`))
+      const path = join(this.#scratch, `${this.#made}.${name}.parquet`)
+      this.#made += 1
+      writeWhole(path, bytes)
+      this.#files[name].push(path)
+    }
+  }
+
+  #remove(): void {
+    if (this.#scratch !== undefined) rmSync(this.#scratch, { recursive: true, force: true })
+    this.#scratch = undefined
+  }
+}

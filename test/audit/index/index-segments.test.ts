@@ -1,0 +1,105 @@
+/** The keeper's job: what it makes, what it makes again, what it removes, and how dying in the middle leaves things. */
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { IndexSegments } from '../../../src/audit/index/index-segments.ts'
+import { openSource } from '../../../src/audit/index/log-source.ts'
+import { indexOf, isIntact, readManifest } from '../../../src/audit/index/manifest.ts'
+import { listSegments } from '../../../src/audit/paths.ts'
+import { systemClock } from '../../../src/kernel/clock.ts'
+import { allRecords } from '../bench-log.ts'
+import { openSmallLog, turn } from './small-log.ts'
+
+const AT = 1_790_000_000_000
+
+function closedLog(): { dataDir: string; names: () => string[] } {
+  const log = openSmallLog()
+  for (let round = 0; round < 16; round += 1) {
+    turn(log.lanes[0]!, AT)
+    log.writer.round()
+  }
+  log.lanes[0]!.close()
+  log.writer.finish()
+  return { dataDir: log.dataDir, names: () => readdirSync(indexOf(log.dataDir)).sort() }
+}
+
+async function toTheEnd(keeper: IndexSegments): Promise<void> {
+  while (await keeper.step());
+}
+
+t.test('each closed segment gets an index, one a step; the last one may still grow', async (t) => {
+  const { dataDir, names } = closedLog()
+  const segments = listSegments(dataDir)
+  const keeper = new IndexSegments(dataDir, systemClock)
+  t.equal(await keeper.step(), true)
+  t.equal(keeper.indexed, 1)
+  await toTheEnd(keeper)
+  t.equal(keeper.indexed, segments.length - 1)
+  t.equal(await keeper.step(), false)
+  const records = await allRecords(dataDir)
+  for (const [index, { first }] of segments.slice(0, -1).entries()) {
+    const manifest = readManifest(dataDir, first)!
+    t.equal(manifest.records, segments[index + 1]!.first - first)
+    const rows = Object.values(manifest.tables).reduce((sum, table) => sum + table.rows, 0)
+    const marks = records.filter(({ type, place: { sequence } }) => {
+      return type === 'mark' && sequence !== null && sequence >= first && sequence < first + manifest.records
+    })
+    t.equal(rows, manifest.records - marks.length)
+    t.ok(await isIntact(dataDir, manifest))
+  }
+  for (const name of names()) t.equal(statSync(join(indexOf(dataDir), name)).mode & 0o777, 0o600)
+})
+
+t.test('what is damaged, missing or of another version is made again, byte for byte the same', async (t) => {
+  const { dataDir, names } = closedLog()
+  await toTheEnd(new IndexSegments(dataDir, systemClock))
+  const at = (name: string) => join(indexOf(dataDir), name)
+  const before = new Map(names().map((name) => [name, readFileSync(at(name))]))
+  const firsts = listSegments(dataDir).map(({ first }) => String(first).padStart(12, '0'))
+  const flipped = readFileSync(at(`${firsts[0]}.decisions.parquet`))
+  flipped[100]! ^= 1
+  writeFileSync(at(`${firsts[0]}.decisions.parquet`), flipped)
+  writeFileSync(at(`${firsts[1]}.json`), '{"version": 0}')
+  rmSync(at(`${firsts[2]}.decisions.parquet`))
+  const keeper = new IndexSegments(dataDir, systemClock)
+  await toTheEnd(keeper)
+  t.equal(keeper.rebuilt, 3)
+  t.strictSame(new Map(names().map((name) => [name, readFileSync(at(name))])), before)
+  rmSync(indexOf(dataDir), { recursive: true })
+  await toTheEnd(keeper)
+  t.strictSame(new Map(names().map((name) => [name, readFileSync(at(name))])), before)
+})
+
+t.test('without its manifest a segment counts as not indexed, whatever else is there', async (t) => {
+  const { dataDir, names } = closedLog()
+  await toTheEnd(new IndexSegments(dataDir, systemClock))
+  const [manifest] = names().filter((name) => name.endsWith('.json'))
+  rmSync(join(indexOf(dataDir), manifest!))
+  const source = await openSource(dataDir)
+  t.equal(source.indexed.length, listSegments(dataDir).length - 2)
+  t.equal(source.files.decisions.length, listSegments(dataDir).length)
+  const made = source.files.decisions.filter((path) => !path.startsWith(dataDir))
+  t.equal(made.length, 2, 'made for this question alone')
+  source.close()
+  t.notOk(made.some((path) => existsSync(path)))
+})
+
+t.test('the index of pruned segments and drafts of the dead are removed, other files are not', async (t) => {
+  const { dataDir, names } = closedLog()
+  await toTheEnd(new IndexSegments(dataDir, systemClock))
+  const [pruned, kept] = listSegments(dataDir)
+  rmSync(pruned!.path)
+  const name = String(kept!.first).padStart(12, '0')
+  const draft = join(indexOf(dataDir), `${name}.events.parquet.4711.draft`)
+  const fresh = join(indexOf(dataDir), `${name}.events.parquet.4712.draft`)
+  for (const path of [draft, fresh, join(indexOf(dataDir), 'README')]) writeFileSync(path, 'x')
+  utimesSync(draft, 1, 1)
+  await toTheEnd(new IndexSegments(dataDir, systemClock))
+  t.notOk(existsSync(draft))
+  t.ok(existsSync(fresh), 'somebody may be writing it')
+  t.ok(names().includes('README'))
+  t.strictSame(
+    names().filter((found) => found.startsWith(String(pruned!.first).padStart(12, '0'))),
+    [],
+  )
+})
