@@ -165,15 +165,10 @@ export class LaneJournal {
   }
 
   note<T extends NoteType>(type: T, note: Notes[T]): void {
-    this.packed(RECORD_TYPES[type], note)
-  }
-
-  /** Any other record: `value` as its type's layout has it. */
-  packed(type: number, value: unknown): void {
     if (!this.#accepts()) return this.#refuse(undefined)
-    const payload = pack(value)
+    const payload = pack(note)
     if (payload.length > LANE_PAYLOAD_BYTES_MAX) return this.#lose('too-large')
-    this.#add(type, payload)
+    this.#add(RECORD_TYPES[type], payload)
   }
 
   /** Writes what is pending now and releases it. The turn's end does this by itself. */

@@ -6,31 +6,43 @@
  * open file can be read to its end even after the writer deleted it.
  */
 import { type FileHandle, open } from 'node:fs/promises'
+import { setImmediate } from 'node:timers/promises'
 import { decodeSequenced, decodeUnsequenced, type LogRecord } from './decode.ts'
-import { decodeFileHeader, FILE_HEADER_BYTES, type FileHeader } from './file-header.ts'
+import { systemDisk } from './disk.ts'
+import { decodeFileHeader, FILE_HEADER_BYTES, type FileHeader, readHeader } from './file-header.ts'
 import type { Frame } from './frame.ts'
 import { FrameCursor } from './frame-cursor.ts'
-import { type JournalName, listJournals, listSegments, type SegmentName } from './paths.ts'
+import { type JournalName, listEpochs, listJournals, listSegments, type SegmentName } from './paths.ts'
 import { readOrigin } from './records/payload.ts'
+import { openSegment } from './segment-reader.ts'
 
 export interface OpenJournal {
   readonly name: JournalName
   readonly file: FileHandle
+  /** The lane's sequence of its first record; 0 when the header cannot be read. */
+  readonly first: number
 }
 
+/** Bytes of frames after which others in this process get their turn. */
+const PAUSE_BYTES = 1024 * 1024
+
 /**
- * Every record, oldest first; those of journals last. Damaged stretches are passed over: verify names them.
- * `from`: segments that begin with a lower sequence are left out.
+ * Every record, oldest first, those of epochs that were put aside before those of the present one, and those of
+ * journals last. Damaged stretches are passed over: verify names them. `from`: of the present epoch alone, without the
+ * segments that begin with a lower sequence.
  */
 export async function* readLog(dataDir: string, from = 0): AsyncGenerator<LogRecord> {
   const journals = await openJournals(dataDir)
   const sequenced = new Sequenced(journals)
   try {
+    for (const epoch of from === 0 ? listEpochs(dataDir) : []) {
+      for (const segment of listSegments(dataDir, epoch)) yield* recordsOf(segment)
+    }
     for (const segment of listSegments(dataDir)) {
       if (segment.first < from) continue
       for await (const frame of framesOfSegment(segment)) {
         sequenced.see(frame.payload)
-        yield recordOf(segment, frame)
+        yield recordOf(frame.segment, frame)
       }
     }
     for (const journal of journals) {
@@ -41,6 +53,10 @@ export async function* readLog(dataDir: string, from = 0): AsyncGenerator<LogRec
   } finally {
     await closeJournals(journals)
   }
+}
+
+async function* recordsOf(segment: SegmentName): AsyncGenerator<LogRecord> {
+  for await (const frame of framesOfSegment(segment)) yield recordOf(frame.segment, frame)
 }
 
 /** The highest lane sequence met of each lane whose journals are open; lanes are sequenced in order. */
@@ -64,9 +80,8 @@ class Sequenced {
   }
 }
 
-export function recordOf({ name }: SegmentName, frame: Frame): LogRecord {
-  const place = { file: `segments/${name}`, at: frame.at, sequence: frame.sequence }
-  return decodeSequenced(frame.type, frame.payload, place)
+export function recordOf({ file }: SegmentName, frame: Frame): LogRecord {
+  return decodeSequenced(frame.type, frame.payload, { file, at: frame.at, sequence: frame.sequence })
 }
 
 export function journalRecordOf(name: JournalName, frame: Frame): LogRecord {
@@ -82,7 +97,9 @@ export async function openJournals(dataDir: string): Promise<OpenJournal[]> {
   const opened: OpenJournal[] = []
   for (const name of listJournals(dataDir)) {
     const file = await openIfThere(name.path)
-    if (file !== undefined) opened.push({ name, file })
+    if (file === undefined) continue
+    const header = readHeader(systemDisk, file.fd, 'journal')
+    opened.push({ name, file, first: typeof header === 'string' ? 0 : header.first })
   }
   return opened
 }
@@ -91,13 +108,27 @@ export async function closeJournals(journals: readonly OpenJournal[]): Promise<v
   for (const { file } of journals) await file.close()
 }
 
-export async function* framesOfSegment(name: SegmentName): AsyncGenerator<Frame> {
-  const file = await openIfThere(name.path)
-  if (file === undefined) return
+/** A frame, and the file it was read from: the segment may have been sealed since it was listed. */
+export interface SegmentFrame extends Frame {
+  readonly segment: SegmentName
+}
+
+/** Whole frames, of a segment sealed or not; none when it is gone. Payloads are valid until the next one is asked for. */
+export async function* framesOfSegment(name: SegmentName): AsyncGenerator<SegmentFrame> {
+  const reader = openSegment(systemDisk, name)
+  if (reader === undefined) return
+  const segment = reader.name
+  let bytes = 0
   try {
-    yield* framesOf(file, FILE_HEADER_BYTES)
+    for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
+      yield { ...frame, segment }
+      bytes += frame.bytes
+      if (bytes < PAUSE_BYTES) continue
+      bytes = 0
+      await setImmediate()
+    }
   } finally {
-    await file.close()
+    reader.close()
   }
 }
 

@@ -31,9 +31,8 @@ export function bodyPlacesOf(model: Model): BodyPlaces {
 
 const PLACES = new WeakMap<Model, BodyPlaces>()
 
-function sourcesOf({ key, rates, idempotency, cache, capture }: Model): readonly KeySource[] {
-  const kept = [...(idempotency?.by ?? []), ...(cache?.by ?? []), ...(capture?.subject ?? [])]
-  return [...key, ...rates.flatMap(({ by }) => by), ...kept]
+function sourcesOf({ key, rates, idempotency, cache }: Model): readonly KeySource[] {
+  return [...key, ...rates.flatMap(({ by }) => by), ...(idempotency?.by ?? []), ...(cache?.by ?? [])]
 }
 
 /** Undefined where the request has none; never for `client`. `random` is nobody's value. */

@@ -1,9 +1,17 @@
 /** What the log says of one request, put together from wherever its records lie. */
+
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
+import { systemDisk } from '../../src/audit/disk.ts'
 import { findDecision } from '../../src/audit/find.ts'
-import { listSegments } from '../../src/audit/paths.ts'
-import { type BenchLog, openBenchLog } from './bench-log.ts'
+import { SealSegments } from '../../src/audit/keeper/seal-segments.ts'
+import { listSegments, segmentsOf } from '../../src/audit/paths.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+import { allRecords, type BenchLog, openBenchLog } from './bench-log.ts'
+import { newFolder } from './new-folder.ts'
 import { sampleDecision, sampleInputs, sampleOpened, sampleStream } from './samples.ts'
+import { type Entry, entryOf, writeSegment } from './segment-files.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -56,4 +64,148 @@ t.test('an end whose decision is in no log any more is told all the same', async
   log.lanes[0]!.close()
   log.writer.finish()
   t.match(await findDecision(log.dataDir, gone.id), { decision: null, stream: { stream: { id: gone.id } } })
+})
+
+function seal(dataDir: string): void {
+  const job = new SealSegments({ dataDir, disk: systemDisk, clock: new ManualClock() })
+  while (job.step());
+}
+
+const START = 1_795_000_000_000
+const shadowOf = (id: string, version: string) =>
+  ({
+    id,
+    receivedAt: START,
+    model: 'fraud',
+    version,
+    fate: 'cap',
+    agreement: 'not-compared',
+    differences: [],
+    attempt: null,
+  }) as const
+
+/** So many segments of so many other requests each, whose clock runs backwards now and then. */
+function others(segments: number, records: number): Entry[][] {
+  return Array.from({ length: segments }, (_, segment) =>
+    Array.from({ length: records }, (_, index) => {
+      const receivedAt = START + (segment % 3) * 1000 + index
+      return entryOf({ decision: sampleDecision({ receivedAt }) })
+    }),
+  )
+}
+
+t.test(
+  'of all that was sealed, one request is found whole: its shadows, and a stream that ended much later',
+  async (t) => {
+    const dataDir = newFolder()
+    const opened = sampleOpened({ receivedAt: START + 500 })
+    const { id } = opened
+    const segments = others(6, 900)
+    segments[0]!.splice(10, 0, entryOf({ decision: opened }))
+    segments[1]!.splice(890, 0, entryOf({ shadow: shadowOf(id, 'v3') }))
+    segments[4]!.splice(450, 0, entryOf({ stream: sampleStream(opened) }))
+    segments[5]!.splice(450, 0, entryOf({ shadow: shadowOf(id, 'v4') }))
+    let first = 0
+    for (const entries of segments) {
+      writeSegment(dataDir, first, entries)
+      first += entries.length
+    }
+    const absent = sampleDecision({ receivedAt: START + 500 }).id
+    const before = await findDecision(dataDir, id)
+    t.match(before, { decision: { place: { file: 'segments/000000000000.seg', sequence: 10 } } })
+    const records = (await allRecords(dataDir)).length
+    seal(dataDir)
+    t.strictSame(
+      listSegments(dataDir).map(({ isSealed }) => isSealed),
+      [true, true, true, true, true, false],
+    )
+    t.equal((await allRecords(dataDir)).length, records, 'all are read')
+    for (const _ of ['from the disk', 'with indexes in memory']) {
+      const story = await findDecision(dataDir, id)
+      t.match(story, {
+        decision: { decision: { id }, place: { file: 'segments/000000000000.sgz', sequence: 10 } },
+        stream: { stream: sampleStream(opened), place: { file: /^segments\/0+3602\.sgz$/ } },
+      })
+      t.strictSame(
+        story?.shadows.map(({ shadow, place }) => [shadow.version, place.file.endsWith('.sgz')]),
+        [
+          ['v3', true],
+          ['v4', false],
+        ],
+      )
+      t.equal(await findDecision(dataDir, absent), null)
+    }
+    for (const entries of segments.slice(0, 5))
+      t.ok(await findDecision(dataDir, idIn(entries[700]!)), 'any other, whatever the clock said')
+  },
+)
+
+/** That of a decision without digests: behind envelope, row head and version. */
+function idIn({ payload }: Entry): string {
+  const hex = payload.toString('hex', 29, 45)
+  return [
+    [0, 8],
+    [8, 12],
+    [12, 16],
+    [16, 20],
+    [20, 32],
+  ]
+    .map(([from, to]) => hex.slice(from, to))
+    .join('-')
+}
+
+t.test('damage hides nothing that is whole', async (t) => {
+  const dataDir = newFolder()
+  const entries = others(1, 900)[0]!
+  writeSegment(dataDir, 0, entries)
+  writeSegment(dataDir, 900, others(1, 1)[0]!)
+  const plain = listSegments(dataDir)[0]!.path
+  const intact = readFileSync(plain)
+  const ids = [2, 400, 899].map((place) => idIn(entries[place]!))
+  const found = async () => Promise.all(ids.map(async (id) => (await findDecision(dataDir, id)) !== null))
+  for (const [at, bytes] of [
+    [5000, Buffer.alloc(20, 0xee)],
+    // The length of the first frame behind the header.
+    [128, Buffer.of(1)],
+    [0, Buffer.alloc(128)],
+  ] as const) {
+    const damaged = Buffer.from(intact)
+    bytes.copy(damaged, at)
+    writeFileSync(plain, damaged)
+    t.strictSame(await found(), [true, true, true], `unsealed, damaged at ${at}`)
+  }
+  writeFileSync(plain, intact)
+  seal(dataDir)
+  const { path, isSealed } = listSegments(dataDir)[0]!
+  t.ok(isSealed)
+  const sealed = readFileSync(path)
+  // Another place, as indexes are kept in memory by their path.
+  for (const [name, spoil] of [
+    ['the index', (bytes: Buffer) => bytes.fill(0, bytes.length - 200, bytes.length - 100)],
+    ['the trailer', (bytes: Buffer) => bytes.fill(0, bytes.length - 60)],
+    ['the end', (bytes: Buffer) => bytes.subarray(0, bytes.length - 90)],
+  ] as const) {
+    const copy = newFolder()
+    cpSync(dataDir, copy, { recursive: true })
+    writeFileSync(path.replace(dataDir, copy), spoil(Buffer.from(sealed)))
+    const told = await Promise.all(ids.map(async (id) => (await findDecision(copy, id)) !== null))
+    t.strictSame(told, [true, true, true], `without ${name}`)
+  }
+})
+
+t.test('epochs that were put aside are read first and searched, too', async (t) => {
+  const dataDir = newFolder()
+  const [old, present] = others(2, 30) as [Entry[], Entry[]]
+  writeSegment(dataDir, 0, old.slice(0, 20))
+  writeSegment(dataDir, 20, old.slice(20))
+  seal(dataDir)
+  cpSync(segmentsOf(dataDir), join(dataDir, 'epochs', '1', 'segments'), { recursive: true })
+  rmSync(segmentsOf(dataDir), { recursive: true })
+  writeSegment(dataDir, 0, present)
+  const places = (await allRecords(dataDir)).map(({ place }) => `${place.file} ${place.sequence}`)
+  t.equal(places.length, 60)
+  t.equal(places[0], 'epochs/1/segments/000000000000.sgz 0')
+  t.equal(places[25], 'epochs/1/segments/000000000020.seg 25')
+  t.equal(places[30], 'segments/000000000000.seg 0')
+  for (const entry of [old[3]!, old[25]!, present[3]!]) t.ok(await findDecision(dataDir, idIn(entry)))
 })

@@ -181,7 +181,14 @@ t.test('readers beside a running gateway see the same frames, damage or not', as
   const path = join(folder, 'segment')
   writeFileSync(path, Buffer.concat([header, ...frames, Buffer.alloc(30, 3)]))
   const seen: number[] = []
-  for await (const frame of framesOfSegment({ path, name: 'segment', first: 1 })) seen.push(frame.sequence)
+  for await (const frame of framesOfSegment({
+    path,
+    name: 'segment',
+    file: 'segment',
+    first: 1,
+    isSealed: false,
+  }))
+    seen.push(frame.sequence)
   t.strictSame(
     seen,
     frames.map((_, index) => index + 1).filter((sequence) => sequence !== 21),

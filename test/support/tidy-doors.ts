@@ -51,8 +51,8 @@ export const DOORS: readonly Door[] = [
   },
   {
     package: 'lru-cache',
-    folders: ['callers/'],
-    why: 'answers are kept in one way, bounded by bytes and time: callers/kept-answers.ts',
+    folders: ['callers/', 'audit/sealed/'],
+    why: 'answers are kept in one way, callers/kept-answers.ts, and indexes of the log in another; both bounded by bytes',
   },
   { package: 'xxhash-wasm', folders: ['kernel/'], why: 'one hash decides assignment: kernel/hash64.ts' },
   {

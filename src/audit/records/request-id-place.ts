@@ -48,3 +48,10 @@ export function unsequencedIdAt(bytes: Buffer, at: number, end: number): number 
 export function timeOfId(bytes: Buffer, at: number): number {
   return bytes.readUIntBE(at, 6)
 }
+
+/** Whether the sixteen bytes at `at` are those of `id`; not so for −1. */
+export function isIdAt(bytes: Buffer, at: number, id: Buffer): boolean {
+  if (at === -1) return false
+  for (let index = 0; index < ID_BYTES; index += 1) if (bytes[at + index] !== id[index]) return false
+  return true
+}

@@ -1,0 +1,114 @@
+/**
+ * Finds the records of one request in a file that has no index: a segment that is not sealed, or a journal. Walks from
+ * frame to frame and looks at nothing but lengths, sequences and ids (about 20 million records a second); checksums are
+ * computed of what it found. Where frames do not follow one another it is lost: from the last one on that it was sure of,
+ * the id's sixteen bytes are searched for as bytes, so that damage hides nothing that is whole.
+ */
+import { setImmediate } from 'node:timers/promises'
+import { type Disk, systemDisk } from './disk.ts'
+import { FILE_HEADER_BYTES } from './file-header.ts'
+import { FRAME_BYTES_MAX, FRAME_HEAD_BYTES, type Frame, frameAt, PAYLOAD_BYTES_MAX } from './frame.ts'
+import { ENVELOPE_BYTES_MAX } from './records/payload.ts'
+import { hasRequestId, ID_BYTES, isIdAt } from './records/request-id-place.ts'
+
+const CHUNK_BYTES = 1024 * 1024
+/** After so many bytes others in this process get their turn. */
+const PAUSE_BYTES = 4 * CHUNK_BYTES
+/** From the start of a frame to the id in it: both heads, the row's array head, its version and the bin head. */
+const ID_WITHIN = FRAME_HEAD_BYTES + ENVELOPE_BYTES_MAX + 16
+
+export interface SearchedFile {
+  readonly fd: number
+  /** Sequence of the first frame. */
+  readonly first: number
+  /** Where a payload of this kind of file has its id; see records/request-id-place.ts. */
+  idAt(bytes: Buffer, at: number, end: number): number
+}
+
+/** Calls `onFrame` for every whole frame that holds the id `needle`; the frame is valid until it returns. */
+export async function findInFile(
+  file: SearchedFile,
+  needle: Buffer,
+  onFrame: (frame: Frame) => void,
+  disk: Disk = systemDisk,
+): Promise<void> {
+  const lostAt = await walk(file, needle, { onFrame, disk })
+  if (lostAt !== undefined) await searchBytes(file.fd, needle, { onFrame, disk, from: lostAt })
+}
+
+interface Search {
+  readonly onFrame: (frame: Frame) => void
+  readonly disk: Disk
+}
+
+/** Where the last frame begins that may not be what it seems; undefined when all were walked to the end. */
+async function walk(
+  { fd, first, idAt }: SearchedFile,
+  needle: Buffer,
+  { onFrame, disk }: Search,
+): Promise<number | undefined> {
+  const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+  let expected = first
+  let base = FILE_HEADER_BYTES
+  let last = base
+  for (let filled = 0, unpaused = 0; ; ) {
+    const read = disk.read(fd, chunk.subarray(filled), chunk.length - filled, base + filled)
+    if (read === 0) return filled === 0 ? undefined : last
+    filled += read
+    let at = 0
+    while (at + FRAME_HEAD_BYTES <= filled) {
+      const length = chunk.readUInt32LE(at)
+      const sequence = chunk.readUInt32LE(at + 8) + chunk.readUInt32LE(at + 12) * 0x1_0000_0000
+      if (length > PAYLOAD_BYTES_MAX || sequence !== expected) return last
+      const payloadAt = at + FRAME_HEAD_BYTES
+      const end = payloadAt + length
+      if (end > filled) break
+      if (hasRequestId(chunk[at + 16]!) && isIdAt(chunk, idAt(chunk, payloadAt, end), needle)) {
+        const frame = frameAt(chunk, at, end)
+        if (typeof frame !== 'string') onFrame({ ...frame, at: base + at })
+      }
+      last = base + at
+      at = end
+      expected += 1
+    }
+    chunk.copyWithin(0, at, filled)
+    base += at
+    filled -= at
+    unpaused += read
+    if (unpaused < PAUSE_BYTES) continue
+    unpaused = 0
+    await setImmediate()
+  }
+}
+
+async function searchBytes(
+  fd: number,
+  needle: Buffer,
+  { onFrame, disk, from }: Search & { readonly from: number },
+): Promise<void> {
+  const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+  for (let base = from; ; ) {
+    const bytesRead = disk.read(fd, chunk, chunk.length, base)
+    if (bytesRead < needle.length) return
+    const read = chunk.subarray(0, bytesRead)
+    for (let hit = read.indexOf(needle); hit !== -1; hit = read.indexOf(needle, hit + 1)) {
+      const frame = frameAround(fd, base + hit, disk)
+      if (frame !== undefined) onFrame(frame)
+    }
+    base += bytesRead - needle.length + 1
+    await setImmediate()
+  }
+}
+
+/** The frame in which the id at file offset `at` lies: the nearest place before it that holds a whole frame. */
+function frameAround(fd: number, at: number, disk: Disk): Frame | undefined {
+  const from = Math.max(0, at - ID_WITHIN)
+  const bytes = Buffer.alloc(at - from + FRAME_BYTES_MAX)
+  const bytesRead = disk.read(fd, bytes, bytes.length, from)
+  for (let start = at - from - FRAME_HEAD_BYTES; start >= 0; start -= 1) {
+    const frame = frameAt(bytes, start, bytesRead)
+    if (typeof frame === 'string') continue
+    if (frame.bytes >= at - from - start + ID_BYTES) return { ...frame, at: from + start }
+  }
+  return undefined
+}

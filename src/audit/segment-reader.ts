@@ -1,0 +1,162 @@
+/**
+ * The one reader of segments, sealed or not: the same frames either way, in order, damaged stretches passed over and
+ * noted. Synchronous and in bounded memory: a block of a sealed segment, or 1 MiB of another one.
+ *
+ * A segment may be sealed while it is being listed and read: what was listed as one kind is opened as the other.
+ */
+import { codeOf, type Disk } from './disk.ts'
+import { FILE_HEADER_BYTES, type FileHeader, readHeader } from './file-header.ts'
+import type { Frame } from './frame.ts'
+import { FrameReader } from './frame-reader.ts'
+import { type SegmentName, sealedNameOf } from './paths.ts'
+import { framesOfBlock } from './sealed/block.ts'
+import { IndexBuilder, TRAILER_BYTES } from './sealed/block-index.ts'
+import { type BlockFound, SealedFile } from './sealed/sealed-file.ts'
+import type { Damage } from './torn.ts'
+
+export interface SegmentDamage extends Damage {
+  readonly problem: string
+}
+
+export interface SegmentReader {
+  /** The file that was opened. */
+  readonly name: SegmentName
+  readonly size: number
+  /** One line saying why, when it cannot be believed. */
+  readonly header: FileHeader | string
+  /** What was passed over so far. `where` is tail when nothing whole follows. */
+  readonly damages: readonly SegmentDamage[]
+  /**
+   * The next frame; undefined at the end as it was when the file was opened. Payload and entry are valid until the
+   * next call; `at` is where the frame begins, or the block of a sealed segment that it is in.
+   */
+  next(): Frame | undefined
+  close(): void
+}
+
+/** `asksIndex`: the index of a sealed segment is compared with its records, too. */
+export interface ReadingOptions {
+  readonly asksIndex?: boolean
+}
+
+/** Undefined when the segment is gone. Throws what the disk throws. */
+export function openSegment(
+  disk: Disk,
+  name: SegmentName,
+  options: ReadingOptions = {},
+): SegmentReader | undefined {
+  for (const each of name.isSealed ? [name] : [name, sealedNameOf(name)]) {
+    try {
+      return each.isSealed ? new SealedReader(disk, each, options) : new PlainReader(disk, each)
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error
+    }
+  }
+  return undefined
+}
+
+class PlainReader implements SegmentReader {
+  readonly name: SegmentName
+  readonly size: number
+  readonly header: FileHeader | string
+  readonly #disk: Disk
+  readonly #fd: number
+  readonly #frames: FrameReader
+
+  constructor(disk: Disk, name: SegmentName) {
+    this.name = name
+    this.#disk = disk
+    this.#fd = disk.openForReading(name.path)
+    this.size = disk.size(this.#fd)
+    this.header = readHeader(disk, this.#fd, 'segment')
+    const at = Math.min(FILE_HEADER_BYTES, this.size)
+    this.#frames = new FrameReader(disk, this.#fd, { at, last: name.first - 1 })
+  }
+
+  get damages(): readonly SegmentDamage[] {
+    return this.#frames.damages.map((damage) => ({
+      ...damage,
+      problem: `${damage.bytes} bytes hold no whole record`,
+    }))
+  }
+
+  next(): Frame | undefined {
+    return this.#frames.next(this.size)
+  }
+
+  close(): void {
+    this.#disk.close(this.#fd)
+  }
+}
+
+class SealedReader implements SegmentReader {
+  readonly name: SegmentName
+  readonly size: number
+  readonly header: FileHeader | string
+  readonly damages: SegmentDamage[] = []
+  readonly #file: SealedFile
+  readonly #blocks: Generator<BlockFound>
+  readonly #index: IndexBuilder | undefined
+  #frames: Generator<Frame> | undefined
+  /** The block they are in. */
+  #place = { first: 0, records: 0, at: 0, bytes: 0 }
+  /** Sequence of the next block, if nothing is missing. */
+  #expected: number
+  #isAtEnd = false
+
+  constructor(disk: Disk, name: SegmentName, { asksIndex = false }: ReadingOptions) {
+    this.name = name
+    this.#file = new SealedFile(disk, name.path)
+    this.size = this.#file.size
+    this.header = this.#file.header()
+    this.#blocks = this.#file.blocks()
+    this.#expected = name.first
+    if (asksIndex) this.#index = new IndexBuilder()
+  }
+
+  next(): Frame | undefined {
+    while (!this.#isAtEnd) {
+      const frame = this.#frames?.next().value
+      if (frame !== undefined) {
+        this.#index?.see(frame)
+        return { ...frame, at: this.#place.at }
+      }
+      if (this.#frames !== undefined) this.#index?.endBlock(this.#place)
+      this.#frames = undefined
+      const { value } = this.#blocks.next()
+      if (value === undefined) this.#finish()
+      else this.#begin(value)
+    }
+    return undefined
+  }
+
+  close(): void {
+    this.#file.close()
+  }
+
+  #begin({ at, bytes, block }: BlockFound): void {
+    if (typeof block === 'string') return this.#damaged(at, bytes, block)
+    const { first, records } = block
+    // Whatever blocks say of themselves, nothing is returned twice.
+    if (first < this.#expected) return this.#damaged(at, bytes, `the block begins at ${first} again`)
+    this.#frames = framesOfBlock(block)
+    this.#place = { first, records, at, bytes }
+    this.#expected = first + records
+  }
+
+  #finish(): void {
+    this.#isAtEnd = true
+    const { trailer, index } = this.#file
+    const at = typeof trailer === 'string' ? Math.max(0, this.size - TRAILER_BYTES) : trailer.indexAt
+    const bytes = this.size - at
+    if (typeof index === 'string') this.#damaged(at, bytes, index)
+    else if (this.#index !== undefined && this.damages.length === 0) {
+      if (!this.#index.end().equals(this.#file.read(at, bytes)))
+        this.#damaged(at, bytes, 'the index is not that of these records')
+    }
+  }
+
+  #damaged(at: number, bytes: number, problem: string): void {
+    this.damages.push({ at, bytes, where: 'middle', problem })
+  }
+}
