@@ -7,7 +7,6 @@
  */
 import { ConnectionCounts } from './accept/connection-counts.ts'
 import { HEADER_SLACK_BYTES, stateHeaderLimit } from './accept/load-uws.ts'
-import { InboxReader } from './audit/inbox/inbox-reader.ts'
 import { type AuditWriter, openAudit } from './audit/open-audit.ts'
 import { accessRecorder } from './audit/record-access.ts'
 import type { RecoveryReport } from './audit/records/notes.ts'
@@ -20,6 +19,7 @@ import { CertificateWatch } from './control/certificate-watch.ts'
 import { EntranceThread } from './control/entrance-thread.ts'
 import { LaneCrew } from './control/lane-crew.ts'
 import { LaneThread } from './control/lane-thread.ts'
+import { LogKeeping } from './control/log-keeping.ts'
 import { logMetrics } from './control/log-metrics.ts'
 import { bodiesShare, memoryBytes } from './control/memory-share.ts'
 import { probePort } from './control/port-probe.ts'
@@ -118,7 +118,7 @@ interface Parts extends Running {
   readonly readiness: VersionReadiness
   readonly probes: EndpointHealth
   readonly admin: AdminServer
-  readonly inbox: InboxReader
+  readonly keeping: LogKeeping
   readonly failed: Promise<Error>
 }
 
@@ -147,6 +147,7 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
         () => audit.counts(),
         () => lanesWithoutLog.size,
       ),
+      ...keeping.metrics,
       ...crew.metrics,
       ...(certificates?.metrics ?? []),
       ...endpointMetrics({ snapshot, board, health }),
@@ -154,15 +155,9 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
   })
   stateHeaderLimit(snapshot.server.headerBytesMax + HEADER_SLACK_BYTES)
   const entrance = makeEntrance(snapshot, joint, fail)
-  const crew = makeCrew(options, shares, {
-    audit,
-    entrance,
-    joint,
-    observatory,
-    readiness,
-    lanesWithoutLog,
-    fail,
-  })
+  const keeping = new LogKeeping(snapshot, audit, log)
+  const needs = { audit, keeping, entrance, joint, observatory, readiness, lanesWithoutLog, fail }
+  const crew = makeCrew(options, shares, needs)
   const admin = makeAdmin(options, {
     observatory,
     readiness: () => readinessOf(running),
@@ -172,7 +167,7 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
   const parts = {
     clock: systemClock,
     audit,
-    inbox: makeInbox(snapshot, audit, log),
+    keeping,
     crew,
     entrance,
     certificates,
@@ -195,11 +190,6 @@ function loseLog(parts: Parts, problem: string, fail: (error: Error) => void): v
 function logResources({ server }: Snapshot, audit: AuditWriter): Resource[] {
   const onAccess = accessRecorder(audit, server.dataDir, systemClock)
   return [decision(server.dataDir, onAccess)]
-}
-
-function makeInbox({ server }: Snapshot, audit: AuditWriter, log: GatewayOptions['log']): InboxReader {
-  const record = audit.recordIfAble.bind(audit)
-  return new InboxReader({ dataDir: server.dataDir, log, record })
 }
 
 function makeEntrance(
@@ -233,6 +223,7 @@ type Joint = ReturnType<typeof makeJoint>
 
 interface CrewNeeds {
   readonly audit: AuditWriter
+  readonly keeping: LogKeeping
   readonly entrance: EntranceThread
   readonly joint: Joint
   readonly observatory: Observatory
@@ -243,12 +234,13 @@ interface CrewNeeds {
 
 function makeCrew(options: GatewayOptions, shares: Shares, needs: CrewNeeds): LaneCrew {
   const { snapshot, version, log, laneEntry } = options
-  const { audit, entrance, joint, observatory, readiness, lanesWithoutLog, fail } = needs
+  const { audit, keeping, entrance, joint, observatory, readiness, lanesWithoutLog, fail } = needs
   const { lanes, graceMs } = snapshot.server
   const own = {
     sockets: { clients: laneShare(shares.clients, lanes), endpoints: laneShare(shares.endpoints, lanes) },
     bodyBytesMax: laneShare(shares.bodyBytes, lanes),
   }
+  const logParts = (seat: number) => ({ journal: audit.laneParts(seat), capture: keeping.partsOf(seat) })
   return new LaneCrew({
     lanes,
     clock: systemClock,
@@ -257,7 +249,7 @@ function makeCrew(options: GatewayOptions, shares: Shares, needs: CrewNeeds): La
     makeThread: (lane, seat, ears) =>
       new LaneThread({
         ...ears,
-        start: { lane, lanes, seat, version, snapshot, journal: audit.laneParts(seat), ...own, ...joint },
+        start: { lane, lanes, seat, version, snapshot, ...logParts(seat), ...own, ...joint },
         entry: laneEntry,
         onReading: (announcement) => observatory.take(seat, announcement),
         onVersions: (states) => readiness.update(lane, states),
@@ -355,7 +347,7 @@ async function open(options: GatewayOptions, parts: Parts, recovery: RecoveryRep
   })
   const { generation, hash } = snapshot
   audit.event('config', { at, generation, hash, file: options.configFile })
-  parts.inbox.start()
+  parts.keeping.start()
   for (const problem of parts.readiness.problems()) options.log(problem)
   let stopping: Promise<{ abandoned: number }> | undefined
   parts.certificates?.start()

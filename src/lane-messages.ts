@@ -3,6 +3,7 @@
  * request, and neither side waits for the other to serve one.
  */
 
+import type { CaptureParts } from './audit/capture/capture-entry.ts'
 import type { JournalParts } from './audit/lane-journal.ts'
 import type { CallerMemory } from './callers/caller-memory.ts'
 import type { ServerDescriptor } from './domain/lane-server.ts'
@@ -18,6 +19,8 @@ export interface LaneStart {
   readonly version: string
   readonly snapshot: Snapshot
   readonly journal: JournalParts
+  /** Null: no model's bodies are kept. */
+  readonly capture: CaptureParts | null
   /** Bytes of bodies that this lane may hold. */
   readonly bodyBytesMax: number
   /** Of this lane. */

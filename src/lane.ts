@@ -11,13 +11,14 @@ import { BroadcastChannel, parentPort, workerData } from 'node:worker_threads'
 import { BEAT_EVERY_MS, ConnectionCounts } from './accept/connection-counts.ts'
 import { Listener } from './accept/listener.ts'
 import { HEADER_SLACK_BYTES, loadUws, type Uws } from './accept/load-uws.ts'
+import { Capturer } from './audit/capture/capturer.ts'
 import { InflightFile } from './audit/inflight/inflight-file.ts'
 import { LaneJournal } from './audit/lane-journal.ts'
 import { AnswerCache } from './callers/answer-cache.ts'
 import type { PeerMessage } from './callers/peer-answers.ts'
 import { RateGate } from './callers/rate-gate.ts'
 import { Repeats } from './callers/repeats.ts'
-import type { PressureView } from './domain/pressure.ts'
+import type { PressureLevel, PressureView } from './domain/pressure.ts'
 import type { LocalVersion, Model, Version } from './domain/routes.ts'
 import { boardShapeOf, EndpointBoard, type Side } from './forward/balance/endpoint-board.ts'
 import type { StandingChange } from './forward/balance/peers.ts'
@@ -46,6 +47,7 @@ import { ShadowLosses } from './passage/shadow-losses.ts'
 import { READ_COST, ShadowPace } from './passage/shadow-pace.ts'
 import { handle } from './pipeline.ts'
 import { PROTOCOLS } from './protocols/index.ts'
+import { BodyCapture } from './record/body-capture.ts'
 import { Recorder } from './record/recorder.ts'
 import { UnreadConnections } from './record/unread-connections.ts'
 import { Comparer } from './score/comparer.ts'
@@ -163,7 +165,7 @@ function makeLane(): Lane {
   const sweep = new Sweep(clock)
   const sockets = new SocketBudget(start.sockets.endpoints)
   const resolver = new Resolver({ clock, onEvent: (event) => tell({ kind: 'name', ...event }) })
-  const recorder = makeRecorder(clock)
+  const recorder: Recorder = makeRecorder(clock, () => pressure.level)
   const vitals = new Vitals({
     snapshot,
     breakers: start.breakers,
@@ -216,10 +218,11 @@ function makeLane(): Lane {
   }
 }
 
-function makeRecorder(clock: Clock): Recorder {
-  const { journal, sockets } = start
+function makeRecorder(clock: Clock, pressure: () => PressureLevel): Recorder {
+  const { journal, sockets, capture: parts } = start
   const inflight = new InflightFile(journal, clock, { slotsMax: EACH_CLIENT * sockets.clients })
-  return new Recorder({ journal: new LaneJournal(journal, clock), inflight })
+  const capture = parts === null ? null : new BodyCapture({ capturer: new Capturer(parts), pressure })
+  return new Recorder({ journal: new LaneJournal(journal, clock), inflight, capture })
 }
 
 /** What shadows find out about endpoints is kept apart from what callers do. */

@@ -16,8 +16,8 @@ export interface Running {
   readonly certificates: { stop(): Promise<void> } | null
   /** Ask endpoints whether they are well; what they said last stays in use. */
   readonly probes: { stop(): void }
-  /** Takes what other processes want on record; a last time when the log is about to close. */
-  readonly inbox: { stop(): void }
+  /** Seals bodies that lanes handed over, and takes what other processes want on record. */
+  readonly keeping: { stop(): Promise<void> }
   /** Read by readiness; true from the first moment of a stop. */
   isDraining: boolean
 }
@@ -39,7 +39,7 @@ export async function stopInOrder(
   await running.certificates?.stop()
   if (drainDelayMs > 0) await pause(drainDelayMs)
   const abandoned = await running.crew.drain(graceMs)
-  running.inbox.stop()
+  await running.keeping.stop()
   running.audit.event('stop', { at: running.clock.wall(), cause, abandoned })
   await running.audit.close()
   await running.admin.close()

@@ -2,6 +2,7 @@
  * From a frame's payload to the record a person may read, with where it lies. The counterpart of what the lane
  * packs and the writer thread puts around it. Payloads that no longer decode are reported, never thrown over.
  */
+import { type CaptureRecord, decodeCapture } from './records/capture-record.ts'
 import { type DecisionRecord, decodeDecision } from './records/decision-record.ts'
 import { DIGEST_FATES, type Origin, readOrigin, unpack } from './records/payload.ts'
 import { type NoteType, recordTypeOf } from './records/record-type.ts'
@@ -31,6 +32,7 @@ export type LogRecord = RecordedAs &
     | { readonly type: 'decision'; readonly decision: DecisionRecord; readonly digests: DigestRecord }
     | { readonly type: 'shadow'; readonly shadow: ShadowRecord }
     | { readonly type: 'stream'; readonly stream: StreamRecord }
+    | { readonly type: 'capture'; readonly note: CaptureRecord & Readonly<Record<string, unknown>> }
     | {
         readonly type: NoteType
         readonly note: Readonly<Record<string, unknown>>
@@ -74,6 +76,7 @@ function decodeWith(
       return { type, decision: decodeDecision(value as unknown[]), digests, place, origin }
     if (type === 'shadow') return { type, shadow: decodeShadow(value as unknown[]), place, origin }
     if (type === 'stream') return { type, stream: decodeStream(value as unknown[]), place, origin }
+    if (type === 'capture') return { type, note: { ...decodeCapture(value as unknown[]) }, place, origin }
     return { type, note: value as Record<string, unknown>, place, origin }
   } catch (error) {
     return unknown((error as Error).message)

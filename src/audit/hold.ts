@@ -3,10 +3,10 @@
  * is there, with a gateway or without; the log tells who put it there and when it went. The configuration
  * can hold, too (`audit.hold`): the log is held when either says so.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemDisk } from './disk.ts'
-import { HOLD_FILE } from './paths.ts'
+import { CONFIGURED_HOLD_FILE, HOLD_FILE } from './paths.ts'
 
 export interface Hold {
   /** Unix ms. */
@@ -17,7 +17,15 @@ export interface Hold {
 
 /** Null when there is none. A file that cannot be read or understood holds all the same. */
 export function holdOf(dataDir: string): Hold | null {
-  const path = join(dataDir, HOLD_FILE)
+  return readHold(join(dataDir, HOLD_FILE)) ?? readHold(join(dataDir, CONFIGURED_HOLD_FILE))
+}
+
+/** By command alone, whatever the configuration says. */
+export function commandedHoldOf(dataDir: string): Hold | null {
+  return readHold(join(dataDir, HOLD_FILE))
+}
+
+function readHold(path: string): Hold | null {
   try {
     const { at, by, why } = JSON.parse(readFileSync(path, 'utf8')) as Partial<Hold>
     return { at: Number(at ?? 0), by: String(by ?? ''), why: String(why ?? '') }
@@ -29,8 +37,11 @@ export function holdOf(dataDir: string): Hold | null {
 
 /** On the disk when this returns. Throws the system's error. */
 export function putHold(dataDir: string, hold: Hold): void {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-  const path = join(dataDir, HOLD_FILE)
+  writeHold(dataDir, HOLD_FILE, hold)
+}
+
+function writeHold(dataDir: string, file: string, hold: Hold): void {
+  const path = join(dataDir, file)
   const draft = `${path}.${process.pid}.draft`
   writeFileSync(draft, `${JSON.stringify(hold)}\n`, { mode: 0o600, flush: true })
   renameSync(draft, path)
@@ -38,7 +49,18 @@ export function putHold(dataDir: string, hold: Hold): void {
 }
 
 export function liftHold(dataDir: string): void {
-  const path = join(dataDir, HOLD_FILE)
+  removeHold(dataDir, HOLD_FILE)
+}
+
+/** Leaves word of `audit.hold`, so that commands know of it that are told the directory and not the configuration. */
+export function stateConfiguredHold(dataDir: string, isHeld: boolean, at: number): void {
+  if (!isHeld) return removeHold(dataDir, CONFIGURED_HOLD_FILE)
+  if (readHold(join(dataDir, CONFIGURED_HOLD_FILE)) === null)
+    writeHold(dataDir, CONFIGURED_HOLD_FILE, { at, by: 'audit.hold of the configuration', why: '' })
+}
+
+function removeHold(dataDir: string, file: string): void {
+  const path = join(dataDir, file)
   if (!existsSync(path)) return
   unlinkSync(path)
   systemDisk.syncDirectory(dataDir)

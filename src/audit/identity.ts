@@ -79,8 +79,11 @@ export function openIdentity(dataDir: string): Identity {
 }
 
 /** A new log, with a checkpoint of nothing: the origin is written last, so that dying before leaves a directory without one. */
-export function makeIdentity(dataDir: string, origin: string): Identity {
-  const { privateKey } = generateKeyPairSync('ed25519')
+export function makeIdentity(
+  dataDir: string,
+  origin: string,
+  privateKey = generateKeyPairSync('ed25519').privateKey,
+): Identity {
   const signer = noteSigner(origin, privateKey)
   writeSecret(join(dataDir, SIGNING_KEY_FILE), pemOf(privateKey))
   writeSecret(join(dataDir, KEY_LIST_FILE), `${formatVerifierKey(signer.key)}\n`)

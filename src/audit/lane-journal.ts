@@ -165,10 +165,15 @@ export class LaneJournal {
   }
 
   note<T extends NoteType>(type: T, note: Notes[T]): void {
+    this.packed(RECORD_TYPES[type], note)
+  }
+
+  /** Any other record: `value` as its type's layout has it. */
+  packed(type: number, value: unknown): void {
     if (!this.#accepts()) return this.#refuse(undefined)
-    const payload = pack(note)
+    const payload = pack(value)
     if (payload.length > LANE_PAYLOAD_BYTES_MAX) return this.#lose('too-large')
-    this.#add(RECORD_TYPES[type], payload)
+    this.#add(type, payload)
   }
 
   /** Writes what is pending now and releases it. The turn's end does this by itself. */

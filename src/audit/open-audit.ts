@@ -17,7 +17,7 @@ import { keepTouched, type Lock, takeLock } from './lock.ts'
 import { KEY_FILE } from './paths.ts'
 import type { FromPublisher, PublisherData } from './publish/publisher-thread.ts'
 import type { Notes, RecoveryReport } from './records/notes.ts'
-import { CONTROL_LANE } from './records/payload.ts'
+import { CAPTURE_LANE, CONTROL_LANE } from './records/payload.ts'
 import type { NoteType } from './records/record-type.ts'
 import { RING_BYTES, ringMemory } from './ring.ts'
 import { SIGNAL_BYTES, WriterSignal } from './writer-signal.ts'
@@ -117,11 +117,11 @@ function problem(message: string): AuditProblem {
   return { kind: 'audit-problem', message }
 }
 
-/** The lanes' journals by seat, and behind them the control thread's own. */
+/** The lanes' journals by seat, and behind them the capture thread's and the control thread's own. */
 function makeLanes(options: AuditOptions): Omit<JournalParts, 'start'>[] {
   const { dataDir, lanes, seats = lanes } = options
   const signal = new SharedArrayBuffer(SIGNAL_BYTES)
-  const backlogBytesMax = Math.floor((options.backlogBytesMax ?? BACKLOG_BYTES_MAX) / (lanes + 1))
+  const backlogBytesMax = Math.floor((options.backlogBytesMax ?? BACKLOG_BYTES_MAX) / (lanes + 2))
   const laneOf = (lane: number, ringBytes: number) => ({
     dataDir,
     lane,
@@ -134,6 +134,7 @@ function makeLanes(options: AuditOptions): Omit<JournalParts, 'start'>[] {
   const numbers = Array.from({ length: seats }, (_, seat) => seat)
   return [
     ...numbers.map((seat) => laneOf(seat, options.ringBytes ?? RING_BYTES)),
+    laneOf(CAPTURE_LANE, CONTROL_RING_BYTES),
     laneOf(CONTROL_LANE, CONTROL_RING_BYTES),
   ]
 }
@@ -213,9 +214,14 @@ export class AuditWriter {
   /** For a lane thread's workerData; there, `new LaneJournal(parts, clock)`. */
   laneParts(seat: number): JournalParts {
     const parts = this.#parts[seat]
-    if (parts === undefined || seat >= this.#parts.length - 1)
+    if (parts === undefined || seat >= this.#parts.length - 2)
       throw new RangeError(`there is no lane ${seat}`)
     return parts
+  }
+
+  /** For the capture thread's workerData. */
+  get captureParts(): JournalParts {
+    return this.#parts.at(-2)!
   }
 
   /** Called once, at once if it happened already. The process must stop with an error. */

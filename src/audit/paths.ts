@@ -8,6 +8,7 @@ import { join } from 'node:path'
 export const LOCK_FILE = 'lock'
 /** While it is there, nothing is deleted. */
 export const HOLD_FILE = 'hold'
+export const CONFIGURED_HOLD_FILE = 'hold.configured'
 export const KEY_FILE = join('keys', 'digest.key')
 /** The key that signs checkpoints, the public ones that ever did, and one that shall take over. */
 export const SIGNING_KEY_FILE = join('keys', 'signing.key')
@@ -18,6 +19,8 @@ export const CHECKPOINT_FILE = 'checkpoint'
 
 export const segmentsOf = (dataDir: string): string => join(dataDir, 'segments')
 export const journalsOf = (dataDir: string): string => join(dataDir, 'journal')
+/** Keys of captured bodies, by subject. */
+export const subjectKeysOf = (dataDir: string): string => join(dataDir, 'keys', 'subjects')
 /** Notes that other processes want in the log. */
 export const inboxOf = (dataDir: string): string => join(dataDir, 'inbox')
 export const inflightOf = (dataDir: string): string => join(dataDir, 'inflight')

@@ -66,17 +66,42 @@ export class RingProducer {
 
   /** False when there is no room now. */
   offer(sequence: number, kind: number, bytes: Uint8Array): boolean {
+    const at = this.#claim(sequence, kind, bytes.length)
+    if (at === -1) return false
+    this.#copy(bytes, at)
+    this.#publish(bytes.length)
+    return true
+  }
+
+  /** The same of several parts, which make one entry: all of them or none. */
+  offerTogether(sequence: number, kind: number, parts: readonly Uint8Array[]): boolean {
+    let length = 0
+    for (const part of parts) length += part.length
+    let at = this.#claim(sequence, kind, length)
+    if (at === -1) return false
+    for (const part of parts) {
+      this.#copy(part, at)
+      at = (at + part.length) & this.#ring.mask
+    }
+    this.#publish(length)
+    return true
+  }
+
+  /** Where the bytes of an entry go; -1 when they find no room. */
+  #claim(sequence: number, kind: number, length: number): number {
     const { control, heads, mask } = this.#ring
     const head = control[HEAD]!
     const used = (head - Atomics.load(control, TAIL)) >>> 0
-    const needed = paddedBytes(bytes.length)
-    if (bytes.length > this.entryBytesMax || used + needed > mask + 1) return false
+    if (length > this.entryBytesMax || used + paddedBytes(length) > mask + 1) return -1
     const at = head & mask
     heads.setUint32(at, sequence >>> 0, true)
-    heads.setUint32(at + 4, ((kind << KIND_SHIFT) | bytes.length) >>> 0, true)
-    this.#copy(bytes, (at + ENTRY_BYTES) & mask)
-    Atomics.store(control, HEAD, (head + needed) | 0)
-    return true
+    heads.setUint32(at + 4, ((kind << KIND_SHIFT) | length) >>> 0, true)
+    return (at + ENTRY_BYTES) & mask
+  }
+
+  #publish(length: number): void {
+    const { control } = this.#ring
+    Atomics.store(control, HEAD, (control[HEAD]! + paddedBytes(length)) | 0)
   }
 
   #copy(from: Uint8Array, at: number): void {

@@ -28,6 +28,8 @@ export interface Intent {
   readonly pin: string | null
   readonly key: StickyKey
   readonly callers: Callers
+  /** Whom its bodies are about, where they may be captured; empty: nobody is named. Only its keyed digest is written. */
+  readonly subject: string
   /** What the caller names a repeatable request by; null where it does not, or the model keeps no answers for it. */
   readonly idempotencyKey: string | null
   /** Monotonic ms by which the caller wants an answer; Infinity when it set none. */

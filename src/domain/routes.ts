@@ -70,6 +70,22 @@ export interface AuditSettings {
   readonly mode: 'batched'
   /** A larger body gets no digest. */
   readonly digestBytesMax: number
+  /** Null: records are kept for ever. */
+  readonly retentionMs: number | null
+  /** Nothing is deleted. */
+  readonly isHeld: boolean
+}
+
+/** Bodies that are kept, redacted and encrypted. */
+export interface CaptureSettings {
+  /** Of requests; above 0, at most 1. */
+  readonly share: number
+  /** JSON pointers to what is blanked; `*` stands for every member. */
+  readonly redact: readonly string[]
+  /** Whom a body is about: the first source that is present; nobody where none is. */
+  readonly subject: readonly KeySource[]
+  /** Of each body; a larger one is not kept. */
+  readonly bytesMax: number
 }
 
 export interface ScoringSettings {
@@ -103,6 +119,8 @@ export interface Model {
   readonly output: readonly OutputCheck[]
   readonly route: Route
   readonly compare: readonly CompareRule[]
+  /** Null: no body is kept. */
+  readonly capture: CaptureSettings | null
   readonly versions: ReadonlyMap<string, Version>
 }
 

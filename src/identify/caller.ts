@@ -31,6 +31,15 @@ export function callersOf({ rates, idempotency, cache }: Model, head: Head, valu
   }
 }
 
+/** Whom the bodies are about, if they are captured: a source's bare value, as a person would name it; empty: nobody. */
+export function subjectOf({ capture }: Model, head: Head, values: BodyValues): string {
+  for (const source of capture?.subject ?? []) {
+    const value = valueFrom(source, head, values)
+    if (value) return value
+  }
+  return ''
+}
+
 /** Null: the address it is. */
 function nameIn(by: readonly KeySource[], head: Head, values: BodyValues): string | null {
   for (const source of by) {

@@ -8,7 +8,7 @@ import type { Intent } from '../domain/intent.ts'
 import type { Model, Snapshot } from '../domain/routes.ts'
 import { nearestName } from '../kernel/nearest-name.ts'
 import type { Match, Protocol } from '../protocols/protocol.ts'
-import { callersOf } from './caller.ts'
+import { callersOf, subjectOf } from './caller.ts'
 import { readDeadline } from './deadline.ts'
 import { readIdempotencyKey } from './idempotency-key.ts'
 import { bodyPlacesOf } from './key-source.ts'
@@ -73,6 +73,7 @@ export function identify(question: Question, model: Model): Intent | Fault {
     pin,
     key: stickyKey(model, head, values, question.requestId),
     callers: callersOf(model, head, values),
+    subject: subjectOf(model, head, values),
     idempotencyKey,
     deadlineAt,
     traceId: traceIdOf(headerOf(head.headers, 'traceparent')),

@@ -31,8 +31,9 @@ export function bodyPlacesOf(model: Model): BodyPlaces {
 
 const PLACES = new WeakMap<Model, BodyPlaces>()
 
-function sourcesOf({ key, rates, idempotency, cache }: Model): readonly KeySource[] {
-  return [...key, ...rates.flatMap(({ by }) => by), ...(idempotency?.by ?? []), ...(cache?.by ?? [])]
+function sourcesOf({ key, rates, idempotency, cache, capture }: Model): readonly KeySource[] {
+  const kept = [...(idempotency?.by ?? []), ...(cache?.by ?? []), ...(capture?.subject ?? [])]
+  return [...key, ...rates.flatMap(({ by }) => by), ...kept]
 }
 
 /** Undefined where the request has none; never for `client`. `random` is nobody's value. */

@@ -10,12 +10,15 @@ import type { LaneJournal } from '../audit/lane-journal.ts'
 import type { Notes } from '../audit/records/notes.ts'
 import type { NoteType } from '../audit/records/record-type.ts'
 import type { Exchange, ShadowOutcome, StreamOutcome } from '../domain/exchange.ts'
+import type { BodyCapture } from './body-capture.ts'
 import { decisionOf, shadowOf, streamOf } from './build.ts'
 
 export interface RecorderParts {
   readonly journal: LaneJournal
   /** Null: a crash leaves no trace of requests that have no record yet. */
   readonly inflight?: InflightFile | null
+  /** Null: no model's bodies are kept. */
+  readonly capture?: BodyCapture | null
 }
 
 /** A request that is not noted while it is under way. */
@@ -24,10 +27,12 @@ export const NOT_NOTED = -1
 export class Recorder {
   readonly #journal: LaneJournal
   readonly #inflight: InflightFile | null
+  readonly #capture: BodyCapture | null
 
-  constructor({ journal, inflight = null }: RecorderParts) {
+  constructor({ journal, inflight = null, capture = null }: RecorderParts) {
     this.#journal = journal
     this.#inflight = inflight
+    this.#capture = capture
   }
 
   /** False: answer 503 `audit-unavailable` before any model is called. */
@@ -48,6 +53,7 @@ export class Recorder {
    * this process), with false when it could not be written and the caller must not get the answer. `note`: from `asking`.
    */
   decision(exchange: Exchange, release: (written: boolean) => void, note = NOT_NOTED): void {
+    this.#capture?.take(exchange)
     const { intent, answer, passed } = exchange
     // A random key identifies nobody, so there is nothing to recognize by its digest.
     const key = intent === null || intent.key.source === 'random' ? '' : intent.key.value

@@ -16,6 +16,8 @@ import { javascriptModel } from '../support/start-gateway.ts'
 
 const ROUNDS = 3
 const CALLERS = 6
+/** Whose answers the endpoint holds back at the kill. */
+const HELD = 4
 
 const setupWith = (streaming: string) => `
 [server]
@@ -35,15 +37,15 @@ ${PATIENT}
 [models.s.versions.v1]
 endpoints = ["${streaming}"]
 `
+const QUICK = 'POST /models/s/quick HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}'
 const EVENTS = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n'
 
-/** Asks again and again on one connection, good and bad requests in turn, until the connection ends. */
+/** Asks again and again on one connection, local and remote, good and bad in turn, until the connection ends. */
 async function keepAsking(port: number, caller: number, received: string[]): Promise<void> {
   const client = await RawClient.open(port).catch(() => undefined)
   if (client === undefined) return
   for (let count = 0; !client.isClosed; count += 1) {
-    const isGood = (caller + count) % 3 !== 0
-    client.send(isGood ? inferBytes('m') : inferBytes('m', [], tensorOf('wrong', [1])))
+    client.send([QUICK, inferBytes('m'), inferBytes('m', [], tensorOf('wrong', [1]))][(caller + count) % 3]!)
     const answer = await client.answer()
     if (!answer.complete) break
     received.push(answer.headers.get('modelgate-request-id') ?? `no id in ${answer.raw.toString()}`)
@@ -51,11 +53,30 @@ async function keepAsking(port: number, caller: number, received: string[]): Pro
   client.close()
 }
 
-async function round(gateway: ServeProcess, received: string[], number: number): Promise<void> {
+/** Ids of the requests that the endpoint saw, and of those it held back. */
+interface Seen {
+  readonly ids: Set<string>
+  readonly held: Set<string>
+}
+
+/** Nobody answers it; the kill ends it. */
+function askHeld(port: number): void {
+  request({ port, path: '/models/s/held', agent: false })
+    .on('error', () => {})
+    .end()
+}
+
+async function round(
+  gateway: ServeProcess,
+  { received, seen }: { readonly received: string[]; readonly seen: Seen },
+  number: number,
+): Promise<void> {
   const { port } = await gateway.ports()
   const before = received.length
   const callers = Array.from({ length: CALLERS }, (_, caller) => keepAsking(port, caller, received))
+  for (let count = 0; count < HELD; count += 1) askHeld(port)
   await eventually(() => received.length > before + 20, { withinMs: 60_000 })
+  await eventually(() => seen.held.size === HELD * number, { withinMs: 60_000 })
   // Anywhere in the life of a request, a batch or a segment: the next one is always under way.
   await pause(Math.random() * 60 * number)
   await gateway.kill()
@@ -83,8 +104,19 @@ async function streaming(gateway: ServeProcess, dataDir: string) {
 }
 
 t.test('what was answered is in the log, after any number of kills', async (t) => {
+  const seen: Seen = { ids: new Set(), held: new Set() }
   const upstream = await ScriptedUpstream.start(async (connection) => {
-    const { target } = await connection.request()
+    const { target, headers } = await connection.request()
+    const id = headers.get('modelgate-request-id')!
+    seen.ids.add(id)
+    if (target.endsWith('/held')) {
+      seen.held.add(id)
+      return void (await connection.closed)
+    }
+    if (target.endsWith('/quick')) {
+      connection.send('HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}')
+      return connection.finish()
+    }
     connection.send(`${EVENTS}9\r\ndata: 1\n\n\r\n`)
     if (target.endsWith('/open')) await connection.closed
     connection.send('0\r\n\r\n')
@@ -94,7 +126,9 @@ t.test('what was answered is in the log, after any number of kills', async (t) =
   const files = { 'plus.js': javascriptModel('row[0] + 1') }
   const { configFile, dataDir } = writeSetup(t, setupWith(upstream.url), files)
   const received: string[] = []
-  for (let number = 1; number <= ROUNDS; number += 1) await round(serve(t, configFile), received, number)
+  for (let number = 1; number <= ROUNDS; number += 1) {
+    await round(serve(t, configFile), { received, seen }, number)
+  }
   const { ended, open } = await streaming(serve(t, configFile), dataDir)
   const last = serve(t, configFile)
   await keepAskingOnce((await last.ports()).port, received)
@@ -123,6 +157,38 @@ t.test('what was answered is in the log, after any number of kills', async (t) =
     )
   })
 
+  t.test(
+    'every request that an endpoint saw is there once, told as unknown when nobody was answered',
+    async (t) => {
+      const faults = new Map<string, string[]>()
+      for (const record of records) {
+        if (record.type !== 'decision') continue
+        const { id, fault } = record.decision
+        faults.set(id, [...(faults.get(id) ?? []), fault?.code ?? ''])
+      }
+      t.ok(seen.ids.size > ROUNDS * HELD, `${seen.ids.size} requests seen`)
+      t.same(
+        [...seen.ids].filter((id) => faults.get(id)?.length !== 1),
+        [],
+        'each is there, once',
+      )
+      t.equal(seen.held.size, ROUNDS * HELD)
+      for (const id of seen.held) t.same(faults.get(id), ['unknown_crash'])
+      t.same(
+        received.filter((id) => faults.get(id)?.includes('unknown_crash')),
+        [],
+        'what was answered is never unknown',
+      )
+      const told = records.flatMap((record) =>
+        record.type === 'recovery' ? [Number(record.note.unknownCrash)] : [],
+      )
+      t.equal(
+        told.reduce((sum, count) => sum + count, 0),
+        [...faults.values()].flat().filter((code) => code === 'unknown_crash').length,
+      )
+    },
+  )
+
   t.test('of a stream that the process died under, it is known that it had begun, and no more', async (t) => {
     const told = async (ids: readonly string[]) => Promise.all(ids.map((id) => findDecision(dataDir, id)))
     for (const story of await told(ended)) {
@@ -140,7 +206,7 @@ t.test('what was answered is in the log, after any number of kills', async (t) =
   t.test('the log is whole', async (t) => {
     t.same(
       records.map(({ place }) => place.sequence),
-      records.map((_, index) => index + 1),
+      records.map((_, index) => index),
       'the sequence has no hole',
     )
     const verdict = verifyFrames(dataDir)

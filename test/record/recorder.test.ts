@@ -51,6 +51,7 @@ const intent: Intent = {
   pin: 'v2',
   key: { source: 'header:x-user-id', value: KEY },
   callers: { rates: [], idempotency: '', cache: '' },
+  subject: '',
   idempotencyKey: null,
   deadlineAt: Infinity,
   traceId: '4bf92f3577b34da6a3ce929d0e0e4736',

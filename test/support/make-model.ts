@@ -87,6 +87,7 @@ export function makeModel({ versions = ['v1', 'v2'], route = {}, ...more }: Mode
     },
     output: [],
     compare: [],
+    capture: null,
     versions: new Map(entries),
     ...more,
     route: {
@@ -109,6 +110,7 @@ export function makeIntent(model: Model, more: Partial<Intent> = {}): Intent {
     pin: null,
     key: { source: 'header:x-user-id', value: 'user-1' },
     callers: { rates: [], idempotency: '', cache: '' },
+    subject: '',
     idempotencyKey: null,
     deadlineAt: Number.POSITIVE_INFINITY,
     traceId: '',

@@ -111,7 +111,6 @@ export interface Notes {
   readonly key: KeyNote
   readonly prune: PruneNote
   readonly note: FromInbox & { readonly at: number; readonly by: string; readonly words: string }
-  readonly capture: CaptureNote
   /** `subject` is the keyed digest under which its key was filed, never the subject itself. */
   readonly erase: FromInbox & {
     readonly at: number
@@ -166,18 +165,6 @@ export interface PruneNote {
   /** Base64 root of the tree of the first `through` records: what remains is still proven by it. */
   readonly root: string
   readonly cause: string
-}
-
-export interface CaptureNote {
-  readonly at: number
-  readonly id: string
-  readonly model: string
-  /** Names the key: the keyed digest of the subject, hex. */
-  readonly subject: string
-  /** Paths that were cut out before anything was written. */
-  readonly redacted: readonly string[]
-  /** AES-256-GCM: nonce, ciphertext, tag. */
-  readonly sealed: Uint8Array
 }
 
 export interface LossNote {

@@ -47,6 +47,7 @@ export function digestFate(flags: number, kind: number): number {
 }
 
 /** Lanes that are no data-plane threads. */
+export const CAPTURE_LANE = 0xfffd
 export const CONTROL_LANE = 0xfffe
 export const WRITER_LANE = 0xffff
 

@@ -44,7 +44,7 @@ export const RECORD_TYPES = {
   prune: 21,
   /** What a person wanted to be on record. */
   note: 22,
-  /** Bodies of one request, redacted and encrypted. */
+  /** A body of one request, redacted and encrypted. */
   capture: 23,
   /** A subject's key was destroyed. */
   erase: 24,
@@ -55,7 +55,7 @@ export const RECORD_TYPES = {
 export type RecordType = keyof typeof RECORD_TYPES
 
 /** Records whose payload is a plain map, named fields as they are. */
-export type NoteType = Exclude<RecordType, 'decision' | 'shadow' | 'stream'>
+export type NoteType = Exclude<RecordType, 'decision' | 'shadow' | 'stream' | 'capture'>
 
 const NAMES = new Map<number, RecordType>(
   Object.entries(RECORD_TYPES).map(([name, number]) => [number, name as RecordType]),

@@ -3,7 +3,7 @@
  * command returns; the gateway puts it on record. Exit 0 done, or held when that was asked; 1 not held; 2 wrong usage; 3 could not.
  */
 import { parseArgs } from 'node:util'
-import { type Hold, holdOf, liftHold, putHold } from '../../audit/hold.ts'
+import { commandedHoldOf, type Hold, holdOf, liftHold, putHold } from '../../audit/hold.ts'
 import { leaveNote } from '../../audit/inbox.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { findDataDir, WHERE_OPTIONS } from '../data-dir.ts'
@@ -44,7 +44,7 @@ export async function hold(args: readonly string[], io: Io): Promise<number> {
     return before === null ? 1 : 0
   }
   const isOn = asked.action === 'on'
-  if (isOn !== (before !== null)) {
+  if (isOn !== (commandedHoldOf(dataDir) !== null)) {
     const problem = turn(dataDir, isOn, { at: systemClock.wall(), by: byLine(asked.by), why: asked.why })
     if (problem !== null) {
       io.stderr(`modelgate audit hold: ${problem}\n`)
@@ -80,7 +80,7 @@ function tell(hold: Hold | null, isJson: boolean, io: Io): void {
   io.stdout(
     legible(
       hold === null
-        ? 'The log is not held by a command; audit.hold in the configuration holds it too, where it is set.\n'
+        ? 'The log is not held.\n'
         : `The log is held since ${timeOf(hold.at)}, by ${hold.by || 'somebody'}${hold.why === '' ? '' : `: ${hold.why}`}\n`,
     ),
   )

@@ -12,7 +12,7 @@ import { refuseNotYet } from './not-yet.ts'
 import { type Places, placesOf } from './positions.ts'
 import { byPlace, type Draft, type Path, type Problem, pathText, type Report } from './problem.ts'
 import { checkAnswers } from './rules/answers.ts'
-import { checkCallers, checkServerRates } from './rules/callers.ts'
+import { checkCallers, checkCaptureSubject, checkServerRates } from './rules/callers.ts'
 import { checkConsequences } from './rules/consequences.ts'
 import { checkEndpoints } from './rules/endpoints.ts'
 import { checkHealth } from './rules/health.ts'
@@ -73,6 +73,7 @@ function applyRules(document: TomlDocument, salvaged: Salvaged, checked: Checked
     checkServer(checked, report)
     checkServerRates(checked, (path) => salvaged.cuts.isSound(path), report)
   }
+  if (isComplete(['audit'])) checkCaptureSubject(checked, (path) => salvaged.cuts.isSound(path), report)
   for (const [name, model] of Object.entries(checked.models)) {
     if (!isComplete(['models', name])) continue
     const written = valueAt(document.value, ['models', name, 'versions'])

@@ -19,6 +19,7 @@ import type {
 } from '../../domain/routes.ts'
 import { assert } from '../../kernel/assert.ts'
 import { configHash, type ReplyFile } from './canonical.ts'
+import { compileCapture } from './compile-capture.ts'
 import { compileEndpoint } from './compile-endpoint.ts'
 import { compileCache, compileIdempotency } from './compile-kept.ts'
 import { deepFreeze } from './freeze.ts'
@@ -54,6 +55,7 @@ export function compile(settled: Settled, context: CompileContext): Snapshot {
         rates,
         serverRates,
         denyPrivate: settled.upstream.deny_private,
+        capture: audit.capture,
       }),
     )
   }
@@ -76,7 +78,12 @@ export function compile(settled: Settled, context: CompileContext): Snapshot {
       sharesPort: server.share_port,
       tls: compileServerTls(server.tls, context.directory),
     },
-    audit: { mode: 'batched', digestBytesMax: audit.digest_limit },
+    audit: {
+      mode: 'batched',
+      digestBytesMax: audit.digest_limit,
+      retentionMs: audit.retention ?? null,
+      isHeld: audit.hold,
+    },
     scoring: {
       threads: scoring.threads === 'auto' ? Math.max(1, context.cores) : scoring.threads,
       queueMax: scoring.queue,
@@ -102,6 +109,8 @@ interface Numbering {
   readonly context: CompileContext
   readonly index: number
   readonly denyPrivate: boolean
+  /** The server's. */
+  readonly capture: Settled['audit']['capture']
   /** Grows by this model's versions. */
   readonly versions: Version[]
   /** Grows by this model's limits. */
@@ -163,6 +172,7 @@ function compileModel(name: string, model: SettledModel, numbering: Numbering): 
       toleranceAbs: rule.tolerance?.abs ?? 0,
       toleranceRel: rule.tolerance?.rel ?? 0,
     })),
+    capture: compileCapture(numbering.capture, model.audit?.capture),
     versions: compileVersions(name, model, numbering),
   }
 }

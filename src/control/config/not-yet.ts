@@ -34,19 +34,13 @@ export const NOT_YET: readonly NotYet[] = [
     instead: `${REMOVE}; records are kept`,
   },
   {
-    path: ['audit', 'capture', 'percent'],
-    what: 'keeping bodies',
-    off: is(0),
-    instead: '0; digests of bodies are always recorded',
-  },
-  {
     path: ['governance', 'principals'],
     what: 'principals and tokens',
     off: isEmpty,
     instead: `${REMOVE}; the admin API listens on loopback only`,
   },
   {
-    path: [...MODEL, 'audit'],
+    path: [...MODEL, 'audit', 'mode'],
     what: 'an audit mode per model',
     off: never,
     instead: `${REMOVE} and use [audit]`,

@@ -13,7 +13,7 @@ export const keySource = leaf.parsed(parseKeySource, {
     'A source of the sticky key: a request header, a place in the JSON body, the caller’s address, or chance.',
 })
 
-const callerSource = leaf.parsed(parseKeySource, {
+export const callerSource = leaf.parsed(parseKeySource, {
   what: 'a source of the caller’s identity',
   expected: '"header:NAME", "body:/POINTER" or "client"',
   description: 'What tells callers apart: a request header, a place in the JSON body, or the address.',

@@ -8,6 +8,7 @@ import { parseHedgeAfter } from './hedge-words.ts'
 import * as leaf from './leaf.ts'
 import { BALANCER_NAMES, PROTOCOL_NAMES, RUNTIME_NAMES } from './registries.ts'
 import { cache, idempotency, keySource, rates } from './schema-callers.ts'
+import { modelCapture } from './schema-capture.ts'
 import { health, slowStart } from './schema-health.ts'
 import { route } from './schema-route.ts'
 import { name, pemFile, pointer, versionName } from './schema-words.ts'
@@ -352,10 +353,10 @@ export const modelSchema = leaf.table(
     audit: leaf
       .table(
         {
-          mode: leaf.choice(
-            ['durable', 'batched', 'best-effort'],
-            'How sure the record is before the answer leaves.',
-          ),
+          mode: leaf
+            .choice(['durable', 'batched', 'best-effort'], 'How sure the record is before the answer leaves.')
+            .optional(),
+          capture: modelCapture.optional(),
         },
         'Records of this model, where they differ from [audit].',
       )

@@ -7,9 +7,10 @@ import type { z } from 'zod'
 import { parseListen, parseTrusted } from './address.ts'
 import * as leaf from './leaf.ts'
 import { rates } from './schema-callers.ts'
+import { capture } from './schema-capture.ts'
 import { modelSchema } from './schema-model.ts'
 import { name, pemFile } from './schema-words.ts'
-import { parseFilePath, parsePointer } from './words.ts'
+import { parseFilePath } from './words.ts'
 
 const listenAddress = (description: string) =>
   leaf.parsed(parseListen, {
@@ -109,28 +110,19 @@ const audit = leaf.table(
       )
       .prefault('512KiB'),
     retention: leaf
-      .duration('1d', '3650d', 'How long records are kept.')
+      .duration(
+        '1d',
+        '3650d',
+        'How long records are kept; then whole files of them are deleted, which is itself on record.',
+      )
       .meta({ defaultText: 'for ever' })
       .optional(),
-    capture: leaf
-      .table(
-        {
-          percent: leaf.percent('Share of the requests whose bodies are kept.').prefault(0),
-          redact: leaf
-            .list(
-              leaf.parsed(parsePointer, {
-                what: 'a JSON pointer',
-                expected: 'a JSON pointer (RFC 6901)',
-                description: 'A place that is blanked first.',
-              }),
-              { min: 0, max: 256 },
-              'What is never kept.',
-            )
-            .prefault([]),
-        },
-        'Keeping bodies, not only their digests.',
+    hold: leaf
+      .flag(
+        'A legal hold: nothing is deleted and nobody erased, whatever `retention` says. So does `modelgate audit hold on`.',
       )
-      .prefault({}),
+      .prefault(false),
+    capture: capture.prefault({}),
   },
   'The decision records.',
 )

@@ -51,7 +51,7 @@ t.test('a note without words, with too many, or for no log is told', async (t) =
 
 t.test('a hold binds at once, is on record, and ends the same way', async (t) => {
   const dataDir = newFolder()
-  t.match(await run('hold', '--data', dataDir), { code: 1, out: /not held by a command/ })
+  t.match(await run('hold', '--data', dataDir), { code: 1, out: /The log is not held/ })
   const held = await run('hold', 'on', '--why', 'case 7', '--by', 'Counsel', '--data', dataDir)
   t.match(held, { code: 0, out: /The log is held since .* by Counsel, as .*: case 7/ })
   t.match(holdOf(dataDir), { why: 'case 7' })

@@ -19,6 +19,18 @@ export function checkCallers(scope: ModelScope, server: Rates): void {
   const { idempotency, cache } = scope.model
   if (idempotency !== undefined) checkBy(idempotency.by, ['idempotency', 'by'], say)
   if (cache !== undefined) checkCache(cache, say)
+  checkBy(scope.model.audit?.capture?.subject ?? [], ['audit', 'capture', 'subject'], say)
+}
+
+export function checkCaptureSubject(
+  { audit }: Checked,
+  isSound: (path: Path) => boolean,
+  report: Report,
+): void {
+  const say: Say = (at, message, expected) => {
+    if (isSound(at)) report({ severity: 'error', at, on: 'value', message, expected })
+  }
+  checkBy(audit.capture.subject ?? [], ['audit', 'capture', 'subject'], say)
 }
 
 function checkCache({ by, vary, shared }: Cache, say: Say): void {
