@@ -49,11 +49,17 @@ export interface CheckedLog {
   readonly checkpoint: Checkpoint
   /** Partial tiles of the checkpoint's tree, lowest level first. */
   readonly edge: readonly Buffer[]
-  readonly torn: readonly TornPart[]
-  readonly salvaged: readonly Salvaged[]
+  /** What stands behind the first place that is not right; none: all is well. */
+  readonly damaged: Damaged
 }
 
-/** Throws `LogCorrupt`, or what the disk throws. Changes nothing before the checkpoint. */
+export interface Damaged {
+  readonly segments: readonly SegmentName[]
+  /** In the first of them. */
+  readonly at: number
+}
+
+/** Throws `LogCorrupt`, or what the disk throws. Changes nothing: `cutDamaged` does. */
 export function checkLog(dataDir: string, identity: Identity, disk: Disk): CheckedLog {
   const checkpoint = readCheckpoint(dataDir, identity)
   const segments = listSegments(dataDir)
@@ -66,9 +72,9 @@ export function checkLog(dataDir: string, identity: Identity, disk: Disk): Check
     const sound = segments.findIndex((segment, index) => index >= from && !walk.take(segment))
     if (tree.size < checkpoint.size) throw missing(tree.size, checkpoint)
     const rest = sound === -1 ? [] : segments.slice(sound)
-    const { torn, salvaged } = walk.cut(rest)
+    const damaged = { segments: rest, at: walk.soundTo }
     const edge = partialTiles(checkpoint.size).map((name) => readTile(name)!)
-    return { tree, unpublished: walk.unpublished, checkpoint, edge, torn, salvaged }
+    return { tree, unpublished: walk.unpublished, checkpoint, edge, damaged }
   } catch (error) {
     if (error instanceof TileMissing) throw new LogCorrupt(error.message)
     throw error
@@ -135,7 +141,7 @@ class Walk {
   readonly #parts: WalkParts
   readonly #leaf = Buffer.alloc(TREE_HASH_BYTES)
   /** Where the segment that was not taken whole stops being sound. */
-  #soundTo = 0
+  soundTo = 0
 
   constructor(parts: WalkParts) {
     this.#parts = parts
@@ -162,36 +168,11 @@ class Walk {
         throw new LogCorrupt(
           `segments/${segment.name}, byte ${found.at}, sequence ${tree.size}: ${found.problem}`,
         )
-      this.#soundTo = found.at
+      this.soundTo = found.at
       return false
     } finally {
       disk.close(fd)
     }
-  }
-
-  /** Keeps what does not count under torn/ and cuts it off; the first of `segments` is the one not taken whole. */
-  cut(segments: readonly SegmentName[]): Pick<CheckedLog, 'torn' | 'salvaged'> {
-    const { dataDir, disk } = this.#parts
-    const torn: TornPart[] = []
-    const salvaged: Salvaged[] = []
-    for (const [index, { path }] of segments.entries()) {
-      const at = index === 0 ? this.#soundTo : 0
-      const fd = disk.open(path)
-      try {
-        const bytes = disk.size(fd) - at
-        const frames = wholeFrames(disk, fd, Math.max(at, FILE_HEADER_BYTES))
-        salvaged.push(...frames)
-        const where = frames.length > 0 ? 'middle' : 'tail'
-        if (bytes > 0) torn.push(keepTorn(disk, dataDir, { fd, path }, { at, bytes, where }))
-        disk.truncate(fd, at)
-        disk.sync(fd)
-      } finally {
-        disk.close(fd)
-      }
-      if (at <= FILE_HEADER_BYTES) disk.remove(path)
-    }
-    if (segments.length > 0) disk.syncDirectory(segmentsOf(dataDir))
-    return { torn, salvaged }
   }
 
   #walk(segment: SegmentName, fd: number, size: number): { at: number; problem: string } | undefined {
@@ -228,6 +209,34 @@ class Walk {
     tree.append(this.#leaf, 0)
     this.checkRoot()
   }
+}
+
+/** Keeps what does not count under torn/ and cuts it off; tells the whole records in it. */
+export function cutDamaged(
+  dataDir: string,
+  { damaged }: CheckedLog,
+  disk: Disk,
+): { readonly torn: readonly TornPart[]; readonly salvaged: readonly Salvaged[] } {
+  const torn: TornPart[] = []
+  const salvaged: Salvaged[] = []
+  for (const [index, { path }] of damaged.segments.entries()) {
+    const at = index === 0 ? damaged.at : 0
+    const fd = disk.open(path)
+    try {
+      const bytes = disk.size(fd) - at
+      const frames = wholeFrames(disk, fd, Math.max(at, FILE_HEADER_BYTES))
+      salvaged.push(...frames)
+      const where = frames.length > 0 ? 'middle' : 'tail'
+      if (bytes > 0) torn.push(keepTorn(disk, dataDir, { fd, path }, { at, bytes, where }))
+      disk.truncate(fd, at)
+      disk.sync(fd)
+    } finally {
+      disk.close(fd)
+    }
+    if (at <= FILE_HEADER_BYTES) disk.remove(path)
+  }
+  if (damaged.segments.length > 0) disk.syncDirectory(segmentsOf(dataDir))
+  return { torn, salvaged }
 }
 
 function wholeFrames(disk: Disk, fd: number, at: number): Salvaged[] {

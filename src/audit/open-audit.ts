@@ -11,6 +11,7 @@ import { MessageChannel, Worker } from 'node:worker_threads'
 import type { Clock } from '../kernel/clock.ts'
 import { entryBeside } from '../kernel/entry.ts'
 import { openDigestKey } from './digests.ts'
+import type { FromKeeper, KeeperData } from './keeper/keeper-thread.ts'
 import { type JournalParts, LaneJournal } from './lane-journal.ts'
 import { LANE_STATE_BYTES, LaneState } from './lane-state.ts'
 import { keepTouched, type Lock, takeLock } from './lock.ts'
@@ -26,6 +27,8 @@ import type { FromWriter, WriterStart } from './writer-thread.ts'
 /** Over all lanes: journal bytes that may wait for the writer thread before records are refused. */
 export const BACKLOG_BYTES_MAX = 256 * 1024 * 1024
 const CONTROL_RING_BYTES = 4096
+/** A segment of 16 MiB is taken apart there. */
+const KEEPER_HEAP_MB_MAX = 512
 
 export interface AuditOptions {
   readonly dataDir: string
@@ -78,7 +81,8 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit | Au
   const parts = lanes.map((lane) => ({ ...lane, start: opened.start }))
   const { origin } = opened
   const warn = options.warn ?? (() => {})
-  const audit = new AuditWriter(parts, { thread, publisher, lock, clock, origin, warn })
+  const keeper = startKeeper(dataDir)
+  const audit = new AuditWriter(parts, { thread, publisher, keeper, lock, clock, origin, warn })
   onLost = () => audit.lose(`data_dir ${dataDir} was deleted or taken by another process while it was in use`)
   return { audit, recovery: opened.report }
 }
@@ -99,6 +103,15 @@ function startThreads(dataDir: string, more: Pick<WriterStart, 'key' | 'lanes' |
     transferList: [port1],
   })
   return { thread, publisher }
+}
+
+function startKeeper(dataDir: string): Worker {
+  const workerData: KeeperData = { dataDir }
+  return new Worker(entryBeside(import.meta.url, './keeper/keeper-thread'), {
+    name: 'audit-keeper',
+    workerData,
+    resourceLimits: { maxOldGenerationSizeMb: KEEPER_HEAP_MB_MAX },
+  })
 }
 
 async function takeDirectory(dataDir: string, clock: Clock): Promise<{ lock: Lock; key: Buffer } | string> {
@@ -139,12 +152,22 @@ function makeLanes(options: AuditOptions): Omit<JournalParts, 'start'>[] {
   ]
 }
 
+/** Whatever comes first is the answer; the thread's later messages are for others. */
 function firstMessage(thread: Worker): Promise<FromWriter> {
+  const answered = new AbortController()
   return new Promise((resolve) => {
-    const ended = (problem: string) => resolve({ kind: 'cannot-open', problem })
-    thread.once('message', (message: FromWriter) => resolve(message))
-    thread.once('error', (error) => ended(`the writer thread failed: ${(error as Error).message}`))
-    thread.once('exit', () => ended('the writer thread ended'))
+    const answer = (message: FromWriter) => {
+      answered.abort()
+      resolve(message)
+    }
+    const ended = (problem: string) => answer({ kind: 'cannot-open', problem })
+    const listen = (name: string, heard: (value: unknown) => void) => {
+      thread.once(name, heard)
+      answered.signal.addEventListener('abort', () => thread.off(name, heard))
+    }
+    listen('message', (message) => answer(message as FromWriter))
+    listen('error', (error) => ended(`the writer thread failed: ${(error as Error).message}`))
+    listen('exit', () => ended('the writer thread ended'))
   })
 }
 
@@ -154,6 +177,7 @@ const CHECKPOINTS_ARE_BACK = 'checkpoints of the log are written again'
 interface AuditThread {
   readonly thread: Worker
   readonly publisher: Worker
+  readonly keeper: Worker
   readonly origin: string
   readonly warn: (words: string) => void
   readonly lock: Lock
@@ -169,13 +193,14 @@ export class AuditWriter {
   readonly #control: LaneJournal
   readonly #lock: Lock
   readonly #ended: Promise<void>
+  readonly #keeper: { readonly thread: Worker; readonly ended: Promise<void> }
   #onFatal: (problem: string) => void = () => {}
   #fatal: string | undefined
   #isClosing = false
   #isClosed = false
 
   constructor(parts: readonly JournalParts[], threads: AuditThread) {
-    const { thread, publisher, lock, clock, origin, warn } = threads
+    const { thread, publisher, keeper, lock, clock, origin, warn } = threads
     this.origin = origin
     this.#parts = parts
     this.#states = parts.map(({ state }) => new LaneState(state))
@@ -183,7 +208,6 @@ export class AuditWriter {
     this.#signal = new WriterSignal(control.signal)
     this.#control = new LaneJournal(control, clock)
     this.#lock = lock
-    thread.removeAllListeners()
     thread.on('message', (message: FromWriter) => {
       if (message.kind === 'closed') this.#isClosed = true
       if (message.kind === 'fatal') this.#fail(message.problem)
@@ -194,6 +218,13 @@ export class AuditWriter {
       warn(problem === '' ? CHECKPOINTS_ARE_BACK : `${CHECKPOINTS_ARE_LATE}: ${problem}`)
     })
     publisher.on('error', (error) => this.#fail(`the publisher thread failed: ${(error as Error).message}`))
+    keeper.on('message', ({ words }: FromKeeper) => warn(words))
+    // What it would have done is done at the next start.
+    keeper.on('error', (error) =>
+      warn(`the log is no longer sealed and indexed: ${(error as Error).message}`),
+    )
+    const kept = new Promise<void>((resolve) => void keeper.once('exit', () => resolve()))
+    this.#keeper = { thread: keeper, ended: kept }
     const published = new Promise<void>((resolve) => void publisher.once('exit', () => resolve()))
     this.#ended = new Promise((resolve) => {
       thread.once('exit', () => {
@@ -266,8 +297,9 @@ export class AuditWriter {
   async close(): Promise<void> {
     this.#isClosing = true
     this.#control.close()
+    this.#keeper.thread.postMessage(null)
     this.#signal.close()
-    await this.#ended
+    await Promise.all([this.#ended, this.#keeper.ended])
     this.#lock.release()
   }
 

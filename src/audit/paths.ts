@@ -24,6 +24,9 @@ export const subjectKeysOf = (dataDir: string): string => join(dataDir, 'keys', 
 /** Notes that other processes want in the log. */
 export const inboxOf = (dataDir: string): string => join(dataDir, 'inbox')
 export const inflightOf = (dataDir: string): string => join(dataDir, 'inflight')
+/** An earlier log of this directory that somebody set aside; laid out like a data directory. */
+export const epochDir = (dataDir: string, epoch: number): string => join(dataDir, 'epochs', String(epoch))
+export const indexOf = (dataDir: string): string => join(dataDir, 'index')
 export const tilesOf = (dataDir: string): string => join(dataDir, 'tile')
 /** What was damaged is kept here and never deleted by the gateway. */
 export const tornOf = (dataDir: string): string => join(dataDir, 'torn')

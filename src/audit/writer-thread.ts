@@ -6,7 +6,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { assert } from '../kernel/assert.ts'
 import { systemClock } from '../kernel/clock.ts'
-import { type CheckedLog, checkLog, LogCorrupt } from './check-log.ts'
+import { checkLog, cutDamaged, LogCorrupt } from './check-log.ts'
 import { Digester } from './digests.ts'
 import { systemDisk } from './disk.ts'
 import { openIdentity } from './identity.ts'
@@ -17,6 +17,7 @@ import { Checkpoints } from './publish/checkpoints.ts'
 import type { PublisherStart } from './publish/publisher-thread.ts'
 import type { RecoveryReport } from './records/notes.ts'
 import { isNoteworthy, removeJournals, replay, salvage, tellUnfinished } from './recover.ts'
+import { acknowledgementBefore } from './repair.ts'
 import { SegmentWriter } from './segment-writer.ts'
 import { type Survey, survey } from './survey.ts'
 import { Writer } from './writer.ts'
@@ -56,6 +57,7 @@ function open({ dataDir, key, lanes, publisher, published }: WriterStart): Write
   try {
     const identity = openIdentity(dataDir)
     const checked = checkLog(dataDir, identity, systemDisk)
+    const cut = cutDamaged(dataDir, checked, systemDisk)
     const found = survey(dataDir, systemDisk, systemClock)
     const { start } = found
     const digester = new Digester(key)
@@ -81,7 +83,7 @@ function open({ dataDir, key, lanes, publisher, published }: WriterStart): Write
         checkpoint.size,
       ),
     })
-    const report = putInOrder(writer, { dataDir, checked, found, segment })
+    const report = putInOrder(writer, { dataDir, origin, cut, found, segment })
     tell({ kind: 'ready', start, origin, report })
     return writer
   } catch (error) {
@@ -101,19 +103,23 @@ function begin(publisher: MessagePort, published: SharedArrayBuffer, start: Publ
 
 interface Opening {
   readonly dataDir: string
-  readonly checked: CheckedLog
+  readonly origin: string
+  readonly cut: ReturnType<typeof cutDamaged>
   readonly found: Survey
   readonly segment: SegmentWriter
 }
 
 /** Records that dead runs left in journals, or behind damage, are appended; then the journals go. */
-function putInOrder(writer: Writer, { dataDir, checked, found, segment }: Opening): RecoveryReport {
+function putInOrder(writer: Writer, { dataDir, origin, cut, found, segment }: Opening): RecoveryReport {
+  const isNew = segment.next === 0
   writer.begin()
-  const salvaged = salvage(checked.salvaged, found, segment)
+  const salvaged = salvage(cut.salvaged, found, segment)
   const replayed = replay(dataDir, found, segment, systemDisk)
   const unknownCrash = tellUnfinished(found, writer)
-  const report = { ...replayed, salvaged, unknownCrash, torn: [...checked.torn, ...replayed.torn] }
-  if (isNoteworthy(report)) writer.note('recovery', { at: systemClock.wall(), ...report })
+  const report = { ...replayed, salvaged, unknownCrash, torn: [...cut.torn, ...replayed.torn] }
+  const acknowledged = isNew ? acknowledgementBefore(dataDir, origin) : undefined
+  if (acknowledged !== undefined) writer.note('recovery', { at: systemClock.wall(), ...report, acknowledged })
+  else if (isNoteworthy(report)) writer.note('recovery', { at: systemClock.wall(), ...report })
   segment.flush()
   segment.sync()
   removeJournals(dataDir, found.journals, systemDisk)

@@ -17,6 +17,16 @@ export const AUDIT_COMMANDS: readonly Command[] = [
     summary: 'forbid that anything is deleted, or allow it again',
     load: async () => (await import('./audit/hold.ts')).hold,
   },
+  {
+    name: 'rotate-key',
+    summary: 'let another key sign the log',
+    load: async () => (await import('./audit/rotate-key.ts')).rotateKey,
+  },
+  {
+    name: 'repair',
+    summary: 'what to do with a log that the gateway refuses to open',
+    load: async () => (await import('./audit/repair.ts')).repair,
+  },
 ]
 
 export async function audit(args: readonly string[], io: Io): Promise<number> {

@@ -3,7 +3,7 @@
  * says exactly who ran when and what the disk did.
  */
 import { join } from 'node:path'
-import { checkLog } from '../../src/audit/check-log.ts'
+import { checkLog, cutDamaged } from '../../src/audit/check-log.ts'
 import type { LogRecord } from '../../src/audit/decode.ts'
 import { Digester, openDigestKey } from '../../src/audit/digests.ts'
 import { systemDisk } from '../../src/audit/disk.ts'
@@ -62,6 +62,7 @@ export function openBenchLog(options: LogOptions = {}): BenchLog {
   const digester = new Digester(openDigestKey(join(dataDir, KEY_FILE)))
   const identity = openIdentity(dataDir)
   const checked = checkLog(dataDir, identity, systemDisk)
+  const cut = cutDamaged(dataDir, checked, systemDisk)
   const found = survey(dataDir, disk, clock)
   const { start } = found
   const signal = new SharedArrayBuffer(SIGNAL_BYTES)
@@ -97,10 +98,10 @@ export function openBenchLog(options: LogOptions = {}): BenchLog {
   const checkpoints = new Checkpoints({ ...ofCheckpoints, warn: () => {} }, checkpoint.size)
   const writer = new Writer({ lanes: parts, start, segment, digester, checkpoints, disk, clock })
   writer.begin()
-  const salvaged = salvage(checked.salvaged, found, segment)
+  const salvaged = salvage(cut.salvaged, found, segment)
   const replayed = replay(dataDir, found, segment, disk)
   const unknownCrash = tellUnfinished(found, writer)
-  const recovery = { ...replayed, salvaged, unknownCrash, torn: [...checked.torn, ...replayed.torn] }
+  const recovery = { ...replayed, salvaged, unknownCrash, torn: [...cut.torn, ...replayed.torn] }
   if (isNoteworthy(recovery)) writer.note('recovery', { at: clock.wall(), ...recovery })
   segment.flush()
   segment.sync()

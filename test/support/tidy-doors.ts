@@ -109,8 +109,15 @@ export const DOORS: readonly Door[] = [
   },
   {
     package: 'node:os',
-    folders: ['control/', 'cli/', 'compose.ts', 'audit/inbox.ts', 'audit/index/log-source.ts'],
-    why: 'the machine is asked once, at start; the inbox asks it who leaves a note, a question where scratch files go',
+    folders: [
+      'control/',
+      'cli/',
+      'compose.ts',
+      'audit/inbox.ts',
+      'audit/index/log-source.ts',
+      'audit/keeper/keeper-thread.ts',
+    ],
+    why: 'the machine is asked once, at start; the inbox asks it who leaves a note, a question where scratch files go, the keeper how to step back',
   },
   {
     package: 'node:path',

@@ -69,7 +69,11 @@ export interface Notes {
   }
   readonly stop: { readonly at: number; readonly cause: string; readonly abandoned: number }
   readonly gap: LossNote
-  readonly recovery: RecoveryReport & { readonly at: number }
+  readonly recovery: RecoveryReport & {
+    readonly at: number
+    /** The log before this one could not be opened, and somebody set it aside: the first record of its successor. */
+    readonly acknowledged?: Acknowledgement
+  }
   readonly mark: MarkNote
   /** A label or a reward for an earlier decision; `value` in `unit` (a currency code for money), empty: a plain number. */
   readonly outcome: {
@@ -201,6 +205,19 @@ export interface RecoveryReport {
   readonly unknownCrash: number
   /** What was damaged, kept under `torn/`. */
   readonly torn: readonly TornPart[]
+}
+
+/** Why a log was set aside, and who said so. */
+export interface Acknowledgement {
+  readonly at: number
+  readonly by: string
+  readonly words: string
+  /** Of the log that was set aside. */
+  readonly origin: string
+  /** Why it could not be opened. */
+  readonly problem: string
+  /** Its last checkpoint as it was found; empty when there was none. */
+  readonly checkpoint: string
 }
 
 export interface TornPart {

@@ -1,0 +1,43 @@
+/**
+ * Entry of the keeper thread: sealing, indexing and deleting old segments, at the lowest priority the system knows,
+ * so that it takes only what requests leave. The gateway runs on when it ends.
+ */
+import { readlinkSync } from 'node:fs'
+import { constants, setPriority } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
+import { parentPort, workerData } from 'node:worker_threads'
+import { systemClock } from '../../kernel/clock.ts'
+import { Keeper, type KeeperJob } from './keeper.ts'
+
+/** While there is nothing to do. */
+const LOOK_EVERY_MS = 1000
+
+export interface KeeperData {
+  readonly dataDir: string
+}
+
+export interface FromKeeper {
+  readonly words: string
+}
+
+/** Linux gives each thread a number, and a priority of its own; elsewhere all share the process's. */
+function stepBack(): void {
+  try {
+    const [, , thread] = readlinkSync('/proc/thread-self').split('/')
+    setPriority(Number(thread), constants.priority.PRIORITY_LOW)
+  } catch {}
+}
+
+const { dataDir } = workerData as KeeperData
+const jobs: KeeperJob[] = []
+void dataDir
+const ending = new AbortController()
+parentPort?.once('message', () => ending.abort())
+stepBack()
+const keeper = new Keeper(jobs, systemClock, (words) =>
+  parentPort?.postMessage({ words } satisfies FromKeeper),
+)
+while (!ending.signal.aborted) {
+  if (!(await keeper.round()))
+    await pause(LOOK_EVERY_MS, undefined, { signal: ending.signal }).catch(() => {})
+}
