@@ -12,6 +12,7 @@ process.exitCode = await runCommand(
   {
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
+    columns: process.stdout.columns,
     color: process.stdout.isTTY === true && process.env.NO_COLOR === undefined,
   },
   packageVersion(),

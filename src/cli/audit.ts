@@ -8,6 +8,11 @@ import type { Io } from './io.ts'
 
 export const AUDIT_COMMANDS: readonly Command[] = [
   {
+    name: 'report',
+    summary: 'what a model did in a stretch of time, why, and what was done about it',
+    load: async () => (await import('./audit/report.ts')).report,
+  },
+  {
     name: 'note',
     summary: 'put words on record',
     load: async () => (await import('./audit/note.ts')).note,

@@ -4,4 +4,6 @@ export interface Io {
   stderr(text: string): void
   /** Escape sequences are welcome on stdout. */
   readonly color: boolean
+  /** Width of the terminal behind stdout, where there is one. */
+  readonly columns?: number | undefined
 }

@@ -87,7 +87,7 @@ interface Beside {
 function configChange(event: EventFact, config: ConfigInForce, { number, approvals }: Beside): BareChange {
   const about = approvals.filter(({ details }) => textOf(details, 'result') === config.hash)
   const [approval, approvalWords] = judged(event, config, about)
-  const file = config.file === '' ? '' : ` (${config.file})`
+  const file = config.file === '' ? '' : ` (${config.file.split('/').at(-1)})`
   const came = config.previous === '' ? 'is the first on record' : 'came into force'
   const again = config.isReturn ? '; it had been in force before' : ''
   return {

@@ -124,13 +124,13 @@ function crashSentences(crashes: number, unknown: number): string[] {
   ]
 }
 
-function stateSentences(found: Found, { askedAt, range, isCutShort }: Facts): string[] {
+function stateSentences(found: Found, { askedAt, range, isCutShort, oldestAt }: Facts): string[] {
   const sentences: string[] = []
-  if (found.isBeginningMissing) {
-    const begins = minute(found.logBegins ?? '')
-    sentences.push(
-      `The log begins at ${begins}: what was before was deleted when its time was over, and is not counted.`,
-    )
+  if (oldestAt !== null && oldestAt > range.from) {
+    const why = found.isBeginningMissing
+      ? 'what was before was deleted when its time was over'
+      : 'it knows of nothing before'
+    sentences.push(`The log begins at ${minute(isoOf(oldestAt))}: ${why}.`)
   }
   if (found.unsequenced > 0) {
     sentences.push(

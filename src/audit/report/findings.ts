@@ -89,7 +89,9 @@ function ownEffects({ version, ...difference }: Comparison['versions'][number]):
 
 /** Only what is worse: that another version is better is the same said twice. */
 function besideEffects({ version, against, ...difference }: Comparison['beside'][number]): Effect[] {
-  return effectsOf(version, difference, named(against)).filter(({ weight }) => weight !== 'good')
+  return effectsOf(version, difference, `${named(against)} in the same time`).filter(
+    ({ weight }) => weight !== 'good',
+  )
 }
 
 function effectsOf(version: string, { troubleRate, p99Ms, outcomes }: Difference, other: string): Effect[] {
@@ -112,13 +114,16 @@ function effectsOf(version: string, { troubleRate, p99Ms, outcomes }: Difference
   return effects
 }
 
-function approvalFindings({ changes }: Told): Effect[] {
-  return changes
-    .filter(({ kind, approval }) => kind === 'config' && approval !== 'approved')
-    .map(({ number, at, config, approvalWords }) => ({
-      weight: config?.previous === '' ? ('notable' as const) : ('bad' as const),
-      words: `Change ${number} (${minute(at)}): ${approvalWords}.`,
-    }))
+function approvalFindings({ changes, approvals }: Told): Effect[] {
+  const wanting = changes.filter(({ kind, approval }) => kind === 'config' && approval !== 'approved')
+  if (wanting.length > 1 && approvals.length === 0) {
+    const words = `No approval is on record for any of the ${count(wanting.length)} changes of the configuration.`
+    return [{ weight: 'notable', words }]
+  }
+  return wanting.map(({ number, at, config, approvalWords }) => ({
+    weight: config?.previous === '' || approvals.length === 0 ? 'notable' : 'bad',
+    words: `Change ${number} (${minute(at)}): ${approvalWords}.`,
+  }))
 }
 
 function breakerFindings({ actions }: Told): Effect[] {

@@ -1,5 +1,5 @@
 /**
- * What a report asks the log, as SQL over its tables (README, "The log as a table"). One pass over the decisions counts
+ * What a report asks the log, as SQL over its tables (index/tables.ts). One pass over the decisions counts
  * everything at once; each further pass over 10^7 of them costs a second, so there are as few as can be.
  *
  * Names and times come from the caller of the report and are bound as parameters or are checked numbers. Each number
@@ -91,8 +91,8 @@ export const HAS_OUTCOMES = `SELECT 1 FROM events WHERE type = 'outcome' AND mod
 export function outcomesQuestion(frame: Frame): string {
   return `
     WITH told AS (
-      SELECT details->>'$.id' AS id, details->>'$.name' AS name, details->>'$.unit' AS unit,
-        (details->>'$.value')::DOUBLE AS value, coalesce(seq, 9007199254740991) AS place
+      SELECT try_cast(details->>'$.id' AS UUID) AS id, details->>'$.name' AS name, details->>'$.unit' AS unit,
+        try_cast(details->>'$.value' AS DOUBLE) AS value, coalesce(seq, 9007199254740991) AS place
       FROM events WHERE type = 'outcome' AND model = $1
     ), last AS (
       SELECT id, name, unit, arg_max(value, place) AS value FROM told GROUP BY ALL
@@ -112,7 +112,9 @@ export const OLDEST = `
 
 /** All names of models that the log knows, for a name it does not know. */
 export const MODELS = `
-  SELECT DISTINCT model FROM decisions WHERE model <> '' ORDER BY model LIMIT 1000`
+  SELECT DISTINCT model FROM (
+    SELECT model FROM decisions UNION ALL SELECT model FROM shadows UNION ALL SELECT model FROM events
+  ) WHERE model <> '' ORDER BY model LIMIT 1000`
 
 /** $1 the model. */
 export const LIFETIME = `

@@ -32,7 +32,13 @@ const WORDS = new Map<string, Words>([
   ['note', ({ details }) => `${textOf(details, 'by')} noted: ${textOf(details, 'words')}`],
   ['hold', holdWords],
   ['erase', ({ details }) => `${textOf(details, 'by')} destroyed a subject’s key`],
-  ['key', () => 'the log is signed by another key from here on'],
+  [
+    'key',
+    ({ details }) =>
+      textOf(details, 'from') === ''
+        ? 'the key that signs the log is on record'
+        : 'the log is signed by another key from here on',
+  ],
 ])
 
 export function timelineOf(

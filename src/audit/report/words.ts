@@ -27,7 +27,7 @@ export function percent(share: number): string {
 export function amount(value: number, unit: string): string {
   const size = Math.abs(value)
   const isMoney = /^[A-Z]{3}$/.test(unit)
-  if (isMoney && (size >= 0.995 || size === 0)) return `${withSign(value, grouped(size.toFixed(2)))} ${unit}`
+  if (isMoney && (size >= 0.1 || size === 0)) return `${withSign(value, grouped(size.toFixed(2)))} ${unit}`
   const plain = size >= 1000 ? grouped(size.toFixed(0)) : trimmed(size.toPrecision(3))
   return `${withSign(value, plain)}${unit === '' ? '' : ` ${unit}`}`
 }
@@ -61,12 +61,20 @@ export function minute(iso: string): string {
   return text.endsWith(':00') ? text.slice(0, 16) : text
 }
 
-/** `8.1 % (7.6 to 8.6)` of a share, by what `write` makes of each number. */
+/** `8.1 % (7.6 to 8.6 %)`: by what `write` makes of each number, the unit of the range told once. */
 export function estimated(estimate: Estimate | null, write: (value: number) => string): string {
   if (estimate === null) return '–'
   const { value, low, high } = estimate
   if (low === null || high === null) return `${write(value)} (too few for a range)`
-  return `${write(value)} (${write(low)} to ${write(high)})`
+  return `${write(value)} (${ranged(low, high, write)})`
+}
+
+export function ranged(low: number, high: number, write: (value: number) => string): string {
+  const [first, last] = [write(low), write(high)]
+  const unit = last.slice(last.lastIndexOf(' '))
+  return unit.length > 1 && first.endsWith(unit)
+    ? `${first.slice(0, -unit.length)} to ${last}`
+    : `${first} to ${last}`
 }
 
 /** A configuration by the first digits of its hash. */

@@ -4,19 +4,19 @@ import type { Answers } from '../../../src/audit/report/ask.ts'
 
 const TABLES = `
 CREATE TABLE decisions (
-  seq BIGINT, time TIMESTAMP_MS, id VARCHAR, model VARCHAR, version VARCHAR, assigned VARCHAR, reason VARCHAR,
+  seq BIGINT, time TIMESTAMP, id UUID, model VARCHAR, version VARCHAR, assigned VARCHAR, reason VARCHAR,
   outcome VARCHAR, status INTEGER, degraded VARCHAR, caller VARCHAR, operation VARCHAR, key_digest VARCHAR,
   duration_ms DOUBLE, generation INTEGER, config_hash VARCHAR, kept VARCHAR
 );
 CREATE TABLE shadows (
-  seq BIGINT, time TIMESTAMP_MS, id VARCHAR, model VARCHAR, version VARCHAR, fate VARCHAR, agreement VARCHAR,
+  seq BIGINT, time TIMESTAMP, id UUID, model VARCHAR, version VARCHAR, fate VARCHAR, agreement VARCHAR,
   status INTEGER, duration_ms DOUBLE, differences VARCHAR
 );
 CREATE TABLE streams (
-  seq BIGINT, time TIMESTAMP_MS, id VARCHAR, model VARCHAR, fate VARCHAR, status INTEGER, duration_ms DOUBLE
+  seq BIGINT, time TIMESTAMP, id UUID, model VARCHAR, fate VARCHAR, status INTEGER, duration_ms DOUBLE
 );
 CREATE TABLE events (
-  seq BIGINT, time TIMESTAMP_MS, type VARCHAR, model VARCHAR, version VARCHAR, details VARCHAR
+  seq BIGINT, time TIMESTAMP, type VARCHAR, model VARCHAR, version VARCHAR, details VARCHAR
 );`
 
 /** So many requests that all went the same way, spread over a stretch of time with a wave for each day. */
@@ -84,7 +84,7 @@ export class LogTables implements Answers {
     }
     await this.#connection.run(
       `INSERT INTO decisions
-       SELECT ${block.isUnsequenced ? 'NULL' : `${first} + i`}, ${timeOf(block)}, 'request-' || (${first} + i),
+       SELECT ${block.isUnsequenced ? 'NULL' : `${first} + i`}, ${timeOf(block)}, ${idOf(`${first} + i`)},
          $1, $2, $3, 'primary', $4, 200, $5, '10.0.0.' || (i % ${callers}), $6, printf('%032x', i % ${2 * callers}),
          ${ms} * exp(3 * ((i * 7919) % ${requests}) / ${requests}::DOUBLE), 1, 'aa', $7
        FROM range(${requests}) AS each(i)`,
@@ -94,7 +94,7 @@ export class LogTables implements Answers {
     await this.#connection.run(
       `INSERT INTO events
        SELECT NULL, ${timeOf(block)} + INTERVAL 1 DAY, 'outcome', $1, NULL, json_object(
-         'id', 'request-' || (${first} + i), 'name', 'profit', 'unit', 'EUR', 'by', 'billing',
+         'id', ${idOf(`${first} + i`)}::VARCHAR, 'name', 'profit', 'unit', 'EUR', 'by', 'billing',
          'value', ${profit} + 2 * ((i // 5 * 2 + i % 5)::DOUBLE / ${(requests * 2) / 5 - 1}) - 1)
        FROM range(${requests}) AS each(i) WHERE i % 5 < 2`,
       [row.model],
@@ -106,7 +106,7 @@ export class LogTables implements Answers {
     this.#sequence += block.requests
     await this.#connection.run(
       `INSERT INTO shadows
-       SELECT ${first} + i, ${timeOf(block)}, 'request-' || i, 'fraud', $1, 'answered', $2, 200, 15.0, '[]'
+       SELECT ${first} + i, ${timeOf(block)}, ${idOf('i')}, 'fraud', $1, 'answered', $2, 200, 15.0, '[]'
        FROM range(${block.requests}) AS each(i)`,
       [block.version, block.agreement],
     )
@@ -114,7 +114,7 @@ export class LogTables implements Answers {
 
   async streams(fate: string, answers: number, at: string): Promise<void> {
     await this.#connection.run(
-      `INSERT INTO streams SELECT i, TIMESTAMP '${at}', 's' || i, 'fraud', $1, 200, 900.0 FROM range(${answers}) AS each(i)`,
+      `INSERT INTO streams SELECT i, TIMESTAMP '${at}', ${idOf('i')}, 'fraud', $1, 200, 900.0 FROM range(${answers}) AS each(i)`,
       [fate],
     )
   }
@@ -134,6 +134,10 @@ export class LogTables implements Answers {
       JSON.stringify(whole),
     ])
   }
+}
+
+function idOf(number: string): string {
+  return `printf('%032x', ${number})::UUID`
 }
 
 function timeOf({ from, to, requests }: Block): string {

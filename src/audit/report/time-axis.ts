@@ -1,0 +1,37 @@
+/** What all charts of a report have below them: slots, and what happened meanwhile. */
+import type { Span, TimeAxis } from './document.ts'
+import type { Report } from './report.ts'
+
+/** More would be a curtain. */
+const SPANS_MAX = 200
+
+export function timeAxisOf({ range, traffic, changes, actions, completeness }: Report): TimeAxis {
+  const [from, to] = [Date.parse(range.from), Date.parse(range.to)]
+  const within = (span: Span): Span => ({
+    ...span,
+    from: Math.max(from, span.from),
+    to: Math.min(to, span.to),
+  })
+  const breakers = actions.breakers.flatMap(({ version, spells }) =>
+    spells.map((spell) => ({
+      from: spell.from === null ? from : Date.parse(spell.from),
+      to: spell.to === null ? to : Date.parse(spell.to),
+      label: `breaker of ${version} not closed`,
+      isGap: false,
+    })),
+  )
+  const gaps = completeness.gaps.map(({ since, until, records }) => ({
+    from: Date.parse(since),
+    to: Date.parse(until),
+    label: `${records} records lost`,
+    isGap: true,
+  }))
+  return {
+    from,
+    to,
+    slotMs: traffic.slotMs,
+    slots: traffic.slots.map((slot) => Date.parse(slot)),
+    marks: changes.map(({ at, number }) => ({ at: Date.parse(at), label: String(number) })),
+    spans: [...breakers, ...gaps].slice(0, SPANS_MAX).map(within),
+  }
+}
