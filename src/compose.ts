@@ -19,6 +19,7 @@ import { CertificateWatch } from './control/certificate-watch.ts'
 import { EntranceThread } from './control/entrance-thread.ts'
 import { LaneCrew } from './control/lane-crew.ts'
 import { LaneThread } from './control/lane-thread.ts'
+import { LanesLog } from './control/lanes-log.ts'
 import { LogKeeping } from './control/log-keeping.ts'
 import { logMetrics } from './control/log-metrics.ts'
 import { bodiesShare, memoryBytes } from './control/memory-share.ts'
@@ -113,8 +114,7 @@ interface Parts extends Running {
   isLogLost: boolean
   readonly crew: LaneCrew
   readonly entrance: EntranceThread
-  /** Seats of lanes whose records cannot be written at present; they answer 503 until they can. */
-  readonly lanesWithoutLog: Set<number>
+  readonly lanesLog: LanesLog
   readonly readiness: VersionReadiness
   readonly probes: EndpointHealth
   readonly admin: AdminServer
@@ -135,7 +135,7 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
   const readiness = new VersionReadiness(snapshot, health)
   const certificates = watchCertificates(snapshot, () => crew.threads, log)
   const joint = makeJoint(snapshot, board)
-  const lanesWithoutLog = new Set<number>()
+  const lanesLog = new LanesLog()
   const observatory = new Observatory({
     snapshot: () => snapshot,
     breakers: joint.breakers,
@@ -143,10 +143,7 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
     version,
     limits: openLimits(joint.limits, snapshot, READER),
     more: () => [
-      ...logMetrics(
-        () => audit.counts(),
-        () => lanesWithoutLog.size,
-      ),
+      ...logMetrics(() => audit.counts(), lanesLog),
       ...keeping.metrics,
       ...crew.metrics,
       ...(certificates?.metrics ?? []),
@@ -156,7 +153,7 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
   stateHeaderLimit(snapshot.server.headerBytesMax + HEADER_SLACK_BYTES)
   const entrance = makeEntrance(snapshot, joint, fail)
   const keeping = new LogKeeping(snapshot, audit, log)
-  const needs = { audit, keeping, entrance, joint, observatory, readiness, lanesWithoutLog, fail }
+  const needs = { audit, keeping, entrance, joint, observatory, readiness, lanesLog, fail }
   const crew = makeCrew(options, shares, needs)
   const admin = makeAdmin(options, {
     observatory,
@@ -176,7 +173,7 @@ function makeParts(options: GatewayOptions, audit: AuditWriter, shares: Shares):
     failed,
     probes: health,
   }
-  const running: Parts = { ...parts, ...AT_FIRST, lanesWithoutLog }
+  const running: Parts = { ...parts, ...AT_FIRST, lanesLog }
   audit.onFatal((problem) => loseLog(running, problem, fail))
   return running
 }
@@ -228,13 +225,13 @@ interface CrewNeeds {
   readonly joint: Joint
   readonly observatory: Observatory
   readonly readiness: VersionReadiness
-  readonly lanesWithoutLog: Set<number>
+  readonly lanesLog: LanesLog
   fail(error: Error): void
 }
 
 function makeCrew(options: GatewayOptions, shares: Shares, needs: CrewNeeds): LaneCrew {
   const { snapshot, version, log, laneEntry } = options
-  const { audit, keeping, entrance, joint, observatory, readiness, lanesWithoutLog, fail } = needs
+  const { audit, keeping, entrance, joint, observatory, readiness, lanesLog, fail } = needs
   const { lanes, graceMs } = snapshot.server
   const own = {
     sockets: { clients: laneShare(shares.clients, lanes), endpoints: laneShare(shares.endpoints, lanes) },
@@ -253,11 +250,7 @@ function makeCrew(options: GatewayOptions, shares: Shares, needs: CrewNeeds): La
         entry: laneEntry,
         onReading: (announcement) => observatory.take(seat, announcement),
         onVersions: (states) => readiness.update(lane, states),
-        onLog: (isWritten) => {
-          if (isWritten) lanesWithoutLog.delete(seat)
-          else lanesWithoutLog.add(seat)
-          log(`lane ${lane}: ${isWritten ? LOG_IS_BACK : LOG_IS_GONE}`)
-        },
+        onLog: (state) => log(`lane ${lane}: ${lanesLog.set(seat, state)}`),
         onWords: (words) => log(`lane ${lane}: ${words}`),
         onBug: (report) => log(`a bug in lane ${lane}: ${report}`),
       }),
@@ -267,7 +260,7 @@ function makeCrew(options: GatewayOptions, shares: Shares, needs: CrewNeeds): La
     },
     onEnded: (lane, seat) => {
       log(`lane ${lane}: its old thread has ended`)
-      lanesWithoutLog.delete(seat)
+      lanesLog.forget(seat)
       observatory.retire(seat)
       openLimits(joint.limits, snapshot, seat).places.reclaim(seat)
     },
@@ -370,13 +363,10 @@ function readinessOf(parts: Parts): Readiness {
   return { ready: !parts.isDraining && checks.every(({ ok }) => ok), draining: parts.isDraining, checks }
 }
 
-function logCheck({ isLogLost, lanesWithoutLog }: Parts): { ok: boolean; detail: string } {
+function logCheck({ isLogLost, lanesLog }: Parts): { ok: boolean; detail: string } {
   if (isLogLost) return { ok: false, detail: 'lost; see the log of the process' }
-  return lanesWithoutLog.size === 0 ? { ok: true, detail: 'writing' } : { ok: false, detail: LOG_IS_GONE }
+  return lanesLog.check()
 }
-
-const LOG_IS_GONE = 'records cannot be written (is the disk full?); callers get 503 audit-unavailable'
-const LOG_IS_BACK = 'records are written again'
 
 /** Promise.withResolvers, which Node 20 lacks. */
 function withResolvers<T>(): { promise: Promise<T>; resolve(value: T): void } {

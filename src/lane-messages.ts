@@ -47,6 +47,12 @@ export type ToLane =
    */
   | { readonly kind: 'drain'; readonly graceMs: number; readonly quietMs: number }
 
+/**
+ * `refusing`: some models' cannot be written, or not be brought onto the disk, and their callers get 503. `losing`: records cannot be
+ * written, and nobody has to wait for that.
+ */
+export type LogState = 'writing' | 'refusing' | 'losing'
+
 export type FromLane =
   /** Everything is made and local models are loaded, or are known not to load. */
   | { readonly kind: 'prepared'; readonly uws: string; readonly server: ServerDescriptor }
@@ -59,8 +65,8 @@ export type FromLane =
   | { readonly kind: 'cannot-start'; readonly problem: string }
   | { readonly kind: 'versions'; readonly states: readonly VersionState[] }
   | { readonly kind: 'reading'; readonly announcement: LaneAnnouncement }
-  /** Whether this lane’s records can be written; told when that changes. */
-  | { readonly kind: 'log'; readonly isWritten: boolean }
+  /** How this lane’s records fare; told when that changes. */
+  | { readonly kind: 'log'; readonly state: LogState }
   /** So many requests were sent on lately without being noted: a crash would leave no trace of them. */
   | { readonly kind: 'unnoted'; readonly requests: number }
   /** An endpoint’s name stopped resolving, or resolves again (`problem` null). */

@@ -32,7 +32,7 @@ import { laneShare } from './kernel/lane-share.ts'
 import { MemoryBudget } from './kernel/memory-budget.ts'
 import { RequestIds } from './kernel/request-id.ts'
 import { Sweep } from './kernel/sweep.ts'
-import type { FromLane, LaneStart, ToLane } from './lane-messages.ts'
+import type { FromLane, LaneStart, LogState, ToLane } from './lane-messages.ts'
 import { Hedging } from './observe/hedging.ts'
 import { Limiter } from './observe/limiter.ts'
 import { openLimits } from './observe/limits-memory.ts'
@@ -127,14 +127,14 @@ async function run(uws: Uws, build: string): Promise<void> {
 
 /** Looking is also what tries a disk again that was full, when no request comes to do it. */
 function watchLog(lane: Lane, unread: UnreadConnections): void {
-  let isWritten = true
+  let state: LogState = 'writing'
   const timer = setInterval(() => {
     unread.flush(lane.clock.wall())
-    if (lane.work.refusing) clearInterval(timer)
-    else if (lane.recorder.available() !== isWritten) {
-      isWritten = !isWritten
-      tell({ kind: 'log', isWritten })
-    }
+    if (lane.work.refusing) return clearInterval(timer)
+    const seen = logState(lane)
+    if (seen === state) return
+    state = seen
+    tell({ kind: 'log', state })
   }, LOG_LOOK_MS)
   timer.unref()
 }
@@ -149,6 +149,12 @@ function watchNotes(lane: Lane): void {
     told += requests
   }, NOTES_TIDY_MS)
   timer.unref()
+}
+
+function logState({ recorder }: Lane): LogState {
+  const isWritten = recorder.look()
+  if (!recorder.available(snapshot.audit.strictest)) return 'refusing'
+  return isWritten ? 'writing' : 'losing'
 }
 
 function watchPressure(lane: Lane): void {

@@ -74,7 +74,8 @@ function answerModel(opening: Opening, match: ModelMatch, protocol: Protocol, bo
   const intent = identify(question, model)
   if (isFault(intent)) return refuse(opening, { ...known, model }, intent)
   if (lane.work.refusing) return refuse(opening, { ...known, model, intent }, DRAINING, { close: true })
-  if (!lane.recorder.available()) return refuse(opening, { ...known, model, intent }, AUDIT_UNAVAILABLE)
+  if (!lane.recorder.available(model.auditMode))
+    return refuse(opening, { ...known, model, intent }, AUDIT_UNAVAILABLE)
   const { refusal, headers: asides } = chargeCaller(intent, lane)
   const all = { protocol, body, model, intent, plan: null, asides }
   if (refusal !== null) return refuse(opening, all, refusal)

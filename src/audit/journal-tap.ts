@@ -1,8 +1,9 @@
 /**
  * The writer thread's end of one lane: reads what the lane published in its journal files, pairs each record
- * with its digests from the ring, and hands both on. Files that were read to their end are deleted once what
+ * with its digests from the ring, hands both on, and tells the lane what it waits for once that is synced. Files that were read to their end are deleted once what
  * was read is synced.
  */
+import { CompletionProducer } from './completions.ts'
 import { DIGEST_BYTES, type Digester } from './digests.ts'
 import type { Disk } from './disk.ts'
 import { FILE_HEADER_BYTES } from './file-header.ts'
@@ -11,7 +12,7 @@ import { FrameReader } from './frame-reader.ts'
 import type { JournalParts } from './lane-journal.ts'
 import { LaneState } from './lane-state.ts'
 import { journalPath, journalsOf } from './paths.ts'
-import { DIGEST_FATES, digestFate, HANDED_OVER } from './records/payload.ts'
+import { DIGEST_FATES, DURABLE, digestFate, HANDED_OVER } from './records/payload.ts'
 import { DIGEST_KINDS, RingConsumer } from './ring.ts'
 import type { SegmentWriter } from './segment-writer.ts'
 import { keepTorn } from './torn.ts'
@@ -38,6 +39,7 @@ export class JournalTap {
   readonly #disk: Disk
   readonly #digester: Digester
   readonly #ring: RingConsumer
+  readonly #completions: CompletionProducer
   #file = 0
   /** Files whose names are on the disk, as far as this thread saw to it. */
   #filesNamed = 0
@@ -48,6 +50,8 @@ export class JournalTap {
   /** Frame bytes read so far, and records handed on. */
   #bytes = 0
   #records = 0
+  /** Of these, those whose callers wait. */
+  #durable = 0
   #finished: Finished[] = []
 
   constructor(parts: JournalParts, disk: Disk, digester: Digester) {
@@ -56,11 +60,27 @@ export class JournalTap {
     this.#disk = disk
     this.#digester = digester
     this.#ring = new RingConsumer(parts.ring)
+    this.#completions = new CompletionProducer(parts.completions)
   }
 
   /** The lane published something since the last time everything was taken. */
   get hasNews(): boolean {
     return this.state.version !== this.#seenVersion
+  }
+
+  /** A caller waits for a record that was not taken yet. */
+  get hasUrgentNews(): boolean {
+    return this.hasNews && this.state.position().durable > this.#durable
+  }
+
+  /** Records taken whose callers wait for the next sync. */
+  get urgent(): number {
+    return this.#completions.staged
+  }
+
+  /** Has the lane look at what it knows of the log. */
+  wakeLane(): void {
+    this.#completions.wake()
   }
 
   /** Lane sequence of the last record handed on. */
@@ -89,12 +109,14 @@ export class JournalTap {
     // Frames of a batch that failed and could not be cut off were read, but the lane never counted them.
     this.#bytes = position.bytes
     this.#records = Math.min(this.#records, position.records)
+    this.#durable = position.durable
     return false
   }
 
   /** After a sync: tells the lane, and deletes what is no longer needed. */
   settle(): void {
     this.state.setSequenced(this.#records, this.#bytes)
+    this.#completions.tell()
     for (const { path, fd } of this.#finished) {
       this.#disk.close(fd)
       this.#disk.remove(path)
@@ -176,6 +198,9 @@ export class JournalTap {
     this.#last = sequence
     this.#bytes += frame.bytes
     this.#records += 1
+    if ((flags & DURABLE) === 0) return
+    this.#durable += 1
+    this.#completions.stage(sequence, segment.next - 1, segment.leaf)
   }
 
   #digests(sequence: number, flags: number, target: Buffer, at: number): number {

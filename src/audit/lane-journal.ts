@@ -1,6 +1,6 @@
 /**
  * A lane's way into the log. What happens in one turn of its loop is written with one call at the turn's end,
- * and only then are the replies released. A record costs the lane 8 µs when it is alone in its turn and 4.5 when eight
+ * and only then are the replies released; those whose record must be on the disk first, when it is (durable-waits.ts). A record costs the lane 8 µs when it is alone in its turn and 4.5 when eight
  * or more share one (Node 20, 300 B records with 640 B of bodies, two busy cores; 2–3 of it are the write).
  *
  * It never waits for the writer thread, never writes a body or a sticky key to disk, holds at most one batch in
@@ -8,26 +8,20 @@
  * exact sequences. While it is in trouble it asks the disk again at most once a second.
  */
 import type { Clock } from '../kernel/clock.ts'
+import { COMPLETIONS_MAX } from './completions.ts'
+import { DigestHandover, type DigestInputs } from './digest-handover.ts'
 import { codeOf, type Disk, FREE_BYTES_MIN, systemDisk } from './disk.ts'
+import { DurableWaits, type Release, type Waiting } from './durable-waits.ts'
 import { FRAME_HEAD_BYTES, PAYLOAD_BYTES_MAX, sealFrame } from './frame.ts'
 import { JOURNAL_BYTES_MAX, JournalFile } from './journal-file.ts'
 import { LaneState } from './lane-state.ts'
 import { type DecisionRecord, writeDecision } from './records/decision-record.ts'
 import type { LossNote, Notes } from './records/notes.ts'
-import {
-  ABSENT,
-  ENVELOPE_BYTES_MAX,
-  HANDED_OVER,
-  pack,
-  RING_FULL,
-  STREAMED,
-  TOO_LARGE,
-} from './records/payload.ts'
+import { DURABLE, ENVELOPE_BYTES_MAX, pack } from './records/payload.ts'
 import { type NoteType, RECORD_TYPES } from './records/record-type.ts'
 import { RowWriter } from './records/row-writer.ts'
 import { type ShadowRecord, writeShadow } from './records/shadow-record.ts'
 import { type StreamRecord, writeStream } from './records/stream-record.ts'
-import { ANSWER_DIGEST, KEY_DIGEST, REQUEST_DIGEST, RingProducer } from './ring.ts'
 import { WriterSignal } from './writer-signal.ts'
 
 /** Everything of a turn; a fuller turn is written in several calls. */
@@ -43,23 +37,15 @@ export interface JournalParts {
   readonly state: SharedArrayBuffer
   readonly ring: SharedArrayBuffer
   readonly signal: SharedArrayBuffer
+  /** By which the writer thread tells what is on the disk. */
+  readonly completions: SharedArrayBuffer
+  /** Whose log it is, as receipts name it. */
+  readonly origin: string
   /** Frame bytes of this lane that may wait for the writer thread; beyond it the lane is unavailable. */
   readonly backlogBytesMax: number
   /** A larger body gets no digest. */
   readonly digestBytesMax: number
 }
-
-/**
- * What digests are made of. `key` is empty when there is none worth one; `answer` null when nothing was sent, and
- * 'streamed' when it is passed on as it comes.
- */
-export interface DigestInputs {
-  readonly key: string
-  readonly request: Uint8Array
-  readonly answer: Uint8Array | 'streamed' | null
-}
-
-export type Release = (written: boolean) => void
 
 export interface JournalOptions {
   readonly disk?: Disk
@@ -82,14 +68,16 @@ export class LaneJournal {
   readonly #disk: Disk
   readonly #file: JournalFile
   readonly #state: LaneState
-  readonly #ring: RingProducer
+  readonly #handover: DigestHandover
+  readonly #waits: DurableWaits
   readonly #signal: WriterSignal
-  readonly #digestBytesMax: number
   readonly #batch = Buffer.allocUnsafeSlow(BATCH_BYTES_MAX)
   readonly #row = new RowWriter(this.#batch)
   #used = 0
   #pending = 0
   #releases: Release[] = []
+  /** Those of this batch that wait for the disk, too. */
+  #durable: Waiting[] = []
   #refused: Release[] = []
   #timer: NodeJS.Immediate | undefined
   /** Records lost that no loss record tells of yet; and what the loss records of this batch tell. */
@@ -102,7 +90,7 @@ export class LaneJournal {
   #records: number
   #bytes: number
   #lost: number
-  #digestsLost: number
+  #durableRecords: number
 
   constructor(parts: JournalParts, clock: Clock, more: JournalOptions = {}) {
     this.#onBug = more.onBug ?? throwLater
@@ -110,9 +98,10 @@ export class LaneJournal {
     this.#clock = clock
     this.#disk = more.disk ?? systemDisk
     this.#state = new LaneState(parts.state)
-    this.#ring = new RingProducer(parts.ring)
     this.#signal = new WriterSignal(parts.signal)
-    this.#digestBytesMax = Math.min(parts.digestBytesMax, this.#ring.entryBytesMax)
+    const { completions, origin } = parts
+    const [signal, state, onBug] = [this.#signal, this.#state, this.#onBug]
+    this.#waits = new DurableWaits({ completions, origin, signal, state, clock, onBug })
     // A lane that is started again in the same run goes on where its predecessor stopped.
     const before = this.#state.position()
     const bytesMax = more.fileBytesMax ?? JOURNAL_BYTES_MAX
@@ -121,13 +110,17 @@ export class LaneJournal {
     this.#records = before.records
     this.#bytes = before.bytes
     this.#lost = before.lost
-    this.#digestsLost = before.digestsLost
+    this.#durableRecords = before.durable
+    this.#handover = new DigestHandover(parts.ring, parts.digestBytesMax, before.digestsLost)
   }
 
-  /** False: no model may be called, because what it would answer could not be recorded. */
-  available(): boolean {
+  /**
+   * False: no model may be called, because what it would answer could not be recorded; with `isDurable`, or could not be
+   * brought onto the disk.
+   */
+  available(isDurable = false): boolean {
     if (this.#trouble !== '' && this.#clock.now() >= this.#probeAt) this.#probe()
-    return this.#obstacle() === ''
+    return this.#obstacle() === '' && (!isDurable || this.#waits.isOpen)
   }
 
   /** Of the last record, written, waiting or lost. */
@@ -140,14 +133,25 @@ export class LaneJournal {
     return this.#loss !== undefined || this.#telling !== undefined
   }
 
-  /** `release` is called exactly once, at the end of this turn: true when the record is in the journal file. */
-  decision(record: DecisionRecord, inputs: DigestInputs, release: Release): void {
+  /** To be called now and then, with requests or without: who waited too long for the disk is told so. */
+  look(): void {
+    this.#waits.look()
+  }
+
+  /**
+   * `release` is called exactly once: at the end of this turn, when the record is in the journal file; with
+   * `isDurable` in a later one, when it is in a segment on the disk.
+   */
+  decision(record: DecisionRecord, inputs: DigestInputs, release: Release, isDurable = false): void {
     if (!this.#accepts()) return this.#refuse(release)
+    if (isDurable && this.#waits.count + this.#durable.length >= COMPLETIONS_MAX)
+      return this.#refuse(release, 'waiting')
     const start = this.#beginRow()
     writeDecision(this.#row, record)
-    const flags = this.#handOver(this.#sequence + 1, inputs)
-    this.#seal(RECORD_TYPES.decision, flags, this.#row.at - start)
-    this.#releases.push(release)
+    const flags = this.#handover.offer(this.#sequence + 1, inputs)
+    this.#seal(RECORD_TYPES.decision, isDurable ? flags | DURABLE : flags, this.#row.at - start)
+    if (isDurable) this.#durable.push({ sequence: this.#sequence, since: this.#clock.now(), release })
+    else this.#releases.push(release)
   }
 
   shadow(record: ShadowRecord): void {
@@ -181,6 +185,8 @@ export class LaneJournal {
     clearImmediate(this.#timer)
     this.#timer = undefined
     if (this.#used > 0) this.#write()
+    // A busy lane comes by here long before the news that it was woken for.
+    this.#waits.settle()
     if (this.#refused.length > 0) {
       const refused = this.#refused
       this.#refused = []
@@ -195,6 +201,7 @@ export class LaneJournal {
       this.#tellLoss(this.#loss)
       this.flush()
     }
+    this.#waits.withholdAll()
     this.#file.close()
   }
 
@@ -211,8 +218,8 @@ export class LaneJournal {
     return true
   }
 
-  #refuse(release: Release | undefined): void {
-    this.#lose(this.#obstacle())
+  #refuse(release: Release | undefined, cause = this.#obstacle()): void {
+    this.#lose(cause)
     if (release !== undefined) this.#refused.push(release)
     this.#publish()
     this.#schedule()
@@ -272,18 +279,27 @@ export class LaneJournal {
   }
 
   #write(): void {
-    const [used, pending, releases] = [this.#used, this.#pending, this.#releases]
+    const [used, pending, releases, durable] = [this.#used, this.#pending, this.#releases, this.#durable]
     this.#used = 0
     this.#pending = 0
     this.#releases = []
+    if (durable.length > 0) this.#durable = []
     const written = this.#append(used, pending)
     if (written) {
       this.#records += pending
       this.#bytes += used
+      this.#durableRecords += durable.length
     }
     this.#publish()
-    if (written) this.#signal.wake()
+    if (written) this.#signal.wake(durable.length > 0)
     this.#releaseAll(releases, written)
+    if (durable.length === 0) return
+    if (written) this.#waits.add(durable)
+    else
+      this.#releaseAll(
+        durable.map(({ release }) => release),
+        false,
+      )
   }
 
   /**
@@ -293,7 +309,7 @@ export class LaneJournal {
   #releaseAll(releases: readonly Release[], written: boolean): void {
     for (const release of releases) {
       try {
-        release(written)
+        release(written, '', false)
       } catch (error) {
         this.#onBug(error)
       }
@@ -326,7 +342,8 @@ export class LaneJournal {
       records: this.#records,
       bytes: this.#bytes,
       lost: this.#lost,
-      digestsLost: this.#digestsLost,
+      digestsLost: this.#handover.lost,
+      durable: this.#durableRecords,
     })
   }
 
@@ -346,24 +363,6 @@ export class LaneJournal {
     } catch {
       return true
     }
-  }
-
-  #handOver(sequence: number, { key, request, answer }: DigestInputs): number {
-    const keyFate = key === '' ? ABSENT : this.#offer(sequence, KEY_DIGEST, Buffer.from(key))
-    const requestFate = request.length === 0 ? ABSENT : this.#offer(sequence, REQUEST_DIGEST, request)
-    return keyFate | (requestFate << 2) | (this.#answerFate(sequence, answer) << 4)
-  }
-
-  #answerFate(sequence: number, answer: DigestInputs['answer']): number {
-    if (answer === 'streamed') return STREAMED
-    return answer === null || answer.length === 0 ? ABSENT : this.#offer(sequence, ANSWER_DIGEST, answer)
-  }
-
-  #offer(sequence: number, kind: number, bytes: Uint8Array): number {
-    if (bytes.length > this.#digestBytesMax) return TOO_LARGE
-    if (this.#ring.offer(sequence, kind, bytes)) return HANDED_OVER
-    this.#digestsLost += 1
-    return RING_FULL
   }
 }
 

@@ -10,10 +10,11 @@ import { join } from 'node:path'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import type { Clock } from '../kernel/clock.ts'
 import { entryBeside } from '../kernel/entry.ts'
+import { COMPLETION_BYTES } from './completions.ts'
 import { openDigestKey } from './digests.ts'
 import type { FromKeeper, KeeperData } from './keeper/keeper-thread.ts'
 import { type JournalParts, LaneJournal } from './lane-journal.ts'
-import { LANE_STATE_BYTES, LaneState } from './lane-state.ts'
+import { LANE_STATE_BYTES, LaneState, type LaneWaits } from './lane-state.ts'
 import { keepTouched, type Lock, takeLock } from './lock.ts'
 import { KEY_FILE } from './paths.ts'
 import type { FromPublisher, PublisherData } from './publish/publisher-thread.ts'
@@ -51,7 +52,7 @@ export interface AuditProblem {
   readonly message: string
 }
 
-export interface AuditCounts {
+export interface AuditCounts extends LaneWaits {
   /** Records in journals, records in segments, records that could not be written. */
   readonly written: number
   readonly sequenced: number
@@ -78,8 +79,8 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit | Au
     lock.release()
     return problem('problem' in opened ? opened.problem : 'the writer thread ended')
   }
-  const parts = lanes.map((lane) => ({ ...lane, start: opened.start }))
-  const { origin } = opened
+  const { start, origin } = opened
+  const parts = lanes.map((lane) => ({ ...lane, start, origin }))
   const warn = options.warn ?? (() => {})
   const keeper = startKeeper(dataDir)
   const audit = new AuditWriter(parts, { thread, publisher, keeper, lock, clock, origin, warn })
@@ -131,7 +132,7 @@ function problem(message: string): AuditProblem {
 }
 
 /** The lanes' journals by seat, and behind them the capture thread's and the control thread's own. */
-function makeLanes(options: AuditOptions): Omit<JournalParts, 'start'>[] {
+function makeLanes(options: AuditOptions): WriterStart['lanes'] {
   const { dataDir, lanes, seats = lanes } = options
   const signal = new SharedArrayBuffer(SIGNAL_BYTES)
   const backlogBytesMax = Math.floor((options.backlogBytesMax ?? BACKLOG_BYTES_MAX) / (lanes + 2))
@@ -141,6 +142,7 @@ function makeLanes(options: AuditOptions): Omit<JournalParts, 'start'>[] {
     state: new SharedArrayBuffer(LANE_STATE_BYTES),
     ring: ringMemory(ringBytes),
     signal,
+    completions: new SharedArrayBuffer(COMPLETION_BYTES),
     backlogBytesMax,
     digestBytesMax: options.digestBytesMax ?? Number.POSITIVE_INFINITY,
   })
@@ -281,7 +283,10 @@ export class AuditWriter {
   }
 
   counts(): AuditCounts {
-    const counts = { written: 0, sequenced: 0, lost: 0, digestsLost: 0, backlogBytes: 0 }
+    const counts = {
+      ...{ written: 0, sequenced: 0, lost: 0, digestsLost: 0, backlogBytes: 0 },
+      ...{ waiting: 0, released: 0, waitedMs: 0, withheld: 0 },
+    }
     for (const state of this.#states) {
       const { records, bytes, lost, digestsLost } = state.position()
       counts.written += records
@@ -289,6 +294,11 @@ export class AuditWriter {
       counts.lost += lost
       counts.digestsLost += digestsLost
       counts.backlogBytes += Math.max(0, bytes - state.syncedBytes)
+      const { waiting, released, waitedMs, withheld } = state.waits()
+      counts.waiting += waiting
+      counts.released += released
+      counts.waitedMs += waitedMs
+      counts.withheld += withheld
     }
     return counts
   }

@@ -61,6 +61,7 @@ export class SegmentWriter {
   #offset = 0
   #begun = 0
   #isDirty = false
+  #unsyncedBytes = 0
 
   constructor(parts: SegmentParts) {
     this.#parts = parts
@@ -88,6 +89,11 @@ export class SegmentWriter {
   /** Room for one more record of any size; without it, flush first. */
   get hasRoom(): boolean {
     return this.#used + FRAME_BYTES_MAX <= BATCH_BYTES_MAX
+  }
+
+  /** Written since the last sync. */
+  get unsyncedBytes(): number {
+    return this.#unsyncedBytes
   }
 
   /** Something was added or written that is not synced yet. */
@@ -148,6 +154,7 @@ export class SegmentWriter {
       throw error
     }
     this.#offset += this.#used
+    this.#unsyncedBytes += this.#used
     this.#used = 0
     this.#treeBefore.set(this.#tree)
     this.#isDirty = true
@@ -162,6 +169,7 @@ export class SegmentWriter {
       throw new SyncFailure(`the log could not be synced: ${(error as Error).message}`)
     }
     this.#isDirty = false
+    this.#unsyncedBytes = 0
   }
 
   close(): void {

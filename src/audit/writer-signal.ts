@@ -1,12 +1,18 @@
 /**
- * How lanes wake the writer thread, and how it tells them that the log is lost. The writer sleeps on a word
- * in shared memory; a lane pays for waking it only when it said that it sleeps.
+ * How lanes wake the writer thread, and what it tells them of the log as a whole: that it takes no records at present, that
+ * it is lost. The writer sleeps on a word in shared memory; a lane pays for waking it only when it sleeps so that
+ * this lane should.
  */
 const WAKE = 0
-const SLEEPING = 1
+const SLEEP = 1
 const FATAL = 2
 const CLOSING = 3
-export const SIGNAL_BYTES = 16
+const STALLED = 4
+export const SIGNAL_BYTES = 32
+
+/** What ends a sleep before its time: any record; only one whose caller waits for the disk; nothing. */
+export const SLEEPS = { nothing: 0, urgent: 1, any: 2 } as const
+export type EndsWith = keyof typeof SLEEPS
 
 export class WriterSignal {
   readonly #words: Int32Array
@@ -15,26 +21,24 @@ export class WriterSignal {
     this.#words = new Int32Array(memory)
   }
 
-  /** After something was published. */
-  wake(): void {
-    if (Atomics.load(this.#words, SLEEPING) === 0) return
+  /** After something was published. `isUrgent`: a caller waits for it to be on the disk. */
+  wake(isUrgent = false): void {
+    const sleep = Atomics.load(this.#words, SLEEP)
+    if (sleep === SLEEPS.nothing || (sleep === SLEEPS.urgent && !isUrgent)) return
     Atomics.add(this.#words, WAKE, 1)
     Atomics.notify(this.#words, WAKE)
   }
 
   /**
-   * Blocks the writer thread up to `ms`. With `isIdle`, lanes wake it; `hasNews` is asked once more after that
-   * was announced, so nothing published in between is slept over.
+   * Blocks the writer thread up to `ms`. `hasCome` is asked once more after it was announced what may end the sleep,
+   * so nothing published in between is slept over.
    */
-  sleep(ms: number, isIdle: boolean, hasNews: () => boolean): void {
-    if (!isIdle) {
-      Atomics.wait(this.#words, WAKE, Atomics.load(this.#words, WAKE), ms)
-      return
-    }
+  sleep(ms: number, endsWith: EndsWith, hasCome: () => boolean): void {
     const seen = Atomics.load(this.#words, WAKE)
-    Atomics.store(this.#words, SLEEPING, 1)
-    if (!hasNews() && !this.isClosing) Atomics.wait(this.#words, WAKE, seen, ms)
-    Atomics.store(this.#words, SLEEPING, 0)
+    Atomics.store(this.#words, SLEEP, SLEEPS[endsWith])
+    const isAwaited = endsWith === 'nothing' || !hasCome()
+    if (isAwaited && !this.isClosing) Atomics.wait(this.#words, WAKE, seen, ms)
+    Atomics.store(this.#words, SLEEP, SLEEPS.nothing)
   }
 
   close(): void {
@@ -54,5 +58,14 @@ export class WriterSignal {
 
   get hasFailed(): boolean {
     return Atomics.load(this.#words, FATAL) === 1
+  }
+
+  /** Segments cannot be written at present: nothing can be made durable. */
+  set isStalled(isStalled: boolean) {
+    Atomics.store(this.#words, STALLED, isStalled ? 1 : 0)
+  }
+
+  get isStalled(): boolean {
+    return Atomics.load(this.#words, STALLED) === 1
   }
 }

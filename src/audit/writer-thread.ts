@@ -23,13 +23,10 @@ import { type Survey, survey } from './survey.ts'
 import { Writer } from './writer.ts'
 import { WriterSignal } from './writer-signal.ts'
 
-/** While there is work: what comes in meanwhile shares one write. */
-const ROUND_EVERY_MS = 5
-
 export interface WriterStart {
   readonly dataDir: string
   readonly key: Uint8Array
-  readonly lanes: readonly Omit<JournalParts, 'start'>[]
+  readonly lanes: readonly Omit<JournalParts, 'start' | 'origin'>[]
   readonly signal: SharedArrayBuffer
   /** To the publisher thread, and what it tells. */
   readonly publisher: MessagePort
@@ -69,7 +66,7 @@ function open({ dataDir, key, lanes, publisher, published }: WriterStart): Write
     begin(publisher, published, { size: checkpoint.size, edge })
     const writer = new Writer({
       ...place,
-      lanes: lanes.map((lane) => ({ ...lane, start })),
+      lanes: lanes.map((lane) => ({ ...lane, start, origin })),
       segment,
       digester,
       checkpoints: new Checkpoints(
@@ -138,16 +135,14 @@ function serve(writer: Writer, { dataDir, publisher, ...start }: WriterStart): v
         touchedAt = now
         touchLock(dataDir, systemClock)
       }
-      if (isMore) continue
-      const { isIdle } = writer
-      const idleMs = Math.max(ROUND_EVERY_MS, Math.min(TOUCH_EVERY_MS, writer.checkpointIn))
-      signal.sleep(isIdle ? idleMs : ROUND_EVERY_MS, isIdle, () => writer.hasNews)
+      if (!isMore) writer.sleep(TOUCH_EVERY_MS)
     }
     writer.finish()
     publisher.postMessage(null)
     tell({ kind: 'closed' })
   } catch (error) {
     signal.fail()
+    writer.wakeLanes()
     tell({ kind: 'fatal', problem: (error as Error).message })
   }
 }

@@ -1,7 +1,8 @@
 /**
  * What the writer thread does, a round at a time: records from all lanes into the segments, one sync for all
  * of them within 25 ms (the promise is 50), then the journals that are no longer needed go. It runs without
- * a thread in tests, with a manual clock and a faulty disk.
+ * a thread in tests, with a manual clock and a faulty disk. Records whose callers wait are synced at once, those that come
+ * within GROUP_MS together.
  *
  * When segments cannot be written, nothing is lost: the lanes' journals are synced instead and hold the records
  * until the disk takes them again, up to the backlog each lane may have. A sync that fails ends everything.
@@ -19,9 +20,16 @@ import { lostDigests, noDigests, pack, WRITER_LANE } from './records/payload.ts'
 import { type NoteType, RECORD_TYPES } from './records/record-type.ts'
 import { RowWriter } from './records/row-writer.ts'
 import { type SegmentWriter, SyncFailure } from './segment-writer.ts'
+import { type EndsWith, WriterSignal } from './writer-signal.ts'
 
 export const SYNC_AFTER_MS = 25
+/** So long the first of the records whose callers wait waits for others to share its sync; fewer than this many, and fewer bytes. */
+const GROUP_MS = 2
+const GROUP_RECORDS_MAX = 256
+const GROUP_BYTES_MAX = 256 * 1024
 const STALL_MS = 500
+/** While there is work: what comes in meanwhile shares one write. */
+const ROUND_EVERY_MS = 5
 
 export interface WriterParts {
   readonly lanes: readonly JournalParts[]
@@ -36,17 +44,21 @@ export interface WriterParts {
 export class Writer {
   readonly #parts: WriterParts
   readonly #taps: readonly JournalTap[]
+  readonly #signal: WriterSignal
   readonly #holes: Hole[] = []
   #sequence = 0
   #begun = 0
   /** Where each lane stood when the batch was last written. */
   #flushed: MarkNote['lanes'] = []
   #dirtySince = Number.NaN
+  /** When the first of the records whose callers wait for the next sync was taken. */
+  #urgentSince = Number.NaN
   #stalledUntil = Number.NEGATIVE_INFINITY
   #journalsSyncedAt = Number.NEGATIVE_INFINITY
 
   constructor(parts: WriterParts) {
     this.#parts = parts
+    this.#signal = new WriterSignal(parts.lanes[0]!.signal)
     this.#taps = parts.lanes.map((lane) => new JournalTap(lane, parts.disk, parts.digester))
   }
 
@@ -59,9 +71,29 @@ export class Writer {
     return !this.#parts.segment.isDirty && !this.hasNews
   }
 
-  /** Ms until a checkpoint has to be made; Infinity: none. */
-  get checkpointIn(): number {
-    return this.#parts.checkpoints.dueIn(this.#parts.clock.now())
+  /** Until the next round, at most `idleMs`, or until what `endsWith` says has come. */
+  sleep(idleMs: number): void {
+    const { ms, endsWith } = this.#pause(idleMs)
+    this.#signal.sleep(ms, endsWith, () => (endsWith === 'any' ? this.hasNews : this.#hasUrgentNews))
+  }
+
+  #pause(idleMs: number): { readonly ms: number; readonly endsWith: EndsWith } {
+    const now = this.#parts.clock.now()
+    const { checkpoints } = this.#parts
+    if (now < this.#stalledUntil || checkpoints.isFull) return { ms: ROUND_EVERY_MS, endsWith: 'nothing' }
+    if (!Number.isNaN(this.#urgentSince))
+      return { ms: Math.max(0, this.#urgentSince + GROUP_MS - now), endsWith: 'nothing' }
+    if (!this.isIdle) return { ms: ROUND_EVERY_MS, endsWith: 'urgent' }
+    return { ms: Math.max(ROUND_EVERY_MS, Math.min(idleMs, checkpoints.dueIn(now))), endsWith: 'any' }
+  }
+
+  get #hasUrgentNews(): boolean {
+    return this.#taps.some((tap) => tap.hasUrgentNews)
+  }
+
+  /** The log is lost: whoever waits must be told. */
+  wakeLanes(): void {
+    for (const tap of this.#taps) tap.wakeLane()
   }
 
   /**
@@ -77,9 +109,10 @@ export class Writer {
     }
     const isMore = this.#take()
     if (isMore === null || !this.#flush()) return false
+    this.#signal.isStalled = false
     const later = clock.now()
     if (Number.isNaN(this.#dirtySince) && segment.isDirty) this.#dirtySince = later
-    if (later - this.#dirtySince >= SYNC_AFTER_MS) this.#sync(isMore)
+    if (later - this.#dirtySince >= SYNC_AFTER_MS || this.#isGroupFull(later)) this.#sync(isMore)
     if (this.#parts.checkpoints.dueIn(later) === 0) this.#checkpoint(isMore)
     return isMore
   }
@@ -159,9 +192,20 @@ export class Writer {
     }
   }
 
+  /** Whether those who wait have waited for each other long enough. */
+  #isGroupFull(now: number): boolean {
+    const records = this.#taps.reduce((sum, tap) => sum + tap.urgent, 0)
+    if (records === 0) return false
+    if (Number.isNaN(this.#urgentSince)) this.#urgentSince = now
+    const isLarge = records >= GROUP_RECORDS_MAX || this.#parts.segment.unsyncedBytes >= GROUP_BYTES_MAX
+    return isLarge || now - this.#urgentSince >= GROUP_MS
+  }
+
   #stall(): void {
     const now = this.#parts.clock.now()
     this.#stalledUntil = now + STALL_MS
+    this.#signal.isStalled = true
+    this.wakeLanes()
     this.#syncJournals(now)
   }
 
@@ -184,6 +228,7 @@ export class Writer {
   #sync(isMore: boolean): void {
     this.#parts.segment.sync()
     this.#dirtySince = Number.NaN
+    this.#urgentSince = Number.NaN
     for (const tap of this.#taps) tap.settle()
     if (isMore) this.#syncJournals(this.#parts.clock.now())
   }

@@ -15,6 +15,8 @@ const FATE_WORDS = {
 
 export function streamLines(stream: StreamRecord): string[] {
   const { fate, durationMs, attempt, bodyBytes, fault, summary } = stream
+  if (fate === 'withheld')
+    return [`its caller got 503 instead after ${msOf(durationMs)}: its record was not on the disk in time`]
   const isEvents = summary !== null && summary.events >= 0
   const passed = isEvents ? `${bytesOf(bodyBytes)} in ${eventsOf(summary.events)}` : bytesOf(bodyBytes)
   const lines = [`${FATE_WORDS[fate] ?? `${fate} after`} ${msOf(durationMs)}: ${passed} were passed on`]

@@ -8,6 +8,7 @@ import type { DigestRecord, RecordPlace } from '../audit/decode.ts'
 import type { DecisionFound, ShadowFound, Story } from '../audit/find.ts'
 import { UNKNOWN_CRASH } from '../audit/inflight/left-inflight.ts'
 import { type DecisionRecord, isStreaming, type PlanRecord } from '../audit/records/decision-record.ts'
+import type { StreamRecord } from '../audit/records/stream-record.ts'
 import { FAULTS } from '../domain/fault.ts'
 import type { BreakerName, Passed, Reason, ShadowFate } from '../domain/plan.ts'
 import { STILL_OPEN, streamLines } from './explain-stream.ts'
@@ -20,7 +21,8 @@ export function tellStory(story: Story): string {
   if (story.decision === null)
     sections.push(['Decision', 'its record is not in this log; only what followed it is'])
   else sections.push(...decisionSections(story.decision))
-  if (story.stream !== null) sections.push(['Streamed', ...streamLines(story.stream.stream)])
+  if (story.stream !== null)
+    sections.push([endingOf(story.stream.stream), ...streamLines(story.stream.stream)])
   else if (story.decision !== null && isStreaming(story.decision.decision))
     sections.push(['Streamed', STILL_OPEN])
   if (story.shadows.length > 0) sections.push(['Shadows', ...story.shadows.flatMap(shadowLines)])
@@ -213,6 +215,10 @@ function digestLines(digests: DigestRecord): string[] {
   return entries.map(
     ([name, digest]) => `${name}: ${NO_DIGEST_WORDS.get(digest) ?? `HMAC-SHA-256 ${digest}`}`,
   )
+}
+
+function endingOf({ fate }: StreamRecord): string {
+  return fate === 'withheld' ? 'Withheld' : 'Streamed'
 }
 
 function placesOf({ decision, stream, shadows }: Story): Section {

@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads'
 import type { ServerDescriptor } from '../domain/lane-server.ts'
 import { assert } from '../kernel/assert.ts'
 import { entryBeside } from '../kernel/entry.ts'
-import type { FromLane, LaneStart, ToLane, VersionState } from '../lane-messages.ts'
+import type { FromLane, LaneStart, LogState, ToLane, VersionState } from '../lane-messages.ts'
 import type { LaneAnnouncement } from '../observe/announcements.ts'
 
 export interface LaneThreadParts {
@@ -17,7 +17,7 @@ export interface LaneThreadParts {
   onReading(announcement: LaneAnnouncement): void
   onVersions(states: readonly VersionState[]): void
   /** Whether the lane's records can be written, when that changes. */
-  onLog(isWritten: boolean): void
+  onLog(state: LogState): void
   /** What the operator should know of an endpoint or its name. */
   onWords(words: string): void
   /** An error ended a request; the lane goes on as before. */
@@ -104,7 +104,7 @@ export class LaneThread {
   #receive(message: FromLane): void {
     if (message.kind === 'reading') this.#parts.onReading(message.announcement)
     else if (message.kind === 'versions') this.#parts.onVersions(message.states)
-    else if (message.kind === 'log') this.#parts.onLog(message.isWritten)
+    else if (message.kind === 'log') this.#parts.onLog(message.state)
     else if (message.kind === 'name') this.#parts.onWords(nameWords(message))
     else if (message.kind === 'endpoint') this.#parts.onWords(standingWords(message))
     else if (message.kind === 'pressure') this.#parts.onWords(pressureWords(message))

@@ -4,13 +4,15 @@ import type { Head } from './head.ts'
 import type { Intent } from './intent.ts'
 import type { Answer, AnswerSummary, Attempt, Kept, Passed } from './outcome.ts'
 import type { Plan, Reason } from './plan.ts'
-import type { Model } from './routes.ts'
+import type { AuditMode, Model } from './routes.ts'
 
 export interface Exchange {
   /** UUIDv7; the `modelgate-request-id` header. */
   readonly id: string
   readonly generation: number
   readonly configHash: string
+  /** How sure its record is before the answer leaves. */
+  readonly auditMode: AuditMode
   /** Unix ms at receipt. */
   readonly receivedAt: number
   /** Monotonic ms at receipt and when the answer was ready to leave. */
@@ -51,8 +53,11 @@ export interface StreamOutcome {
   /** Unix ms at which the request was received. */
   readonly receivedAt: number
   readonly model: string
-  /** `broken`: the caller was left with a message that its HTTP client knows to be cut short. */
-  readonly fate: 'complete' | 'broken' | 'client-gone'
+  /**
+   * `broken`: the caller was left with a message that its HTTP client knows to be cut short. `withheld`: it got 503
+   * instead of the answer, held whole or not, because its record was not on the disk in time.
+   */
+  readonly fate: 'complete' | 'broken' | 'client-gone' | 'withheld'
   /** From the request's receipt to the last byte the caller took. */
   readonly durationMs: number
   /** The one whose answer it was; phases, verdict and fault as they are at its end. */

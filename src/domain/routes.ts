@@ -66,8 +66,17 @@ export interface HostPort {
   readonly port: number
 }
 
+/**
+ * How sure a record is before its answer leaves. `durable`: it is on the disk. `batched`: it is written, and
+ * synced soon. `best-effort`: the answer leaves whatever becomes of the record.
+ */
+export type AuditMode = 'durable' | 'batched' | 'best-effort'
+
 export interface AuditSettings {
-  readonly mode: 'batched'
+  /** Of requests whose model is not known. */
+  readonly mode: AuditMode
+  /** The one of all models' that asks most of the disk: what this gateway is not ready without. */
+  readonly strictest: AuditMode
   /** A larger body gets no digest. */
   readonly digestBytesMax: number
   /** Null: records are kept for ever. */
@@ -113,6 +122,7 @@ export interface Model {
   readonly cache: CacheSettings | null
   /** Who goes without first when the gateway is short of time or memory. */
   readonly priority: 'high' | 'normal' | 'low'
+  readonly auditMode: AuditMode
   readonly retry: RetrySettings
   readonly breaker: BreakerSettings
   readonly onFailure: Readonly<Record<ConsequenceKey, readonly Consequence[]>>

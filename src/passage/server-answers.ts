@@ -17,7 +17,7 @@ export function answerServer(question: Question, opening: Opening): void {
   const { lane, client, id, routes } = opening
   endStory(opening)
   lane.observer.serverQuestion()
-  const ready = !lane.work.draining && lane.recorder.available()
+  const ready = !lane.work.draining && lane.recorder.available(routes.audit.strictest)
   const status = question.ask === 'ready' && !ready ? 503 : 200
   const body = Buffer.from(JSON.stringify(bodyOf(question, ready, opening)))
   const headers = [

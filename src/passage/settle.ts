@@ -2,8 +2,8 @@
  * How a request's story ends, whichever way it went: the exchange is formed once, counted, recorded,
  * and only when its record is on its way out of the process does the answer leave.
  *
- * If the record cannot be written, the caller is told `audit-unavailable` instead of the answer: an
- * answer that is in no record must not reach anybody.
+ * If the record cannot be made as sure as the model's audit mode asks, the caller is told `audit-unavailable` instead of
+ * the answer: an answer that is in no record must not reach anybody.
  */
 import type { ClientResponse } from '../accept/client-response.ts'
 import type { Incoming } from '../accept/listener.ts'
@@ -131,6 +131,7 @@ export function exchangeOf(opening: Opening, known: Known, course: Course): Exch
     id: opening.id,
     generation: routes.generation,
     configHash: routes.hash,
+    auditMode: known.model?.auditMode ?? routes.audit.mode,
     receivedAt: opening.receivedAt,
     startedAt: opening.startedAt,
     endedAt: lane.clock.now(),
@@ -171,11 +172,14 @@ function finish(opening: Opening, exchange: Exchange, protocol: Protocol | null,
   const close = () => (closing?.close ?? false) || lane.work.draining
   try {
     const told = answer === exchange.answer ? exchange : { ...exchange, answer }
-    const release = (written: boolean) => {
+    const release = (written: boolean, receipt: string, isWithheld: boolean) => {
       lane.observer.exchange(written ? exchange : unrecorded(exchange))
       if (answer === null) return finished()
+      if (isWithheld) tellWithheld(opening, exchange)
       const reply = written ? answer : explained(AUDIT_UNAVAILABLE, protocol)
-      const headers = written ? ownHeaders(exchange, reply) : withMarks(exchange, reply, AUDIT_UNAVAILABLE)
+      const headers = written
+        ? ownHeaders(exchange, reply, receipt)
+        : withMarks(exchange, reply, AUDIT_UNAVAILABLE)
       const { status, body } = reply
       if (!client.reply({ status, headers, body, close: close() }, finished)) finished()
     }
@@ -187,6 +191,23 @@ function finish(opening: Opening, exchange: Exchange, protocol: Protocol | null,
     if (!client.reply({ ...reply, headers: withMarks(exchange, reply, INTERNAL), close: true }, finished))
       finished()
   }
+}
+
+/** Its decision may be in the log as if the caller had got the answer: what became of it is a record of its own. */
+export function tellWithheld({ lane, startedAt }: Opening, exchange: Exchange): void {
+  const attempt = exchange.attempts.at(-1)
+  if (attempt === undefined || exchange.model === null) return
+  lane.recorder.stream({
+    id: exchange.id,
+    receivedAt: exchange.receivedAt,
+    model: exchange.model.name,
+    fate: 'withheld',
+    durationMs: lane.clock.now() - startedAt,
+    attempt,
+    status: traitsOf(AUDIT_UNAVAILABLE.code).status,
+    fault: AUDIT_UNAVAILABLE,
+    summary: null,
+  })
 }
 
 /** What the dialect reads of a version's answer; an answer of ours has nothing to tell. */
@@ -221,11 +242,17 @@ export function explained(reason: Fault, protocol: Protocol | null): Answer {
   }
 }
 
-export function ownHeaders(exchange: Exchange, reply: Pick<Answer, 'headers'>): readonly string[] {
+/** `receipt`: where in the log its record is; empty when it is not known to be on the disk. */
+export function ownHeaders(
+  exchange: Exchange,
+  reply: Pick<Answer, 'headers'>,
+  receipt: string,
+): readonly string[] {
   const headers = withMarks(exchange, reply, exchange.fault)
   if (exchange.served !== '') headers.push('modelgate-version', exchange.served)
   if (exchange.reason !== '') headers.push('modelgate-reason', exchange.reason)
   if (exchange.degraded !== '') headers.push('modelgate-degraded', exchange.degraded)
+  if (receipt !== '') headers.push('modelgate-receipt', receipt)
   return headers
 }
 

@@ -24,6 +24,7 @@ import {
   type Known,
   type Opening,
   ownHeaders,
+  tellWithheld,
   unrecorded,
   withMarks,
 } from './settle.ts'
@@ -64,7 +65,7 @@ export class StreamedReply implements Outlet, Watched {
     this.#source = source
     this.#opened = exchangeOf(opening, known, course)
     this.#version = this.#opened.model!.versions.get(course.served)!
-    opening.lane.recorder.decision(this.#opened, (written) => this.#recorded(written), opening.note)
+    opening.lane.recorder.decision(this.#opened, (...fate) => this.#recorded(...fate), opening.note)
     opening.lane.observer.streamOpened(this.#version)
     opening.settled = true
   }
@@ -108,12 +109,12 @@ export class StreamedReply implements Outlet, Watched {
     this.#isWriting = false
   }
 
-  #recorded(written: boolean): void {
+  #recorded(written: boolean, receipt: string, isWithheld: boolean): void {
     if (this.#isOver) return
     const { client, lane } = this.#opening
-    if (!written) return this.#unrecorded()
+    if (!written) return this.#unrecorded(isWithheld)
     const { status, headers, bodyBytes } = this.#opened.passed!
-    const own = ownHeaders(this.#opened, { headers })
+    const own = ownHeaders(this.#opened, { headers }, receipt)
     const head = { status, headers: own, bodyBytes, close: lane.work.draining }
     const stream = client.begin(head, {
       drained: () => this.#drained(),
@@ -132,8 +133,9 @@ export class StreamedReply implements Outlet, Watched {
     if (this.#course !== undefined) this.#finish(this.#course)
   }
 
-  #unrecorded(): void {
+  #unrecorded(isWithheld: boolean): void {
     const { client, lane } = this.#opening
+    if (isWithheld) tellWithheld(this.#opening, this.#opened)
     this.#source.abandon()
     this.#over(null)
     const reply = explained(AUDIT_UNAVAILABLE, this.#known.protocol)

@@ -4,12 +4,14 @@
  *
  * Nothing here waits: records of one turn of the loop are written together at its end.
  */
+import type { Release } from '../audit/durable-waits.ts'
 import type { RequestUnderWay } from '../audit/inflight/cell.ts'
 import type { InflightFile } from '../audit/inflight/inflight-file.ts'
 import type { LaneJournal } from '../audit/lane-journal.ts'
 import type { Notes } from '../audit/records/notes.ts'
 import type { NoteType } from '../audit/records/record-type.ts'
 import type { Exchange, ShadowOutcome, StreamOutcome } from '../domain/exchange.ts'
+import type { AuditMode } from '../domain/routes.ts'
 import type { BodyCapture } from './body-capture.ts'
 import { decisionOf, shadowOf, streamOf } from './build.ts'
 
@@ -36,7 +38,13 @@ export class Recorder {
   }
 
   /** False: answer 503 `audit-unavailable` before any model is called. */
-  available(): boolean {
+  available(mode: AuditMode): boolean {
+    return mode === 'best-effort' || this.#journal.available(mode === 'durable')
+  }
+
+  /** Whether records can be written at present, of whatever mode. Looks, when it is time, whether they can again. */
+  look(): boolean {
+    this.#journal.look()
     return this.#journal.available()
   }
 
@@ -49,12 +57,13 @@ export class Recorder {
   }
 
   /**
-   * `release` is called exactly once, after this turn: with true when the record is in the journal (it survives
-   * this process), with false when it could not be written and the caller must not get the answer. `note`: from `asking`.
+   * `release` is called exactly once, after this turn: with true when the answer may leave, because its record is as sure
+   * as its mode asks (`batched`: it survives this process; `durable`: it is on the disk, and there is a receipt);
+   * with false when the caller must not get the answer. `note`: from `asking`.
    */
-  decision(exchange: Exchange, release: (written: boolean) => void, note = NOT_NOTED): void {
+  decision(exchange: Exchange, release: Release, note = NOT_NOTED): void {
     this.#capture?.take(exchange)
-    const { intent, answer, passed } = exchange
+    const { intent, answer, passed, auditMode } = exchange
     // A random key identifies nobody, so there is nothing to recognize by its digest.
     const key = intent === null || intent.key.source === 'random' ? '' : intent.key.value
     const inputs = {
@@ -62,15 +71,20 @@ export class Recorder {
       request: exchange.requestBody,
       answer: passed === null ? (answer?.body ?? null) : ('streamed' as const),
     }
+    const told = this.#toldOf(release, auditMode, note)
+    this.#journal.decision(decisionOf(exchange), inputs, told, auditMode === 'durable')
+    if (note !== NOT_NOTED) this.#inflight?.decided(note, this.#journal.lastSequence)
+  }
+
+  /** What stands between the journal's word and the caller. */
+  #toldOf(release: Release, mode: AuditMode, note: number): Release {
     const inflight = this.#inflight
-    if (note === NOT_NOTED || inflight === null) {
-      return this.#journal.decision(decisionOf(exchange), inputs, release)
+    const isFree = mode === 'best-effort'
+    if (note === NOT_NOTED || inflight === null) return isFree ? () => release(true, '', false) : release
+    return (written, receipt, isWithheld) => {
+      inflight.end(note, written || isWithheld)
+      release(written || isFree, receipt, isWithheld)
     }
-    this.#journal.decision(decisionOf(exchange), inputs, (written) => {
-      inflight.end(note, written)
-      release(written)
-    })
-    inflight.decided(note, this.#journal.lastSequence)
   }
 
   /** To be called about once a second: the notes of requests that have their records are cleared. */

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path'
 import { checkLog, cutDamaged } from '../../src/audit/check-log.ts'
+import { COMPLETION_BYTES } from '../../src/audit/completions.ts'
 import type { LogRecord } from '../../src/audit/decode.ts'
 import { Digester, openDigestKey } from '../../src/audit/digests.ts'
 import { systemDisk } from '../../src/audit/disk.ts'
@@ -73,6 +74,8 @@ export function openBenchLog(options: LogOptions = {}): BenchLog {
     state: new SharedArrayBuffer(LANE_STATE_BYTES),
     ring: ringMemory(options.ringBytes ?? 64 * 1024),
     signal,
+    completions: new SharedArrayBuffer(COMPLETION_BYTES),
+    origin: identity.origin,
     backlogBytesMax: options.backlogBytesMax ?? 64 * 1024 * 1024,
     digestBytesMax: options.digestBytesMax ?? Number.POSITIVE_INFINITY,
   }))

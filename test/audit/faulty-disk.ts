@@ -14,6 +14,8 @@ export class FaultyDisk implements Disk {
   interrupts = 0
   failsTruncate = false
   failsSync = false
+  /** What happens while a sync takes its time. */
+  duringSync: () => void = () => {}
   /** No file can be opened. */
   isOutOfDescriptors = false
   syncs = 0
@@ -59,6 +61,7 @@ export class FaultyDisk implements Disk {
 
   sync(fd: number): void {
     this.syncs += 1
+    this.duringSync()
     if (this.failsSync) throw failure('EIO')
     systemDisk.sync(fd)
   }

@@ -16,6 +16,7 @@ const positionOf = (turn: number): LanePosition => ({
   bytes: turn * 0x8000_0001,
   lost: turn * 7,
   digestsLost: turn,
+  durable: turn * 11,
 })
 
 const PAUSE_EVERY = 200
@@ -41,7 +42,7 @@ else {
   t.test('numbers come back as they were published', async (t) => {
     const count = fc.maxSafeNat()
     const fields = { file: count, offset: count, lastSequence: count, records: count }
-    const position = fc.record({ ...fields, bytes: count, lost: count, digestsLost: count })
+    const position = fc.record({ ...fields, bytes: count, lost: count, digestsLost: count, durable: count })
     fc.assert(
       fc.property(position, count, count, (published, records, bytes) => {
         const state = new LaneState(new SharedArrayBuffer(LANE_STATE_BYTES))

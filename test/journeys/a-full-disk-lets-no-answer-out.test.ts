@@ -1,14 +1,13 @@
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { ask } from '../support/ask.ts'
 import { eventually } from '../support/eventually.ts'
 import { PATIENT } from '../support/patient.ts'
 import { Metrics } from '../support/read-metrics.ts'
-import { decisionsIn } from '../support/read-records.ts'
+import { decisionsIn, recordsIn } from '../support/read-records.ts'
 import { ScriptedUpstream } from '../support/scripted-upstream.ts'
-import { serve, writeSetup } from '../support/serve-process.ts'
+import { fill, onSmallDisk } from '../support/small-disk.ts'
 
 const LARGE = Buffer.alloc(1024 * 1024, 'x')
 const EVENT = 'data: 1\n\n'
@@ -21,30 +20,7 @@ const ANSWERS: Readonly<Record<string, Buffer>> = {
 }
 const WAYS = Object.keys(ANSWERS)
 
-/** A gateway whose data lies on a disk of 3 MiB that nobody else sees but through `/proc`. Null where that is not allowed. */
-async function onSmallDisk(t: Test, url: string) {
-  const { configFile, dataDir } = writeSetup(
-    t,
-    `[server]\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\nlanes = 1\n[models.m]\nprotocol = "raw"\n${PATIENT}\n[models.m.versions.v1]\nendpoints = ["${url}"]\n`,
-  )
-  mkdirSync(dataDir)
-  const mount = `mount -t tmpfs -o size=3m none '${dataDir}'`
-  if (spawnSync('unshare', ['-rm', 'sh', '-c', mount]).status !== 0) return null
-  const gateway = serve(t, configFile, ['unshare', '-rm', 'sh', '-c', `${mount} && exec "$@"`, 'sh'])
-  const { port, adminPort } = await gateway.ports()
-  return { gateway, port, adminPort, disk: join(`/proc/${gateway.pid}/root`, dataDir) }
-}
-
-/** Leaves no free byte. */
-function fill(file: string): void {
-  for (const bytes of [64 * 1024, 1024, 1]) {
-    try {
-      for (;;) writeFileSync(file, Buffer.alloc(bytes), { flag: 'a' })
-    } catch {
-      // No room for as much any more.
-    }
-  }
-}
+const versionAt = (url: string) => `versions = { v1 = { endpoints = ["${url}"] } }\n`
 
 t.test('a full disk lets no answer out, small, large or streamed, and serves again with room', async (t) => {
   let asked = 0
@@ -56,11 +32,8 @@ t.test('a full disk lets no answer out, small, large or streamed, and serves aga
     }
   })
   t.teardown(() => upstream.close())
-  const running = await onSmallDisk(t, upstream.url)
-  if (running === null) {
-    t.comment('SKIPPED: this system lets nobody mount a small tmpfs')
-    return
-  }
+  const running = await onSmallDisk(t, `[models.m]\nprotocol = "raw"\n${PATIENT}\n${versionAt(upstream.url)}`)
+  if (running === null) return
   const { gateway, port, adminPort, disk } = running
   const recorded: unknown[] = []
   const answersTo = async (way: string): Promise<number> => {
@@ -97,5 +70,55 @@ t.test('a full disk lets no answer out, small, large or streamed, and serves aga
     [],
     `each of the ${recorded.length} that were answered is in the log`,
   )
+  await gateway.kill()
+})
+
+t.test('a full disk keeps nobody from a best-effort model, and the log counts what it lost', async (t) => {
+  let asked = 0
+  const upstream = await ScriptedUpstream.start(async (connection) => {
+    for (;;) {
+      const { target } = await connection.request()
+      if (target.startsWith('/sure')) asked += 1
+      connection.send(ANSWERS.small!)
+    }
+  })
+  t.teardown(() => upstream.close())
+  const modelOf = (name: string, mode: string) =>
+    `[models.${name}]\nprotocol = "raw"\n${PATIENT}\naudit = { mode = "${mode}" }\n${versionAt(upstream.url)}`
+  const running = await onSmallDisk(t, modelOf('quick', 'best-effort') + modelOf('sure', 'durable'))
+  if (running === null) return
+  const { gateway, port, adminPort, disk } = running
+  const ids: unknown[] = []
+  const statusOf = async (model: string): Promise<number> => {
+    const { status, headers } = await ask(port, `/models/${model}/${model}`)
+    ids.push(headers['modelgate-request-id'])
+    return status
+  }
+  t.same([await statusOf('quick'), await statusOf('sure')], [200, 200])
+  const ballast = join(disk, 'ballast')
+  fill(ballast)
+  await eventually(async () => (await statusOf('sure')) === 503, { until: 'the disk is full' })
+  const before = asked
+  for (let count = 0; count < 20; count += 1) {
+    t.equal(await statusOf('quick'), 200)
+    t.equal(await statusOf('sure'), 503)
+  }
+  t.equal(asked, before, 'no endpoint is asked for what could not be made sure')
+  const ready = async () => (await ask(adminPort, '/readyz')).status
+  await eventually(async () => (await ready()) === 503, { until: 'readiness says so' })
+  rmSync(ballast)
+  await eventually(async () => (await statusOf('sure')) === 200, { until: 'served again' })
+  await eventually(async () => (await ready()) === 200, { until: 'ready again' })
+  const records = await recordsIn(disk)
+  const known = new Set(records.flatMap((record) => (record.type === 'decision' ? [record.decision.id] : [])))
+  const missing = ids.filter((id) => !known.has(String(id))).length
+  let counted = 0
+  for (const record of records) if (record.type === 'gap') counted += Number(record.note.records)
+  t.ok(missing >= 40, `${missing} of ${ids.length} are not in the log`)
+  const metrics = new Metrics((await ask(adminPort, '/metrics')).text)
+  t.equal(counted, metrics.value('modelgate_log_records_lost_total', {}), 'and it says of how many')
+  // That an answer was withheld is a record, too, and may be lost like any.
+  const withheld = metrics.value('modelgate_log_answers_withheld_total', {})
+  t.ok(missing <= counted && counted <= missing + withheld, `${counted} lost, ${withheld} withheld`)
   await gateway.kill()
 })

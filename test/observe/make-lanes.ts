@@ -73,6 +73,7 @@ export function makeExchange(snapshot: Snapshot, more: Partial<Exchange> = {}): 
     id: 'x',
     generation: 3,
     configHash: '',
+    auditMode: 'batched',
     receivedAt: 0,
     startedAt: 999,
     endedAt: 1010.5,

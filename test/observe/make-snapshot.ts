@@ -47,7 +47,13 @@ export function makeSnapshot(breaker: Partial<BreakerSettings> = {}): Snapshot {
       sharesPort: false,
       tls: null,
     },
-    audit: { mode: 'batched', retentionMs: null, isHeld: false, digestBytesMax: 1024 * 1024 },
+    audit: {
+      mode: 'batched',
+      strictest: 'batched',
+      retentionMs: null,
+      isHeld: false,
+      digestBytesMax: 1024 * 1024,
+    },
     scoring: { threads: 1, queueMax: 16 },
     reasons: ['rule', 'pin', 'experiment', 'canary', 'primary', 'fallback'],
     models: new Map([

@@ -86,6 +86,7 @@ function exchangeWith(more: Partial<Exchange> = {}): Exchange {
     id: ids.next(1_795_000_000_000),
     generation: 7,
     configHash: '5f'.repeat(32),
+    auditMode: 'batched',
     receivedAt: 1_795_000_000_000,
     startedAt: 100,
     endedAt: 103.25,
@@ -294,7 +295,7 @@ t.test('a refusal before anything was known is recorded too', async (t) => {
 t.test('the record is on disk when its reply is released, and secrets are nowhere on it', async (t) => {
   const log = openBenchLog()
   const recorder = new Recorder({ journal: log.lanes[0]! })
-  t.ok(recorder.available())
+  t.ok(recorder.available('batched'))
   const exchange = exchangeWith()
   let released = 0
   recorder.decision(exchange, (written) => {

@@ -65,6 +65,7 @@ export function makeModel({ versions = ['v1', 'v2'], route = {}, ...more }: Mode
     cache: null,
     limits: { concurrent: 256, queue: 512, adaptive: false },
     priority: 'normal',
+    auditMode: 'batched',
     retry: { attempts: 1, on: [], budget: 0, hedge: null },
     breaker: {
       windowMs: 10_000,

@@ -41,6 +41,9 @@ export const HANDED_OVER = 3
 /** Only an answer can be: it was passed on as it came and never held whole. */
 export const STREAMED = 4
 
+/** In a lane frame's flags, beside what they say of digests: the caller waits until the record is on the disk. */
+export const DURABLE = 0x80
+
 /** The lane's side of a record's three digests: two bits each, three for the answer's. */
 export function digestFate(flags: number, kind: number): number {
   return (flags >>> (2 * kind)) & (kind === ANSWER_DIGEST ? 7 : 3)

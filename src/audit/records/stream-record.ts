@@ -35,7 +35,7 @@ export interface StreamRecord {
   readonly summary: AnswerSummary | null
 }
 
-const FATES = new Words<StreamOutcome['fate']>(['complete', 'broken', 'client-gone'])
+const FATES = new Words<StreamOutcome['fate']>(['complete', 'broken', 'client-gone', 'withheld'])
 
 export function writeStream(row: RowWriter, record: StreamRecord): void {
   row.array(11)

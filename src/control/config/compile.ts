@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path'
 import type {
+  AuditMode,
   Consequence,
   ConsequenceKey,
   HealthSettings,
@@ -54,6 +55,7 @@ export function compile(settled: Settled, context: CompileContext): Snapshot {
         versions,
         rates,
         serverRates,
+        auditMode: audit.mode,
         denyPrivate: settled.upstream.deny_private,
         capture: audit.capture,
       }),
@@ -79,7 +81,8 @@ export function compile(settled: Settled, context: CompileContext): Snapshot {
       tls: compileServerTls(server.tls, context.directory),
     },
     audit: {
-      mode: 'batched',
+      mode: audit.mode,
+      strictest: strictestOf(models.values()),
       digestBytesMax: audit.digest_limit,
       retentionMs: audit.retention ?? null,
       isHeld: audit.hold,
@@ -93,6 +96,11 @@ export function compile(settled: Settled, context: CompileContext): Snapshot {
     versions,
     rates,
   })
+}
+
+function strictestOf(models: Iterable<Model>): AuditMode {
+  const modes = new Set([...models].map(({ auditMode }) => auditMode))
+  return modes.has('durable') ? 'durable' : modes.has('batched') ? 'batched' : 'best-effort'
 }
 
 function compileServerTls(tls: Settled['server']['tls'], directory: string): ServerTls | null {
@@ -111,6 +119,8 @@ interface Numbering {
   readonly denyPrivate: boolean
   /** The server's. */
   readonly capture: Settled['audit']['capture']
+  /** Where the model has none of its own. */
+  readonly auditMode: AuditMode
   /** Grows by this model's versions. */
   readonly versions: Version[]
   /** Grows by this model's limits. */
@@ -144,6 +154,7 @@ function compileModel(name: string, model: SettledModel, numbering: Numbering): 
       adaptive: model.limits.adaptive,
     },
     priority: model.priority,
+    auditMode: model.audit?.mode ?? numbering.auditMode,
     retry: compileRetry(model.retry),
     breaker: {
       windowMs: breaker.window,

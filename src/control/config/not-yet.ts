@@ -17,16 +17,11 @@ export interface NotYet {
 
 const never = (): boolean => false
 const isEmpty = (value: unknown): boolean => Array.isArray(value) && value.length === 0
-const is =
-  (...values: readonly unknown[]) =>
-  (value: unknown): boolean =>
-    values.includes(value)
 
 const MODEL = ['models', '*']
 const REMOVE = 'nothing: remove the key'
 
 export const NOT_YET: readonly NotYet[] = [
-  { path: ['audit', 'mode'], what: 'any mode but batched', off: is('batched'), instead: '"batched"' },
   {
     path: ['audit', 'retention'],
     what: 'deleting old records',
@@ -38,12 +33,6 @@ export const NOT_YET: readonly NotYet[] = [
     what: 'principals and tokens',
     off: isEmpty,
     instead: `${REMOVE}; the admin API listens on loopback only`,
-  },
-  {
-    path: [...MODEL, 'audit', 'mode'],
-    what: 'an audit mode per model',
-    off: never,
-    instead: `${REMOVE} and use [audit]`,
   },
   { path: [...MODEL, 'compare', 'segments'], what: 'comparing by segments', off: isEmpty, instead: REMOVE },
 ]

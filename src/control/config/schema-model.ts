@@ -354,7 +354,11 @@ export const modelSchema = leaf.table(
       .table(
         {
           mode: leaf
-            .choice(['durable', 'batched', 'best-effort'], 'How sure the record is before the answer leaves.')
+            .choice(
+              ['durable', 'batched', 'best-effort'],
+              'How sure the record is before the answer leaves; the words as in [audit].',
+            )
+            .meta({ defaultText: 'audit.mode' })
             .optional(),
           capture: modelCapture.optional(),
         },

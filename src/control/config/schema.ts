@@ -99,7 +99,7 @@ const audit = leaf.table(
     mode: leaf
       .choice(
         ['durable', 'batched', 'best-effort'],
-        '`batched`: written before the reply leaves, synced within 50 ms.',
+        '`durable`: the record is on the disk before the reply leaves, which carries a receipt. `batched`: it is written before the reply leaves and synced within 50 ms. `best-effort`: the reply leaves whether or not its record could be written; what could not is counted in the log.',
       )
       .prefault('batched'),
     digest_limit: leaf

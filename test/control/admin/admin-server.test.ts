@@ -107,6 +107,7 @@ t.test('what was observed is told by every resource', async (t) => {
     id: 'x',
     generation: 3,
     configHash: '',
+    auditMode: 'batched',
     receivedAt: 0,
     startedAt: 1000,
     endedAt: 1011,
