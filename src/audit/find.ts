@@ -21,6 +21,7 @@ const ASKED_AT_ONCE = 64
 export type DecisionFound = Extract<LogRecord, { type: 'decision' }>
 export type ShadowFound = Extract<LogRecord, { type: 'shadow' }>
 export type StreamFound = Extract<LogRecord, { type: 'stream' }>
+export type CaptureFound = Extract<LogRecord, { type: 'capture' }>
 
 export interface Story {
   readonly id: string
@@ -29,6 +30,8 @@ export interface Story {
   /** How its answer ended, when it was passed on as it came; null too while it is open, or for ever after a crash. */
   readonly stream: StreamFound | null
   readonly shadows: readonly ShadowFound[]
+  /** What was kept of its bodies, and what was not; a long body lies in several. */
+  readonly captures: readonly CaptureFound[]
 }
 
 /** Null when the log knows nothing of `id`, a request id as in `modelgate-request-id`. */
@@ -50,21 +53,29 @@ export async function findDecision(dataDir: string, id: string): Promise<Story |
 }
 
 /** Records that tell a story. */
-export function recordsIn({ decision, stream, shadows }: Story): number {
-  return (decision === null ? 0 : 1) + (stream === null ? 0 : 1) + shadows.length
+export function recordsIn({ decision, stream, shadows, captures }: Story): number {
+  return (decision === null ? 0 : 1) + (stream === null ? 0 : 1) + shadows.length + captures.length
+}
+
+/** The same as data for people: without what is sealed, which says nothing. */
+export function withoutSealed(story: Story): object {
+  const captures = story.captures.map((one) => ({ ...one, note: { ...one.note, sealed: undefined } }))
+  return { ...story, captures }
 }
 
 function storyOf(id: string, found: ReadonlyMap<string, LogRecord>): Story | null {
   let decision: DecisionFound | null = null
   let stream: StreamFound | null = null
   const shadows: ShadowFound[] = []
+  const captures: CaptureFound[] = []
   for (const record of found.values()) {
     if (record.type === 'decision' && record.decision.id === id) decision = record
     if (record.type === 'shadow' && record.shadow.id === id) shadows.push(record)
     if (record.type === 'stream' && record.stream.id === id) stream = record
+    if (record.type === 'capture' && record.note.id === id) captures.push(record)
   }
-  const isUnknown = decision === null && stream === null && shadows.length === 0
-  return isUnknown ? null : { id, decision, stream, shadows }
+  const story = { id, decision, stream, shadows, captures }
+  return recordsIn(story) === 0 ? null : story
 }
 
 /** The record in a segment replaces the same one met in a journal: it has its digests and its sequence. */

@@ -23,6 +23,11 @@ export const AUDIT_COMMANDS: readonly Command[] = [
     load: async () => (await import('./audit/hold.ts')).hold,
   },
   {
+    name: 'erase',
+    summary: 'destroy the key of what was captured of somebody',
+    load: async () => (await import('./audit/erase.ts')).erase,
+  },
+  {
     name: 'rotate-key',
     summary: 'let another key sign the log',
     load: async () => (await import('./audit/rotate-key.ts')).rotateKey,

@@ -11,6 +11,7 @@ import { type DecisionRecord, isStreaming, type PlanRecord } from '../audit/reco
 import type { StreamRecord } from '../audit/records/stream-record.ts'
 import { FAULTS } from '../domain/fault.ts'
 import type { BreakerName, Passed, Reason, ShadowFate } from '../domain/plan.ts'
+import { captureLines } from './explain-capture.ts'
 import { STILL_OPEN, streamLines } from './explain-stream.ts'
 import { attemptLine, bodyOf, faultLine, keptLine, msOf, summaryLines, timeOf } from './explain-words.ts'
 
@@ -26,6 +27,7 @@ export function tellStory(story: Story): string {
   else if (story.decision !== null && isStreaming(story.decision.decision))
     sections.push(['Streamed', STILL_OPEN])
   if (story.shadows.length > 0) sections.push(['Shadows', ...story.shadows.flatMap(shadowLines)])
+  if (story.captures.length > 0) sections.push(['Captured', ...captureLines(story.captures)])
   sections.push(placesOf(story))
   const body = sections.map(([title, ...lines]) => [title, ...lines.map((line) => `  ${line}`)].join('\n'))
   return `Request ${story.id}\n\n${body.join('\n\n')}\n`

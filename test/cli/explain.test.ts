@@ -81,8 +81,8 @@ Shadows
   v3 answered; it differed from the answer that was served (differences: 0.25, none)
 
 In the log
-  decision: record 21 in segments/000000000001.seg, byte AT
-  shadow: record 22 in segments/000000000001.seg, byte AT
+  decision: record 21 in segments/000000000000.seg, byte AT
+  shadow: record 22 in segments/000000000000.seg, byte AT
 `
 
 t.test('tells of a second copy where it went, when, and whose answer counts', async (t) => {

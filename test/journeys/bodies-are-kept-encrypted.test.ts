@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { runCommand } from '../../src/cli/commands.ts'
 import { tensorOf } from '../support/ask.ts'
 import { eventually } from '../support/eventually.ts'
 import { metricsOf } from '../support/read-metrics.ts'
@@ -30,6 +31,20 @@ file = "m.js"
 [models.quiet.audit.capture]
 percent = 0
 `
+
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  let [out, err] = ['', '']
+  const io = {
+    stdout: (text: string) => {
+      out += text
+    },
+    stderr: (text: string) => {
+      err += text
+    },
+    color: false,
+  }
+  return { code: await runCommand(args, io, '0'), out, err }
+}
 
 /** Every file of the directory that holds any of the words as they are. */
 function filesWith(folder: string, words: readonly string[]): string[] {
@@ -69,4 +84,44 @@ t.test('a captured body is on the disk only encrypted, and after erasing it cann
   const metrics = await metricsOf(gateway)
   t.equal(metrics.value('modelgate_captures_total', { fate: 'kept' }), 2)
   t.strictSame(filesWith(gateway.dataDir, [CANARY, SSN]), [])
+
+  const { dataDir } = gateway
+  const asked = ['explain', id, '--data', dataDir]
+  t.match(await run(...asked), {
+    code: 0,
+    out: /Captured\n {2}request body, \d+ B: kept, encrypted; blanked: \/parameters\/ssn/,
+  })
+  const shown = await run(...asked, '--payload')
+  t.match(shown, { code: 0, out: CANARY })
+  t.match(shown.out, '"ssn":"[redacted]"')
+  const data = JSON.parse((await run(...asked, '--payload', '--json')).out)
+  t.match(data.bodies, [
+    { side: 'request', state: 'shown' },
+    { side: 'answer', state: 'shown' },
+  ])
+  t.notOk(JSON.stringify(data).includes('sealed'))
+  const api = (await gateway.admin(`/api/v1/decisions/${id}`)).text
+  t.notOk(api.includes(CANARY) || api.includes('sealed'), 'the admin API shows no body')
+
+  const erase = ['audit', 'erase', '--subject', `${CANARY}-user`, '--data', dataDir]
+  t.match(await run(...erase), { code: 1, err: /--yes/ })
+  t.equal((await run('audit', 'hold', 'on', '--data', dataDir)).code, 0)
+  t.match(await run(...erase, '--yes'), { code: 1, err: /nothing was erased: the log is held/ })
+  t.equal((await run('audit', 'hold', 'off', '--data', dataDir)).code, 0)
+  t.match(await run(...erase, '--yes'), { code: 0, out: /The key is destroyed/ })
+  t.match(await run(...asked, '--payload'), { code: 0, out: /erased: its key was destroyed/ })
+  t.match(await run(...erase, '--yes'), { code: 0, out: /There was no key/ })
+  const types = await eventually(async () => {
+    const found = (await recordsIn(dataDir)).map(({ type }) => type as string)
+    return found.filter((type) => type === 'erase').length === 2 && found
+  })
+  t.equal(types.filter((type) => type === 'hold').length, 2)
+  t.ok(types.filter((type) => type === 'access').length >= 5)
+
+  const again = await gateway.infer('m', body, headers)
+  await gateway.stop()
+  const second = String(again.headers['modelgate-request-id'])
+  t.match(await run('explain', second, '--payload', '--data', dataDir), { code: 0, out: CANARY })
+  t.match(await run(...asked, '--payload'), { code: 0, out: /erased/ }, 'the new key opens nothing old')
+  t.strictSame(filesWith(dataDir, [CANARY, SSN]), [])
 })
