@@ -16,12 +16,15 @@ import { FrameReader } from './frame-reader.ts'
 import type { Identity } from './identity.ts'
 import { CHECKPOINT_FILE, listSegments, type SegmentName, segmentsOf } from './paths.ts'
 import type { TornPart } from './records/notes.ts'
+import { framesOfBlock } from './sealed/block.ts'
+import { SealedFile } from './sealed/sealed-file.ts'
 import { keepTorn } from './torn.ts'
-import { type Checkpoint, openCheckpoint } from './tree/checkpoint.ts'
+import { type Checkpoint, openCheckpoint, type SignedCheckpoint } from './tree/checkpoint.ts'
 import { CompactRange } from './tree/compact-range.ts'
 import { leafHash, TREE_HASH_BYTES } from './tree/hash.ts'
 import { LeafBuffer } from './tree/leaf-buffer.ts'
 import { textOf } from './tree/note.ts'
+import { treeRoot } from './tree/proof.ts'
 import { partialTiles, TILE_WIDTH, TileMissing, type TileName, TileTree, tilePath } from './tree/tiles.ts'
 
 /** Segments of together this size are read again at a start: about 170,000 decisions. */
@@ -34,6 +37,13 @@ export class LogCorrupt extends Error {
 
 /** Of subtrees in a tree of 2^53 records. */
 const HEIGHT_MAX = 53
+
+/** What is under tile/ is not what the checkpoint says; the records may be. */
+export class TilesWrong extends LogCorrupt {
+  constructor(problem: string) {
+    super(`the tiles of the log are not those of its checkpoint: ${problem}`)
+  }
+}
 
 /** A record that stood whole behind damage. */
 export interface Salvaged {
@@ -66,7 +76,10 @@ export function checkLog(dataDir: string, identity: Identity, disk: Disk): Check
   const readTile = (name: TileName) => tileOnDisk(dataDir, name)
   try {
     const from = firstToRead(segments, checkpoint)
-    const tree = treeOf(segments[from]?.first ?? 0, new TileTree(checkpoint.size, readTile))
+    const tiles = new TileTree(checkpoint.size, readTile)
+    if (!treeRoot(checkpoint.size, tiles).equals(checkpoint.root))
+      throw new TilesWrong('they give another root')
+    const tree = treeOf(segments[from]?.first ?? 0, tiles)
     const walk = new Walk({ dataDir, identity, disk, checkpoint, tree })
     walk.checkRoot()
     const sound = segments.findIndex((segment, index) => index >= from && !walk.take(segment))
@@ -76,12 +89,13 @@ export function checkLog(dataDir: string, identity: Identity, disk: Disk): Check
     const edge = partialTiles(checkpoint.size).map((name) => readTile(name)!)
     return { tree, unpublished: walk.unpublished, checkpoint, edge, damaged }
   } catch (error) {
-    if (error instanceof TileMissing) throw new LogCorrupt(error.message)
+    if (error instanceof TileMissing) throw new TilesWrong(error.message)
     throw error
   }
 }
 
-function readCheckpoint(dataDir: string, { origin, trusted }: Identity): Checkpoint {
+/** Throws `LogCorrupt` when it is not there, or not to be believed. */
+export function readCheckpoint(dataDir: string, { origin, trusted }: Identity): SignedCheckpoint {
   const bytes = readIfThere(join(dataDir, CHECKPOINT_FILE))
   if (bytes === undefined) throw new LogCorrupt(`${CHECKPOINT_FILE} is missing`)
   const note = textOf(bytes)
@@ -159,20 +173,40 @@ class Walk {
   /** False when it is damaged behind the checkpoint; from there on nothing counts. */
   take(segment: SegmentName): boolean {
     const { disk, tree, checkpoint } = this.#parts
+    if (segment.isSealed) return this.#takeSealed(segment)
     const fd = disk.openForReading(segment.path)
     try {
       const size = disk.size(fd)
       const found = this.#walk(segment, fd, size)
       if (found === undefined) return true
-      if (tree.size < checkpoint.size)
-        throw new LogCorrupt(
-          `segments/${segment.name}, byte ${found.at}, sequence ${tree.size}: ${found.problem}`,
-        )
+      if (tree.size < checkpoint.size) throw this.#corrupt(segment, found)
       this.soundTo = found.at
       return false
     } finally {
       disk.close(fd)
     }
+  }
+
+  /** Only what a checkpoint covers is sealed, so there is nothing in it that may be damaged. */
+  #takeSealed(segment: SegmentName): true {
+    const file = new SealedFile(this.#parts.disk, segment.path)
+    try {
+      const problem = this.#problemOf(segment, file.header())
+      if (problem !== undefined) throw this.#corrupt(segment, { at: 0, problem })
+      for (const { at, block } of file.blocks()) {
+        if (typeof block === 'string') throw this.#corrupt(segment, { at, problem: block })
+        if (block.first !== this.#parts.tree.size)
+          throw this.#corrupt(segment, { at, problem: `the records here begin with sequence ${block.first}` })
+        for (const frame of framesOfBlock(block)) this.#append(frame)
+      }
+      return true
+    } finally {
+      file.close()
+    }
+  }
+
+  #corrupt({ file }: SegmentName, { at, problem }: { at: number; problem: string }): LogCorrupt {
+    return new LogCorrupt(`${file}, byte ${at}, sequence ${this.#parts.tree.size}: ${problem}`)
   }
 
   #walk(segment: SegmentName, fd: number, size: number): { at: number; problem: string } | undefined {

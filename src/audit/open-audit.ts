@@ -72,7 +72,7 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit | Au
   const lock = keepTouched(taken.lock, () => onLost())
   const { key } = taken
   const lanes = makeLanes(options)
-  const { thread, publisher } = startThreads(dataDir, { key, lanes, signal: lanes[0]!.signal })
+  const { thread, publisher, published } = startThreads(dataDir, { key, lanes, signal: lanes[0]!.signal })
   const opened = await firstMessage(thread)
   if (opened.kind !== 'ready') {
     publisher.postMessage(null)
@@ -82,7 +82,7 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit | Au
   const { start, origin } = opened
   const parts = lanes.map((lane) => ({ ...lane, start, origin }))
   const warn = options.warn ?? (() => {})
-  const keeper = startKeeper(dataDir)
+  const keeper = startKeeper(dataDir, published)
   const audit = new AuditWriter(parts, { thread, publisher, keeper, lock, clock, origin, warn })
   onLost = () => audit.lose(`data_dir ${dataDir} was deleted or taken by another process while it was in use`)
   return { audit, recovery: opened.report }
@@ -103,11 +103,11 @@ function startThreads(dataDir: string, more: Pick<WriterStart, 'key' | 'lanes' |
     workerData: ofWriter,
     transferList: [port1],
   })
-  return { thread, publisher }
+  return { thread, publisher, published }
 }
 
-function startKeeper(dataDir: string): Worker {
-  const workerData: KeeperData = { dataDir }
+function startKeeper(dataDir: string, published: SharedArrayBuffer): Worker {
+  const workerData: KeeperData = { dataDir, published }
   return new Worker(entryBeside(import.meta.url, './keeper/keeper-thread'), {
     name: 'audit-keeper',
     workerData,

@@ -6,7 +6,7 @@
  */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkLog } from './check-log.ts'
+import { checkLog, TilesWrong } from './check-log.ts'
 import { systemDisk } from './disk.ts'
 import { epochOf, makeIdentity, openIdentity, readOriginFile } from './identity.ts'
 import {
@@ -18,14 +18,21 @@ import {
   segmentsOf,
   tilesOf,
 } from './paths.ts'
+import { rebuildTiles } from './rebuild-tiles.ts'
 import type { Acknowledgement } from './records/notes.ts'
 
 const ACKNOWLEDGED_FILE = 'acknowledged.json'
 
-/** Null when the log can be opened. Changes nothing. */
+/** Null when the log can be opened, if need be with tiles that were made again. Changes nothing else. */
 export function problemOf(dataDir: string): string | null {
   try {
-    checkLog(dataDir, openIdentity(dataDir), systemDisk)
+    const identity = openIdentity(dataDir)
+    try {
+      checkLog(dataDir, identity, systemDisk)
+    } catch (error) {
+      if (!(error instanceof TilesWrong) || !rebuildTiles(dataDir, identity, systemDisk)) throw error
+      checkLog(dataDir, identity, systemDisk)
+    }
     return null
   } catch (error) {
     return (error as Error).message

@@ -24,6 +24,8 @@ import {
 import type { MarkNote, TornPart } from './records/notes.ts'
 import { readOrigin, unpack } from './records/payload.ts'
 import { RECORD_TYPES } from './records/record-type.ts'
+import { framesOfBlock } from './sealed/block.ts'
+import { SealedFile } from './sealed/sealed-file.ts'
 import { keepTorn } from './torn.ts'
 
 /** What was found before anything is written: where this run begins, and what has to be replayed. */
@@ -115,6 +117,7 @@ interface SegmentSearch {
 
 function readSegment(name: SegmentName, search: SegmentSearch): SegmentFinding {
   const { dataDir, disk, isLast } = search
+  if (name.isSealed) return readSealed(name, search)
   const fd = disk.open(name.path)
   try {
     const size = disk.size(fd)
@@ -139,6 +142,24 @@ function readSegment(name: SegmentName, search: SegmentSearch): SegmentFinding {
     return { header, last: reader.last, missing, torn }
   } finally {
     disk.close(fd)
+  }
+}
+
+/** It was whole when it was sealed; what became damaged since is not known, and `checkLog` or a checker says so. */
+function readSealed({ path, first }: SegmentName, search: SegmentSearch): SegmentFinding {
+  const file = new SealedFile(search.disk, path)
+  try {
+    const found = file.header()
+    const header = typeof found === 'string' ? undefined : found
+    let last = first - 1
+    for (const { block } of file.blocks()) {
+      if (typeof block === 'string') continue
+      for (const frame of framesOfBlock(block)) learn(search, frame, header?.start)
+      last = block.first + block.records - 1
+    }
+    return { header, last, missing: 0, torn: [] }
+  } finally {
+    file.close()
   }
 }
 

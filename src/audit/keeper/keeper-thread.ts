@@ -7,13 +7,18 @@ import { constants, setPriority } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from '../../kernel/clock.ts'
+import { systemDisk } from '../disk.ts'
+import { IndexSegments } from '../index/index-segments.ts'
 import { Keeper, type KeeperJob } from './keeper.ts'
+import { SealSegments } from './seal-segments.ts'
 
 /** While there is nothing to do. */
 const LOOK_EVERY_MS = 1000
 
 export interface KeeperData {
   readonly dataDir: string
+  /** One BigInt64: records covered by the checkpoint on the disk. */
+  readonly published: SharedArrayBuffer
 }
 
 export interface FromKeeper {
@@ -28,9 +33,14 @@ function stepBack(): void {
   } catch {}
 }
 
-const { dataDir } = workerData as KeeperData
-const jobs: KeeperJob[] = []
-void dataDir
+const { dataDir, published } = workerData as KeeperData
+const tell = (words: string) => parentPort?.postMessage({ words } satisfies FromKeeper)
+const covered = () => Number(Atomics.load(new BigInt64Array(published), 0))
+const place = { dataDir, disk: systemDisk, clock: systemClock }
+const jobs: KeeperJob[] = [
+  new SealSegments({ ...place, covered, onProblem: tell }),
+  new IndexSegments(dataDir, systemClock),
+]
 const ending = new AbortController()
 parentPort?.once('message', () => ending.abort())
 stepBack()

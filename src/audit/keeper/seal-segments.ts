@@ -17,6 +17,8 @@ export interface SealSegmentsParts {
   readonly dataDir: string
   readonly disk: Disk
   readonly clock: Pick<Clock, 'now'>
+  /** Records that a checkpoint covers. What comes later may still be cut off after a crash, and stays as it is. */
+  readonly covered: () => number
   /** One line for the operator, once for each segment that stays and for each trouble of the disk. */
   readonly onProblem?: (problem: string) => void
 }
@@ -61,8 +63,12 @@ export class SealSegments {
   }
 
   #next(): SegmentName | undefined {
-    const closed = listSegments(this.#parts.dataDir).slice(0, -1)
-    return closed.find(({ isSealed, first }) => !isSealed && !this.#passedOver.has(first))
+    const segments = listSegments(this.#parts.dataDir)
+    const covered = this.#parts.covered()
+    const isCovered = (index: number) => segments[index + 1]!.first <= covered
+    return segments
+      .slice(0, -1)
+      .find(({ isSealed, first }, index) => !isSealed && isCovered(index) && !this.#passedOver.has(first))
   }
 
   /** Room for more than it will take: the log itself must not run out of space for this. */

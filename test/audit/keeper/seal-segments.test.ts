@@ -39,7 +39,13 @@ function log(): { dataDir: string; originals: Map<string, Buffer> } {
 }
 
 function sealer(dataDir: string, more: Partial<SealSegmentsParts> = {}): SealSegments {
-  return new SealSegments({ dataDir, disk: systemDisk, clock: new ManualClock(), ...more })
+  return new SealSegments({
+    dataDir,
+    disk: systemDisk,
+    clock: new ManualClock(),
+    covered: () => Infinity,
+    ...more,
+  })
 }
 
 function sealAll(dataDir: string): void {
