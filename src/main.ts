@@ -13,6 +13,9 @@ process.exitCode = await runCommand(
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
     columns: process.stdout.columns,
+    ...(process.stderr.isTTY === true
+      ? { progress: (text: string) => void process.stderr.write(`\r\u001b[K${text}`) }
+      : {}),
     color: process.stdout.isTTY === true && process.env.NO_COLOR === undefined,
   },
   packageVersion(),

@@ -8,6 +8,21 @@ import type { Io } from './io.ts'
 
 export const AUDIT_COMMANDS: readonly Command[] = [
   {
+    name: 'list',
+    summary: 'the latest decisions that fit some filters',
+    load: async () => (await import('./audit/list.ts')).list,
+  },
+  {
+    name: 'query',
+    summary: 'ask the log in SQL',
+    load: async () => (await import('./audit/query.ts')).query,
+  },
+  {
+    name: 'export',
+    summary: 'a table of the log as Parquet, JSON Lines or CSV',
+    load: async () => (await import('./audit/export.ts')).exportLog,
+  },
+  {
     name: 'report',
     summary: 'what a model did in a stretch of time, why, and what was done about it',
     load: async () => (await import('./audit/report.ts')).report,
@@ -31,6 +46,11 @@ export const AUDIT_COMMANDS: readonly Command[] = [
     name: 'rotate-key',
     summary: 'let another key sign the log',
     load: async () => (await import('./audit/rotate-key.ts')).rotateKey,
+  },
+  {
+    name: 'index',
+    summary: 'make the index of the log whole now, or anew',
+    load: async () => (await import('./audit/index-log.ts')).indexLog,
   },
   {
     name: 'repair',

@@ -6,4 +6,6 @@ export interface Io {
   readonly color: boolean
   /** Width of the terminal behind stdout, where there is one. */
   readonly columns?: number | undefined
+  /** Shows one line of how far it is, in place of the one before; empty: nothing. Absent where stderr is no terminal. */
+  progress?(text: string): void
 }

@@ -31,9 +31,16 @@ export interface Analysis {
   rows(sql: string, parameters?: Parameters): Promise<Row[]>
   /** Throws QueryRefused when the SQL is not understood or does more than read. */
   ask(sql: string, parameters?: Parameters): Promise<Answer>
-  /** Writes the answer to `file`, which must be what `mayWrite` named, as the engine does it: a COPY's options in SQL. */
-  copy(sql: string, file: string, form: string): Promise<void>
+  /** Writes the answer to a file; the number of its rows. */
+  copy(sql: string, target: CopyTarget, parameters?: Parameters): Promise<number>
   close(): void
+}
+
+export interface CopyTarget {
+  /** What `mayWrite` named. */
+  readonly file: string
+  /** A COPY's options, in SQL. */
+  readonly form: string
 }
 
 export interface AnalysisOptions extends SourceOptions {
@@ -100,10 +107,11 @@ class OpenAnalysis implements Analysis {
     })
   }
 
-  async copy(sql: string, file: string, form: string): Promise<void> {
-    await this.#onceMore(async (engine) => {
+  async copy(sql: string, { file, form }: CopyTarget, parameters: Parameters = []): Promise<number> {
+    return this.#onceMore(async (engine) => {
       await engine.prepareReading(sql)
-      await engine.connection.run(`COPY (${sql}) TO ${textLiteral(file)} (${form})`)
+      const copying = await engine.connection.prepare(`COPY (${sql}) TO ${textLiteral(file)} (${form})`)
+      return (await start(copying, parameters)).rowsChanged
     })
   }
 

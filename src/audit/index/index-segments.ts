@@ -19,15 +19,20 @@ export class IndexSegments {
   readonly name = 'index'
   readonly #folder: string
   readonly #clock: Clock
+  readonly #isOver: boolean
   /** First sequences of segments whose index was written or read to its end by this object. */
   readonly #known = new Set<number>()
   #indexed = 0
   #rebuilt = 0
 
-  /** `folder` holds `segments/` and `index/`: a data directory, or what was put aside of an earlier epoch. */
-  constructor(folder: string, clock: Clock) {
+  /**
+   * `folder` holds `segments/` and `index/`: a data directory, or what was put aside of an earlier epoch; of that
+   * `isOver` is true: its last segment does not grow any more.
+   */
+  constructor(folder: string, clock: Clock, isOver = false) {
     this.#folder = folder
     this.#clock = clock
+    this.#isOver = isOver
   }
 
   /** Segments indexed by this object, those among them whose index was damaged or of another version. */
@@ -44,8 +49,7 @@ export class IndexSegments {
     const names = listIndex(this.#folder)
     if (this.#removeOrphans(segments, names)) return true
     const there = new Set(names.map((name) => join(indexOf(this.#folder), name)))
-    // The last one may still grow.
-    for (const segment of segments.slice(0, -1)) {
+    for (const segment of this.#isOver ? segments : segments.slice(0, -1)) {
       if (this.#known.has(segment.first) && there.has(manifestPath(this.#folder, segment.first))) continue
       await this.#attend(segment)
       return true

@@ -5,11 +5,11 @@
  * Journals are opened before segments are listed, as in read.ts: a record moves from one to the other at any moment,
  * and an open journal can be read to its end even after the writer deleted it.
  */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FILE_HEADER_BYTES } from '../file-header.ts'
-import { listSegments, type SegmentName } from '../paths.ts'
+import { listEpochs, listSegments, type SegmentName } from '../paths.ts'
 import { closeJournals, framesOf, journalRecordOf, type OpenJournal, openJournals } from '../read.ts'
 import type { TableName } from './column.ts'
 import { tablesOf, writeWhole } from './index-segment.ts'
@@ -55,14 +55,7 @@ export async function openSource(
 
 /** What an acknowledged repair put aside, oldest first, then the log as it goes on. */
 export function logFolders(dataDir: string): string[] {
-  const epochs = join(dataDir, 'epochs')
-  let names: string[] = []
-  try {
-    names = readdirSync(epochs).filter((name) => /^\d{1,9}$/.test(name))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-  }
-  return [...names.sort((a, b) => Number(a) - Number(b)).map((name) => join(epochs, name)), dataDir]
+  return [...listEpochs(dataDir).map((epoch) => join(dataDir, 'epochs', String(epoch))), dataDir]
 }
 
 class SourceMaker {

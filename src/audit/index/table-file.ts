@@ -12,7 +12,7 @@ import { ColumnValues } from './column-values.ts'
 import type { Table } from './tables.ts'
 
 /** What is held uncompressed at most: about 60 MB of decisions. */
-export const ROW_GROUP_ROWS = 65_536
+export const ROW_GROUP_ROWS = 16_384
 /** Level 6 takes twice the time for a hundredth of the size. */
 const GZIP_LEVEL = 1
 

@@ -1,7 +1,18 @@
 /** The keeper's job: what it makes, what it makes again, what it removes, and how dying in the middle leaves things. */
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { openAnalysis } from '../../../src/audit/index/analysis.ts'
 import { IndexSegments } from '../../../src/audit/index/index-segments.ts'
 import { openSource } from '../../../src/audit/index/log-source.ts'
 import { indexOf, isIntact, readManifest } from '../../../src/audit/index/manifest.ts'
@@ -103,3 +114,25 @@ t.test('the index of pruned segments and drafts of the dead are removed, other f
     [],
   )
 })
+
+t.test(
+  'records of an epoch that was put aside are in the tables, too, and all its segments get an index',
+  async (t) => {
+    const { dataDir } = closedLog()
+    const count = async () => {
+      const analysis = await openAnalysis(dataDir)
+      const [row] = await analysis.rows('SELECT count(*) AS n FROM decisions')
+      analysis.close()
+      return row!.n
+    }
+    const before = await count()
+    const aside = join(dataDir, 'epochs', '1')
+    mkdirSync(aside, { recursive: true })
+    renameSync(join(dataDir, 'segments'), join(aside, 'segments'))
+    t.equal(await count(), before)
+    const keeper = new IndexSegments(aside, systemClock, true)
+    await toTheEnd(keeper)
+    t.equal(keeper.indexed, listSegments(dataDir, 1).length)
+    t.equal(await count(), before)
+  },
+)
