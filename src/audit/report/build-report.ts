@@ -18,11 +18,13 @@ export function reportOf(facts: Facts, evidence: Evidence): Report {
   const bare = changesOf(events, range)
   const changes = bare.map((change) => ({ ...change, comparison: comparisonOf(change, facts, tally) }))
   const { moments, leftOut } = timelineOf(facts, bare)
-  const told: Told = {
+  const heading = {
     format: REPORT_FORMAT,
     model,
     range: { from: isoOf(range.from), to: isoOf(range.to) },
     askedAt: isoOf(askedAt),
+  } as const
+  const body = {
     traffic: trafficOf(facts, tally),
     changes,
     changesNotCompared: changes.filter(({ comparison }) => comparison === null).length,
@@ -34,7 +36,7 @@ export function reportOf(facts: Facts, evidence: Evidence): Report {
     completeness: completenessOf(facts, tally),
     evidence,
   }
-  return { ...told, glance: glanceOf(told, facts, tally) }
+  return { ...heading, glance: glanceOf({ ...heading, ...body }, facts, tally), ...body }
 }
 
 /** Null for a change behind the last cut. */

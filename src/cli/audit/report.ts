@@ -34,7 +34,7 @@ const USAGE = `Usage: ${COMMAND} --model NAME [--from TIME] [--to TIME] [--forma
   --to         end of the range, not included (now unless told)
   --format     text (unless told), html: one page that holds all it needs, json: the same as data
   --json       the same as --format json
-  --out        the file to write; the terminal unless told
+  --out        the file to write, which must not be there; the terminal unless told
   --no-color   plain text
   --config     whose data_dir holds the log (gateway.toml unless told)
   --data       the log’s directory itself; no configuration is read
@@ -128,9 +128,11 @@ function give(text: string, out: string | undefined, io: Io): number {
     return 0
   }
   try {
-    writeFileSync(out, text)
+    writeFileSync(out, text, { flag: 'wx' })
   } catch (error) {
-    io.stderr(`${COMMAND}: ${out} cannot be written: ${(error as Error).message}\n`)
+    const { code, message } = error as NodeJS.ErrnoException
+    const why = code === 'EEXIST' ? 'it is there already; remove it, or name another' : message
+    io.stderr(`${COMMAND}: ${out} cannot be written: ${why}\n`)
     return 3
   }
   io.stderr(`${COMMAND}: written to ${out}\n`)

@@ -73,6 +73,8 @@ async function traffic(log: LogTables): Promise<void> {
   const crash = { from: '2026-11-14 02:00:00', to: '2026-11-14 02:00:01', requests: 3 }
   await log.requests({ ...crash, version: '', meant: 'v1', outcome: 'unknown_crash' })
 
+  await log.streams('complete', 8, '2026-11-10 00:00:00')
+  await log.streams('broken', 2, '2026-11-10 00:00:00')
   await log.shadows({ from: MONDAY, to: END, requests: 9700, version: 'v3', agreement: 'agree' })
   await log.shadows({ from: MONDAY, to: END, requests: 300, version: 'v3', agreement: 'differ' })
 }
@@ -112,6 +114,8 @@ async function machinery(log: LogTables): Promise<void> {
   await log.event('endpoint', '2026-11-12 02:55:00', { ...endpoint, out: true, cause: '5 failures in a row' })
   await log.event('endpoint', '2026-11-12 02:57:00', { ...endpoint, out: false, cause: 'it answers again' })
 
+  const pruned = { by: 'retention', records: 9000, through: 9000, root: '', cause: 'older than 400 d' }
+  await log.event('prune', '2026-11-03 04:00:00', pruned)
   const start = { version: '0.1.0', node: 'v20', platform: 'linux', lanes: 1, pid: 1 }
   await log.event('start', '2026-11-02 08:00:00', start)
   await log.event('stop', '2026-11-11 08:59:50', { cause: 'SIGTERM', abandoned: 0 })

@@ -1,6 +1,6 @@
 /** A report says what is true of a week whose truth is known, and no more than the log can tell. */
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { factsOf, lifetimeOf, modelsOf } from '../../../src/audit/report/ask.ts'
@@ -16,6 +16,7 @@ import { formatVerifierKey, noteSigner, verifierKey } from '../../../src/audit/t
 import { newFolder } from '../new-folder.ts'
 import { badWeek, CONFIG_A, CONFIG_B, WEEK } from './bad-week.ts'
 import { LogTables } from './log-tables.ts'
+import { objectsOf } from './report-shape.ts'
 
 const LATER = Date.parse('2026-11-20T00:00Z')
 const NO_EVIDENCE: Evidence = {
@@ -193,6 +194,28 @@ t.test('a bad week', async (t) => {
     t.match(words.join('\n'), /touched 616 requests of 50 callers/)
     t.match(words.join('\n'), /37 records of any model missing, 1 crash/)
     t.notMatch(words.join('\n'), /because of change|caused/i, 'what followed is not called an effect')
+  })
+
+  t.test('as data it has the fields that its documentation tells', async (t) => {
+    const evidence: Evidence = {
+      ...NO_EVIDENCE,
+      checkpoint: { size: 1, root: '', at: '', signedBy: [] },
+      sequences: { first: 0, last: 0, records: 1 },
+      proofs: [{ sequence: 0, proof: '' }],
+    }
+    const rows = readFileSync('docs/audit-report.md', 'utf8').matchAll(
+      /^\| (`[a-zA-Z.[\]]+`|\(the report\)) +\| (`.*?) +\|/gm,
+    )
+    const told = [...rows].map(([, path = '', fields = '']) => [
+      path === '(the report)' ? '' : path.slice(1, -1),
+      fields.slice(1, -1).split('`, `').sort(),
+    ])
+    const made = [...objectsOf({ ...report, evidence })].map(([path, fields]) => [path, [...fields].sort()])
+    t.strictSame(new Map(made as [string, string[]][]), new Map(told as [string, string[]][]))
+    t.strictSame(report.traffic.streams, [
+      { fate: 'complete', answers: 8 },
+      { fate: 'broken', answers: 2 },
+    ])
   })
 
   t.test('a part of the week begins in the middle of things', async (t) => {

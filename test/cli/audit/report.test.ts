@@ -96,6 +96,9 @@ t.test('a report of a log on disk', async (t) => {
     t.equal(code, 0)
     t.equal(out, '')
     t.match(err, /written to /)
+    const again = await run(...asked, '--out', file)
+    t.equal(again.code, 3)
+    t.match(again.err, /it is there already/)
     t.match(readFileSync(file, 'utf8'), /^<!doctype html>[\s\S]*Model fraud[\s\S]*<\/html>\n$/)
   })
 
