@@ -4,14 +4,10 @@
  */
 import { readCheckpoint } from './check-log.ts'
 import type { Disk } from './disk.ts'
-import { FILE_HEADER_BYTES } from './file-header.ts'
-import type { Frame } from './frame.ts'
-import { FrameReader } from './frame-reader.ts'
 import type { Identity } from './identity.ts'
 import { listSegments, type SegmentName } from './paths.ts'
 import { Publisher } from './publish/publisher.ts'
-import { framesOfBlock } from './sealed/block.ts'
-import { SealedFile } from './sealed/sealed-file.ts'
+import { segmentFrames } from './segment-frames.ts'
 import { CompactRange } from './tree/compact-range.ts'
 import { leafHash, TREE_HASH_BYTES } from './tree/hash.ts'
 import { LeafBuffer } from './tree/leaf-buffer.ts'
@@ -44,31 +40,11 @@ function* leavesOf(
   const leaves = new LeafBuffer()
   const leaf = Buffer.alloc(TREE_HASH_BYTES)
   let next = from
-  for (const { sequence, entry } of framesOf(segment, disk)) {
+  for (const { sequence, entry } of segmentFrames(segment, disk)) {
     if (next >= to || sequence !== next) break
     leafHash(entry, leaf, 0)
     leaves.append(leaf, 0)
     next += 1
   }
   if (leaves.count > 0) yield leaves.take()
-}
-
-function* framesOf({ path, first, isSealed }: SegmentName, disk: Disk): Generator<Frame> {
-  if (!isSealed) {
-    const fd = disk.openForReading(path)
-    try {
-      const size = disk.size(fd)
-      const reader = new FrameReader(disk, fd, { at: Math.min(FILE_HEADER_BYTES, size), last: first - 1 })
-      for (let frame = reader.next(size); frame !== undefined; frame = reader.next(size)) yield frame
-    } finally {
-      disk.close(fd)
-    }
-    return
-  }
-  const file = new SealedFile(disk, path)
-  try {
-    for (const { block } of file.blocks()) if (typeof block !== 'string') yield* framesOfBlock(block)
-  } finally {
-    file.close()
-  }
 }

@@ -16,6 +16,7 @@ import { KnownRecords, type LeftBehind } from './known-records.ts'
 import {
   type JournalName,
   journalsOf,
+  listEpochs,
   listJournals,
   listSegments,
   type SegmentName,
@@ -26,13 +27,13 @@ import { readOrigin, unpack } from './records/payload.ts'
 import { RECORD_TYPES } from './records/record-type.ts'
 import { framesOfBlock } from './sealed/block.ts'
 import { SealedFile } from './sealed/sealed-file.ts'
+import { segmentFrames } from './segment-frames.ts'
 import { keepTorn } from './torn.ts'
 
-/** What was found before anything is written: where this run begins, and what has to be replayed. */
+/** What was found before anything is written: how this run is named, and what has to be replayed. */
 export interface Survey {
   /** Names this run; greater than every run's before it, whatever the clock says. */
   readonly start: number
-  readonly nextSequence: number
   readonly journals: readonly JournalName[]
   /** Lane sequences that segments already have, by run and lane. */
   readonly known: KnownRecords
@@ -55,7 +56,6 @@ export function survey(dataDir: string, disk: Disk, clock: Clock): Survey {
   const oldestStart = Math.min(inflight.oldestStart, ...journals.map(({ start }) => start))
   const torn: TornPart[] = [...inflight.torn]
   let lastStart = Math.max(0, ...left)
-  let nextSequence = 1
   let missing = 0
   let segmentsRead = 0
   for (let index = segments.length - 1; index >= 0; index -= 1) {
@@ -64,14 +64,14 @@ export function survey(dataDir: string, disk: Disk, clock: Clock): Survey {
     segmentsRead += 1
     torn.push(...found.torn)
     missing += found.missing
-    nextSequence = Math.max(nextSequence, found.last + 1)
     lastStart = Math.max(lastStart, found.header?.start ?? 0)
     if (known.isComplete && inflight.isComplete) break
     // Runs are numbered upwards, so a record of a run is never in a segment of an earlier one.
     if (found.header !== undefined && found.header.start < oldestStart) break
   }
+  if (journals.length + inflight.files.length > 0) learnFromEpochBefore(dataDir, { disk, known, inflight })
   const start = Math.max(clock.wall(), lastStart + 1)
-  return { start, nextSequence, journals, known, inflight, segmentsRead, missing, torn }
+  return { start, journals, known, inflight, segmentsRead, missing, torn }
 }
 
 /** From headers alone; journals are in the order of their numbers. */
@@ -160,6 +160,22 @@ function readSealed({ path, first }: SegmentName, search: SegmentSearch): Segmen
     return { header, last, missing: 0, torn: [] }
   } finally {
     file.close()
+  }
+}
+
+/**
+ * Journals may be of a run whose log was set aside: what that has must not be in this one again. It is evidence, so it
+ * is only read; after the first orderly start of its successor no journal reaches back to it.
+ */
+function learnFromEpochBefore(
+  dataDir: string,
+  { disk, ...learning }: Learning & { readonly disk: Disk },
+): void {
+  const epoch = listEpochs(dataDir).at(-1)
+  if (epoch === undefined) return
+  for (const segment of listSegments(dataDir, epoch).reverse()) {
+    if (learning.known.isComplete && learning.inflight.isComplete) return
+    for (const frame of segmentFrames(segment, disk)) learn(learning, frame, undefined)
   }
 }
 

@@ -13,6 +13,7 @@ import { formatVerifierKey, parseVerifierKeys } from '../../src/audit/tree/note.
 import { audit } from '../../src/cli/audit.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { eventually } from '../support/eventually.ts'
+import { allRecords, decisionIds, openBenchLog } from './bench-log.ts'
 import { newFolder } from './new-folder.ts'
 import { sampleDecision, sampleInputs } from './samples.ts'
 
@@ -132,4 +133,33 @@ t.test('a file that is no key takes nothing over, and is told about', async (t) 
   await result.audit.close()
   t.match(told, [/was not changed.*next\.key should hold a private key/])
   t.equal(checkpointOf(dataDir).size, 3)
+})
+
+t.test('what a run that died left in its journals is not in the new log a second time', async (t) => {
+  const before = openBenchLog()
+  const ids: string[] = []
+  const record = (count: number) => {
+    for (let index = 0; index < count; index += 1) {
+      const decision = sampleDecision()
+      ids.push(decision.id)
+      before.lanes[0]!.decision(decision, sampleInputs, () => {})
+    }
+    before.lanes[0]!.flush()
+  }
+  record(6)
+  before.writer.round()
+  before.clock.advance(1000)
+  before.writer.round()
+  record(2)
+  before.lanes[0]!.close()
+  const { dataDir } = before
+  const { path } = listSegments(dataDir)[0]!
+  const bytes = readFileSync(path)
+  bytes[100]! ^= 1
+  writeFileSync(path, bytes)
+  t.equal((await run('repair', '--data', dataDir, '--acknowledge-loss')).code, 0)
+  const log = openBenchLog({ dataDir })
+  log.lanes[0]!.close()
+  t.match(log.recovery, { known: 6, replayed: 2, missing: 0 })
+  t.strictSame(decisionIds(await allRecords(dataDir)), ids, 'of both epochs together, each once')
 })
