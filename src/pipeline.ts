@@ -114,7 +114,10 @@ function serve(opening: Opening, asked: Asked, pledge: Pledge | null): void {
   }
   if (keeping.hit !== null) return done(keeping.hit)
   const underway = carryOut(errand, lane, {
-    asking: (version, role, at) => noteAsked(opening, version, role, at),
+    asking: (version, role, at) => {
+      // Its answer leaves whatever becomes of its record, so a write for it would promise more than the mode does.
+      if (intent.model.auditMode !== 'best-effort') noteAsked(opening, version, role, at)
+    },
     started: () => shadows.send(),
     opened: (course, resume) => {
       if (client.gone) return UNHEARD

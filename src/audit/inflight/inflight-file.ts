@@ -2,7 +2,9 @@
  * What a lane has under way, on the disk: a request is noted before the first version is asked, with one write of a
  * cell, so that after the death of the process (kill -9, out of memory) each request that reached an endpoint is known
  * (unfinished.ts). Once its decision record is written the cell is free in memory; on the disk it is emptied by the
- * next request that takes it, or by `tidy`, and until then the record's being in the log tells.
+ * next request that takes it, or by `tidy`, and until then the record's being in the log tells. A request costs the
+ * lane 2.4 µs, 1.5 of them the write (Node 20, ext4, processor time of one thread in windows that alternate, 16 requests
+ * under way), and 250 bytes of objects.
  *
  * It is written and not synced: it survives the process, not the machine. A disk that does not take a cell refuses no
  * request, because the record that follows decides that (lane-journal.ts): such requests are counted, and after a crash
