@@ -50,7 +50,9 @@ export class Callers {
     while (!this.#isOver) {
       const isLocal = this.#draw.happens(0.3)
       const model = isLocal ? load.local : this.#draw.one(load.remote)
-      const path = isLocal ? `/v2/models/${model}/infer` : `/models/${model}/${this.#draw.one(MOODS)}`
+      // What follows `/models/NAME` is what the endpoint sees.
+      const asked = `${model}/${this.#draw.one(MOODS)}`
+      const path = isLocal ? `/v2/models/${model}/infer` : `/models/${model}/${asked}`
       const found = await this.#one({ agent, port: load.port, path, method: 'POST' }, model)
       if (!found) await pause(5)
     }

@@ -20,7 +20,7 @@ export class Ledger {
   readonly #modeOf: (model: string) => Mode
   readonly #found = new Map<string, Found>()
   #answered: Answered[] = []
-  /** By id, the path that the endpoint saw. */
+  /** By id, the path that the endpoint saw: model and mood. */
   #seen: [string, string][] = []
   /** Sequence of the first record that was not read yet. */
   #next = 0
@@ -55,7 +55,7 @@ export class Ledger {
     }
     for (const [id, path] of this.#seen) {
       this.counts.seen += 1
-      const model = path.split('/')[2] ?? ''
+      const model = path.split('/')[1] ?? ''
       if (!this.#found.has(id) && this.#modeOf(model) !== 'best-effort')
         broken.push(`${id} reached the endpoint (${path}) and is not in the log`)
     }
