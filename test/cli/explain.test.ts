@@ -2,6 +2,7 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { InflightFile } from '../../src/audit/inflight/inflight-file.ts'
 import type { DecisionRecord } from '../../src/audit/records/decision-record.ts'
 import type { StreamRecord } from '../../src/audit/records/stream-record.ts'
 import { explain } from '../../src/cli/explain.ts'
@@ -332,4 +333,20 @@ t.test('1: the log does not know it; 2: wrong usage; 3: there is no log to ask',
     t.match(await run(unknown, '--data', dataDir), { code: 3, err: /cannot be read/ })
     chmodSync(join(dataDir, 'segments'), 0o700)
   }
+})
+
+t.test('of a request that the process died under, what is not known is said to be so', async (t) => {
+  const before = openBenchLog()
+  const [id] = [sampleDecision().id]
+  const file = new InflightFile(before.parts[0]!, before.clock, { slotsMax: 16 })
+  const what = { generation: 3, configHash: '5f'.repeat(32), model: 'fraud', version: 'v2' } as const
+  const receivedAt = Date.UTC(2026, 10, 2, 12)
+  file.begin({ id, receivedAt, afterMs: 1.5, role: 'canary', ...what }, 0)
+  const dataDir = closed(openBenchLog({ dataDir: before.dataDir }))
+  const { code, out } = await run(id, '--data', dataDir)
+  t.equal(code, 0)
+  t.match(out, /2026-11-02 12:00:00\.000 UTC; how long it took is not known/)
+  t.match(out, /something of model fraud/)
+  t.match(out, /1\. after 1\.50 ms: v2 as canary, begun; what became of it is not known/)
+  t.match(out, /not known \(unknown_crash\): the process died while this request was under way/)
 })

@@ -36,6 +36,12 @@ protocol = "raw"
 ${PATIENT}
 [models.s.versions.v1]
 endpoints = ["${streaming}"]
+[models.loose]
+protocol = "raw"
+audit = { mode = "best-effort" }
+${PATIENT}
+[models.loose.versions.v1]
+endpoints = ["${streaming}"]
 `
 const QUICK = 'POST /models/s/quick HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}'
 const EVENTS = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n'
@@ -57,11 +63,13 @@ async function keepAsking(port: number, caller: number, received: string[]): Pro
 interface Seen {
   readonly ids: Set<string>
   readonly held: Set<string>
+  /** Of a model whose records are best-effort. */
+  readonly loose: Set<string>
 }
 
 /** Nobody answers it; the kill ends it. */
-function askHeld(port: number): void {
-  request({ port, path: '/models/s/held', agent: false })
+function askHeld(port: number, path = '/models/s/held'): void {
+  request({ port, path, agent: false })
     .on('error', () => {})
     .end()
 }
@@ -75,7 +83,9 @@ async function round(
   const before = received.length
   const callers = Array.from({ length: CALLERS }, (_, caller) => keepAsking(port, caller, received))
   for (let count = 0; count < HELD; count += 1) askHeld(port)
+  askHeld(port, '/models/loose/loose')
   await eventually(() => received.length > before + 20, { withinMs: 60_000 })
+  await eventually(() => seen.loose.size === number, { withinMs: 60_000 })
   await eventually(() => seen.held.size === HELD * number, { withinMs: 60_000 })
   // Anywhere in the life of a request, a batch or a segment: the next one is always under way.
   await pause(Math.random() * 60 * number)
@@ -104,10 +114,14 @@ async function streaming(gateway: ServeProcess, dataDir: string) {
 }
 
 t.test('what was answered is in the log, after any number of kills', async (t) => {
-  const seen: Seen = { ids: new Set(), held: new Set() }
+  const seen: Seen = { ids: new Set(), held: new Set(), loose: new Set() }
   const upstream = await ScriptedUpstream.start(async (connection) => {
     const { target, headers } = await connection.request()
     const id = headers.get('modelgate-request-id')!
+    if (target.endsWith('/loose')) {
+      seen.loose.add(id)
+      return void (await connection.closed)
+    }
     seen.ids.add(id)
     if (target.endsWith('/held')) {
       seen.held.add(id)
@@ -178,6 +192,11 @@ t.test('what was answered is in the log, after any number of kills', async (t) =
         received.filter((id) => faults.get(id)?.includes('unknown_crash')),
         [],
         'what was answered is never unknown',
+      )
+      t.same(
+        [...seen.loose].filter((id) => faults.has(id)),
+        [],
+        'where records are best-effort, nothing is noted',
       )
       const told = records.flatMap((record) =>
         record.type === 'recovery' ? [Number(record.note.unknownCrash)] : [],
