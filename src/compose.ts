@@ -87,12 +87,15 @@ export async function startGateway(options: GatewayOptions): Promise<Start> {
     (server.sharesPort ? null : await probePort(server.listen, 'server.listen')) ??
     (await probePort(server.admin, 'server.admin'))
   if (taken !== null) return { ok: false, problem: taken }
+  const { digestBytesMax, retentionMs, isHeld } = snapshot.audit
   const opened = await openAudit({
     dataDir: server.dataDir,
     lanes: server.lanes,
     seats: seatsOf(server.lanes),
     clock: systemClock,
-    digestBytesMax: snapshot.audit.digestBytesMax,
+    digestBytesMax,
+    retentionMs,
+    isHeld,
     warn: options.log,
   })
   if ('kind' in opened) return { ok: false, problem: opened.message }

@@ -42,6 +42,9 @@ export interface AuditOptions {
   readonly backlogBytesMax?: number
   /** A larger body gets no digest; what the hand-over can take when not given. */
   readonly digestBytesMax?: number
+  /** How long records are kept; for ever when not given, and while they are held. */
+  readonly retentionMs?: number | null
+  readonly isHeld?: boolean
   /** Told what an operator should know, one line at a time. */
   readonly warn?: (words: string) => void
 }
@@ -82,7 +85,7 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit | Au
   const { start, origin } = opened
   const parts = lanes.map((lane) => ({ ...lane, start, origin }))
   const warn = options.warn ?? (() => {})
-  const keeper = startKeeper(dataDir, published)
+  const keeper = startKeeper(options, published)
   const audit = new AuditWriter(parts, { thread, publisher, keeper, lock, clock, origin, warn })
   onLost = () => audit.lose(`data_dir ${dataDir} was deleted or taken by another process while it was in use`)
   return { audit, recovery: opened.report }
@@ -106,8 +109,9 @@ function startThreads(dataDir: string, more: Pick<WriterStart, 'key' | 'lanes' |
   return { thread, publisher, published }
 }
 
-function startKeeper(dataDir: string, published: SharedArrayBuffer): Worker {
-  const workerData: KeeperData = { dataDir, published }
+function startKeeper(options: AuditOptions, published: SharedArrayBuffer): Worker {
+  const { dataDir, retentionMs = null, isHeld = false } = options
+  const workerData: KeeperData = { dataDir, published, retentionMs, isHeld }
   return new Worker(entryBeside(import.meta.url, './keeper/keeper-thread'), {
     name: 'audit-keeper',
     workerData,

@@ -48,6 +48,11 @@ export const AUDIT_COMMANDS: readonly Command[] = [
     load: async () => (await import('./audit/rotate-key.ts')).rotateKey,
   },
   {
+    name: 'prune',
+    summary: 'tell what retention would delete',
+    load: async () => (await import('./audit/prune.ts')).prune,
+  },
+  {
     name: 'index',
     summary: 'make the index of the log whole now, or anew',
     load: async () => (await import('./audit/index-log.ts')).indexLog,

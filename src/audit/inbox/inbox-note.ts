@@ -30,6 +30,14 @@ const NOTES = {
   note: z.strictObject({ at: moment, by: name, words: z.string().min(1).max(WORDS_MAX) }),
   erase: z.strictObject({ at: moment, by: name, subject: z.string().regex(/^[0-9a-f]{32}$/), keys: count }),
   hold: z.strictObject({ at: moment, by: name, isOn: z.boolean(), words: z.string().max(WORDS_MAX) }),
+  prune: z.strictObject({
+    at: moment,
+    by: name,
+    records: count,
+    through: count,
+    root: name,
+    cause: name,
+  }),
 }
 
 export type InboxType = keyof typeof NOTES
@@ -43,6 +51,7 @@ const FILE = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('note'), note: NOTES.note }),
   z.strictObject({ type: z.literal('erase'), note: NOTES.erase }),
   z.strictObject({ type: z.literal('hold'), note: NOTES.hold }),
+  z.strictObject({ type: z.literal('prune'), note: NOTES.prune }),
 ])
 
 /** The note, or one line saying which field is not what it should be. */

@@ -10,6 +10,7 @@ import { systemClock } from '../../kernel/clock.ts'
 import { systemDisk } from '../disk.ts'
 import { IndexSegments } from '../index/index-segments.ts'
 import { Keeper, type KeeperJob } from './keeper.ts'
+import { PruneSegments } from './prune-segments.ts'
 import { SealSegments } from './seal-segments.ts'
 
 /** While there is nothing to do. */
@@ -19,6 +20,10 @@ export interface KeeperData {
   readonly dataDir: string
   /** One BigInt64: records covered by the checkpoint on the disk. */
   readonly published: SharedArrayBuffer
+  /** Null: records are kept for ever. */
+  readonly retentionMs: number | null
+  /** By the configuration: nothing is deleted. */
+  readonly isHeld: boolean
 }
 
 export interface FromKeeper {
@@ -33,13 +38,14 @@ function stepBack(): void {
   } catch {}
 }
 
-const { dataDir, published } = workerData as KeeperData
+const { dataDir, published, retentionMs, isHeld } = workerData as KeeperData
 const tell = (words: string) => parentPort?.postMessage({ words } satisfies FromKeeper)
 const covered = () => Number(Atomics.load(new BigInt64Array(published), 0))
 const place = { dataDir, disk: systemDisk, clock: systemClock }
 const jobs: KeeperJob[] = [
   new SealSegments({ ...place, covered, onProblem: tell }),
   new IndexSegments(dataDir, systemClock),
+  new PruneSegments({ ...place, covered, retentionMs, isHeld }),
 ]
 const ending = new AbortController()
 parentPort?.once('message', () => ending.abort())

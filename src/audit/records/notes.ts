@@ -160,8 +160,8 @@ export interface KeyNote {
   readonly note: string
 }
 
-/** Everything before sequence `through` is deleted. */
-export interface PruneNote {
+/** Everything before sequence `through` is deleted, or will be at once. */
+export interface PruneNote extends FromInbox {
   readonly at: number
   readonly by: string
   readonly records: number

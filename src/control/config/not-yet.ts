@@ -15,19 +15,12 @@ export interface NotYet {
   readonly instead: string
 }
 
-const never = (): boolean => false
 const isEmpty = (value: unknown): boolean => Array.isArray(value) && value.length === 0
 
 const MODEL = ['models', '*']
 const REMOVE = 'nothing: remove the key'
 
 export const NOT_YET: readonly NotYet[] = [
-  {
-    path: ['audit', 'retention'],
-    what: 'deleting old records',
-    off: never,
-    instead: `${REMOVE}; records are kept`,
-  },
   {
     path: ['governance', 'principals'],
     what: 'principals and tokens',
