@@ -75,7 +75,7 @@ export interface TimeAxis {
   readonly slotMs: number
   readonly slots: readonly number[]
   /** Changes, by their number. */
-  readonly marks: readonly { readonly at: number; readonly label: string }[]
+  readonly marks: readonly { readonly at: number; readonly label: string; readonly words: string }[]
   /** Stretches of time in which something was the matter. */
   readonly spans: readonly Span[]
 }

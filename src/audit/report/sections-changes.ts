@@ -107,7 +107,7 @@ const VERDICTS: Readonly<Record<Pair['verdict'], string>> = {
   lower: 'lower',
   'no-clear-difference': 'no clear difference',
   'too-few-to-tell': 'too few to tell',
-  'one-sided': 'nothing to hold it against',
+  'one-sided': '–',
 }
 
 function pairCells(pair: Pair, write: (value: number) => string): string[] {

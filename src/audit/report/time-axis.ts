@@ -31,7 +31,7 @@ export function timeAxisOf({ range, traffic, changes, actions, completeness }: R
     to,
     slotMs: traffic.slotMs,
     slots: traffic.slots.map((slot) => Date.parse(slot)),
-    marks: changes.map(({ at, number }) => ({ at: Date.parse(at), label: String(number) })),
+    marks: changes.map(({ at, number, words }) => ({ at: Date.parse(at), label: String(number), words })),
     spans: [...breakers, ...gaps].slice(0, SPANS_MAX).map(within),
   }
 }

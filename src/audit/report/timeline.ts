@@ -3,7 +3,7 @@ import type { BareChange } from './changes.ts'
 import type { EventFact, Facts } from './facts.ts'
 import { isoOf, listOf, numberOf, textOf } from './field.ts'
 import type { Moment } from './report.ts'
-import { shortHash } from './words.ts'
+import { minute, shortHash } from './words.ts'
 
 /** A breaker that flaps for a week must not bury the report. */
 export const MOMENTS_MAX = 400
@@ -97,7 +97,7 @@ function approvalWords({ details }: EventFact): string {
 
 function gapWords({ details }: EventFact): string {
   const records = numberOf(details, 'records')
-  return `${records} ${records === 1 ? 'record' : 'records'} could not be written since ${isoOf(numberOf(details, 'since'))}: ${textOf(details, 'cause')}`
+  return `${records} ${records === 1 ? 'record' : 'records'} could not be written since ${minute(isoOf(numberOf(details, 'since')))}: ${textOf(details, 'cause')}`
 }
 
 function recoveryWords({ details }: EventFact): string {

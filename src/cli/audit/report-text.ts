@@ -124,7 +124,7 @@ function chartLines(chart: Chart, { width, paint }: Sheet): string[] {
   const { title, form, series, axis, write } = chart
   const values = series.flatMap((one) => one.values.filter((value): value is number => value !== null))
   const [least, most] = [Math.min(0, ...values), Math.max(0, ...values)]
-  const room = Math.min(LABEL_MAX, Math.max(8, ...series.map(({ name }) => name.length)))
+  const room = Math.min(LABEL_MAX, Math.max(15, ...series.map(({ name }) => name.length)))
   const label = (name: string) => (name.length > room ? `${name.slice(0, room - 1)}…` : name).padEnd(room)
   const rows = series.map(({ name, values: own }) => {
     const known = own.filter((value): value is number => value !== null)
@@ -134,7 +134,7 @@ function chartLines(chart: Chart, { width, paint }: Sheet): string[] {
   })
   const below = [
     ['changes', markLine(chart)],
-    ['trouble', spanLine(chart)],
+    ['= breaker x gap', spanLine(chart)],
     ['', dayLine(chart)],
   ] as const
   return [
@@ -165,7 +165,7 @@ function markLine({ axis }: Chart): string {
   return cells.join('')
 }
 
-/** `=` a breaker that was not closed, `x` records lost. */
+/** A breaker that was not closed, and records lost, which may be the same slot. */
 function spanLine({ axis }: Chart): string {
   const cells: string[] = axis.slots.map(() => ' ')
   for (const { from, to, isGap } of axis.spans) {

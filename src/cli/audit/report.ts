@@ -7,8 +7,6 @@
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { leaveAccess } from '../../audit/inbox.ts'
-import { openAnalysis } from '../../audit/index/analysis.ts'
 import { type Answers, factsOf, lifetimeOf, modelsOf } from '../../audit/report/ask.ts'
 import { reportOf } from '../../audit/report/build-report.ts'
 import { evidenceOf } from '../../audit/report/evidence.ts'
@@ -23,6 +21,7 @@ import { findDataDir, WHERE_OPTIONS } from '../data-dir.ts'
 import { paintFor } from '../demo/paint.ts'
 import type { Io } from '../io.ts'
 import { legible } from '../legible.ts'
+import { askLog, putOnRecord } from './log-question.ts'
 import { MOMENT_FORMS, momentOf, withJoinedMoments } from './moment.ts'
 import { reportText, WIDTH_MAX, WIDTH_MIN } from './report-text.ts'
 
@@ -55,17 +54,7 @@ export async function report(args: readonly string[], io: Io, clock: Clock = sys
   }
   const dataDir = findDataDir(asked, COMMAND, io)
   if (dataDir === undefined) return 3
-  try {
-    const log = await openAnalysis(dataDir)
-    try {
-      return await answer(log, { asked, now, dataDir }, io)
-    } finally {
-      log.close()
-    }
-  } catch (error) {
-    io.stderr(`${COMMAND}: the log in ${dataDir} cannot be read: ${legible((error as Error).message)}\n`)
-    return 3
-  }
+  return askLog({ command: COMMAND, dataDir }, io, (log) => answer(log, { asked, now, dataDir }, io))
 }
 
 interface Question {
@@ -88,12 +77,8 @@ async function answer(log: Answers, { asked, now, dataDir }: Question, io: Io): 
     }
   }
   const made = reportOf(facts, evidenceOf(dataDir, facts))
-  const problem = leaveAccess(dataDir, {
-    action: 'audit report',
-    asked: `model ${model}, ${made.range.from} to ${made.range.to}, as ${asked.format}`,
-    records: facts.records,
-  })
-  if (problem !== null) io.stderr(`${COMMAND}: ${problem}\n`)
+  const question = `model ${model}, ${made.range.from} to ${made.range.to}, as ${asked.format}`
+  putOnRecord({ command: COMMAND, dataDir }, { asked: question, records: facts.records }, io)
   return give(rendered(made, elsewhere, { asked, io }), asked.out, io)
 }
 

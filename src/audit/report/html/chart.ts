@@ -9,7 +9,7 @@ import { type Scale, scaleOf, timeTicks } from './scale.ts'
 
 const WIDTH = 960
 const HEIGHT = 240
-const LEFT = 84
+const LEFT = 104
 const RIGHT = 40
 const TOP = 26
 const BOTTOM = 30
@@ -33,7 +33,7 @@ export function chartHtml(chart: Chart, id: string): string {
   ]
   return `<figure>
 <figcaption>${escaped(title)}</figcaption>
-${legend(series)}
+${legend(chart)}
 <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-labelledby="${id}-title ${id}-text">
 <title id="${id}-title">${escaped(title)}</title>
 <desc id="${id}-text">${escaped(`${description}. The table below has its numbers.`)}</desc>
@@ -55,12 +55,21 @@ export function styleOf({ isTrouble = false }: Series, at: number): string {
   return isTrouble ? 'trouble' : `s${at % STYLES}`
 }
 
-function legend(series: readonly Series[]): string {
-  const items = series.map(
-    (one, at) =>
-      `<li><svg class="key" viewBox="0 0 24 10" aria-hidden="true"><path class="line ${styleOf(one, at)}" d="M0 5H24"/></svg>${escaped(one.name)}</li>`,
-  )
-  return `<ul class="legend">${items.join('')}</ul>`
+function legend({ series, axis }: Chart): string {
+  const keys = series.map((one, at) => key(`<path class="line ${styleOf(one, at)}" d="M0 5H24"/>`, one.name))
+  const areas = [
+    ['span', 'a breaker was not closed', axis.spans.some(({ isGap }) => !isGap)],
+    ['gap', 'records were lost', axis.spans.some(({ isGap }) => isGap)],
+  ] as const
+  for (const [style, words, isShown] of areas) {
+    if (isShown) keys.push(key(`<rect class="${style}" x="7" y="0" width="10" height="10"/>`, words))
+  }
+  if (axis.marks.length > 0) keys.push(key('<path class="mark" d="M12 0V10"/>', 'a change, by its number'))
+  return `<ul class="legend">${keys.join('')}</ul>`
+}
+
+function key(drawing: string, words: string): string {
+  return `<li><svg class="key" viewBox="0 0 24 10" aria-hidden="true">${drawing}</svg>${escaped(words)}</li>`
 }
 
 function spans(axis: TimeAxis): string[] {
@@ -74,7 +83,7 @@ function spans(axis: TimeAxis): string[] {
 function grid(scale: Scale, { axis, write }: Chart): string[] {
   const across = scale.ticks.map((tick) => {
     const y = fixed(yOf(tick, scale))
-    return `<path class="${tick === 0 ? 'axis' : 'grid'}" d="M${LEFT} ${y}H${WIDTH - RIGHT}"/><text class="tick" x="${LEFT - 8}" y="${y}" text-anchor="end" dominant-baseline="middle">${escaped(write(tick))}</text>`
+    return `<path class="${tick === 0 ? 'axis' : 'grid'}" d="M${LEFT} ${y}H${WIDTH - RIGHT}"/><text class="tick" x="${LEFT - 8}" y="${y}" text-anchor="end" dominant-baseline="middle">${escaped(write(tick).replace('.00 ', ' '))}</text>`
   })
   const down = timeTicks(axis).map(({ at, label }) => {
     const x = fixed(xOf(at, axis))
@@ -118,9 +127,9 @@ function line(series: Series, at: number, { axis }: Chart, scale: Scale): string
 }
 
 function marks(axis: TimeAxis): string[] {
-  return axis.marks.map(({ at, label }) => {
+  return axis.marks.map(({ at, label, words }) => {
     const x = fixed(xOf(at, axis))
-    return `<path class="mark" d="M${x} ${TOP}V${FLOOR}"/><circle class="mark-number" cx="${x}" cy="${TOP - 12}" r="9"/><text class="mark-text" x="${x}" y="${TOP - 12}" text-anchor="middle" dominant-baseline="central">${escaped(label)}</text>`
+    return `<path class="mark" d="M${x} ${TOP}V${FLOOR}"/><circle class="mark-number" cx="${x}" cy="${TOP - 12}" r="9"><title>${escaped(words)}</title></circle><text class="mark-text" x="${x}" y="${TOP - 12}" text-anchor="middle" dominant-baseline="central">${escaped(label)}</text>`
   })
 }
 

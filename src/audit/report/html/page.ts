@@ -81,13 +81,18 @@ function pointsHtml({ points }: Points): string {
   return `<ul class="findings">${items.join('\n')}</ul>`
 }
 
+/** Would make a column as wide as itself. */
+const LONG_WORD = /\S{28}/
 const STYLES = { words: '', moments: ' class="t"', figures: ' class="n"' }
 
 function tableHtml({ caption, columns, rows }: Table): string {
-  const style = (at: number) => STYLES[columns[at]!.holds]
+  const style = (at: number, cell = '') => {
+    const { holds } = columns[at]!
+    return holds === 'words' && LONG_WORD.test(cell) ? ' class="w"' : STYLES[holds]
+  }
   const head = columns.map(({ title }, at) => `<th scope="col"${style(at)}>${escaped(title)}</th>`)
   const body = rows.map((cells) => {
-    const [first = '', ...others] = cells.map((cell, at) => ({ text: escaped(cell), style: style(at) }))
+    const [first = '', ...others] = cells.map((cell, at) => ({ text: escaped(cell), style: style(at, cell) }))
     if (first === '') return ''
     const rest = others.map(({ text, style: of }) => `<td${of}>${text}</td>`)
     return `<tr><th scope="row"${first.style}>${first.text}</th>${rest.join('')}</tr>`

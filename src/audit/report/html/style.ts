@@ -24,7 +24,8 @@ a { color: inherit }
 .scroll { overflow-x: auto; margin: 1rem 0 }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; min-width: 30rem }
 caption { text-align: left; padding: .25rem 0 .5rem; font-weight: 600 }
-th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--rule); overflow-wrap: anywhere }
+th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--rule) }
+.w { overflow-wrap: anywhere; min-width: 12rem }
 thead th { font-weight: 600; white-space: nowrap } tbody th { font-weight: 400; white-space: nowrap }
 td { max-width: 26rem; min-width: 3rem } .n { text-align: right } .n, .t { white-space: nowrap }
 figure { margin: 1.5rem 0 } figcaption { font-weight: 600 }
