@@ -51,11 +51,11 @@ function section({ source, title, text }: (typeof SOURCES)[number]): string {
       const { status, meaning, consequence, retry } = traitsOf(code)
       return [`\`${code}\``, String(status), meaning, consequence ? `\`${consequence}\`` : '–', REPEAT[retry]]
     })
-  return `## ${title}\n\n${text}\n\n${table(['code', 'status', 'meaning', 'consequence', 'repeat'], rows)}`
+  return `## ${title}\n\n${text}\n\n${markdownTable(['code', 'status', 'meaning', 'consequence', 'repeat'], rows)}`
 }
 
 /** Columns as wide as their widest cell, as the formatter wants them. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]!.length)))
   const line = (cells: readonly string[], fill: string) =>
     `| ${cells.map((cell, column) => cell.padEnd(widths[column]!, fill)).join(' | ')} |\n`
