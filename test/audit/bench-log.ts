@@ -7,7 +7,7 @@ import { checkLog, cutDamaged } from '../../src/audit/check-log.ts'
 import { COMPLETION_BYTES } from '../../src/audit/completions.ts'
 import type { LogRecord } from '../../src/audit/decode.ts'
 import { Digester, openDigestKey } from '../../src/audit/digests.ts'
-import { systemDisk } from '../../src/audit/disk.ts'
+import { type Disk, systemDisk } from '../../src/audit/disk.ts'
 import { openIdentity } from '../../src/audit/identity.ts'
 import { removeInflight } from '../../src/audit/inflight/left-inflight.ts'
 import { type JournalParts, LaneJournal } from '../../src/audit/lane-journal.ts'
@@ -37,6 +37,8 @@ export interface LogOptions {
   readonly fileBytesMax?: number
   readonly clock?: ManualClock
   readonly onBug?: (error: unknown) => void
+  /** One that fails somewhere, for everything: opening, lanes, writer and publisher. */
+  readonly everyDisk?: Disk
 }
 
 export interface BenchLog {
@@ -58,12 +60,14 @@ export interface BenchLog {
 export function openBenchLog(options: LogOptions = {}): BenchLog {
   const dataDir = options.dataDir ?? newFolder()
   const clock = options.clock ?? new ManualClock()
-  const laneDisk = new FaultyDisk()
-  const disk = new FaultyDisk()
+  const { everyDisk } = options
+  const laneDisk = (everyDisk as FaultyDisk | undefined) ?? new FaultyDisk()
+  const disk = (everyDisk as FaultyDisk | undefined) ?? new FaultyDisk()
+  const otherDisk = everyDisk ?? systemDisk
   const digester = new Digester(openDigestKey(join(dataDir, KEY_FILE)))
   const identity = openIdentity(dataDir)
-  const checked = checkLog(dataDir, identity, systemDisk)
-  const cut = cutDamaged(dataDir, checked, systemDisk)
+  const checked = checkLog(dataDir, identity, otherDisk)
+  const cut = cutDamaged(dataDir, checked, otherDisk)
   const found = survey(dataDir, disk, clock)
   const { start } = found
   const signal = new SharedArrayBuffer(SIGNAL_BYTES)
@@ -92,10 +96,13 @@ export function openBenchLog(options: LogOptions = {}): BenchLog {
     ...(bytesMax === undefined ? {} : { bytesMax }),
   })
   const { checkpoint, edge } = checked
-  const publisher = new Publisher(dataDir, systemDisk, { size: checkpoint.size, edge })
+  const publisher = new Publisher(dataDir, otherDisk, { size: checkpoint.size, edge })
   const send = (publication: Publication) => {
     publisher.add(publication)
-    publisher.publish()
+    // What fails is tried again with the next, as its thread does.
+    try {
+      publisher.publish()
+    } catch {}
   }
   const ofCheckpoints = { dataDir, identity, segment, clock, send, published: () => publisher.size }
   const checkpoints = new Checkpoints({ ...ofCheckpoints, warn: () => {} }, checkpoint.size)

@@ -15,14 +15,14 @@ export interface FailingDisk extends Disk {
 
 /**
  * `at`: number of the call, from 1. `how`: an error's code; `short`: a write takes half of the bytes, everything else
- * works; `dies`: the process is gone, files it had open are closed.
+ * works; `dies`: the process is gone, files it had open are closed. `lasts`: every call from there on.
  */
-export function failingDisk(at: number, how: string): FailingDisk {
+export function failingDisk(at: number, how: string, lasts = how === 'dies'): FailingDisk {
   let calls = 0
   const open = new Set<number>()
   const call = (name: string, act: (...given: never[]) => unknown, given: unknown[]): unknown => {
     calls += 1
-    const isHit = how === 'dies' ? calls >= at : calls === at
+    const isHit = lasts ? calls >= at : calls === at
     if (isHit && how === 'dies') {
       for (const fd of open) systemDisk.close(fd)
       open.clear()
