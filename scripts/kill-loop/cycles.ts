@@ -2,11 +2,11 @@
  * One cycle after the other on one log: start, look whether what the cycles before did is in the log, load, kill. Every
  * number is drawn from the seed and the cycle's own number, so a cycle can be asked for by itself.
  */
+import { execFile } from 'node:child_process'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { verifyFrames } from '../../src/audit/verify-frames.ts'
 import { ServeProcess } from '../../test/support/serve-process.ts'
 import { javascriptModel } from '../../test/support/start-gateway.ts'
 import { Draw } from '../fuzz/draw.ts'
@@ -38,6 +38,18 @@ function configOf(port: number): string {
   const server = '[server]\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\nlanes = 2\n[scoring]\nthreads = 1'
   const local = `[models.${LOCAL}]\n[models.${LOCAL}.versions.v1]\nruntime = "javascript"\nfile = "plus.js"`
   return [server, local, ...remote].join('\n')
+}
+
+const MAIN = resolve(import.meta.dirname, '../../src/main.js')
+
+/** As an auditor asks, beside the running gateway; empty when all is well. */
+function verify(dataDir: string): Promise<string> {
+  const command = [MAIN, 'audit', 'verify', '--data', dataDir]
+  return new Promise((done) => {
+    execFile(process.execPath, command, (error, stdout, stderr) =>
+      done(error === null ? '' : `audit verify: ${error.message}\n${stdout}${stderr}`),
+    )
+  })
 }
 
 export class KillLoop {
@@ -130,8 +142,8 @@ export class KillLoop {
   }
 
   async #check(when: string): Promise<void> {
-    const verdict = verifyFrames(join(this.directory, 'data'))
-    if (!verdict.isWhole) this.broken.push(`${when}: ${JSON.stringify(verdict)}`)
+    const verdict = await verify(join(this.directory, 'data'))
+    if (verdict !== '') this.broken.push(`${when}: ${verdict}`)
     for (const words of await this.#ledger.check()) this.broken.push(`${when}: ${words}`)
   }
 }
