@@ -12,13 +12,11 @@ export function endingClassOf(outcome: string, degraded: string): EndingClass {
 
 export function meaningOf(outcome: string): string {
   if (outcome === 'ok') return 'answered'
-  if (outcome === UNKNOWN_CRASH)
-    return 'the process died while the request was under way: nobody knows its end'
   return isFault(outcome) ? FAULTS[outcome].meaning : 'a kind of ending that this version does not know'
 }
 
 /** Written at the start after a crash for each request that had been under way. */
-export const UNKNOWN_CRASH = 'unknown_crash'
+export const UNKNOWN_CRASH: FaultCode = 'unknown_crash'
 
 function isFault(code: string): code is FaultCode {
   return Object.hasOwn(FAULTS, code)

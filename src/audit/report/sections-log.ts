@@ -7,7 +7,7 @@ import { count, minute } from './words.ts'
 const ENDS = {
   stop: 'stopped in order',
   none: 'no stop record: it was killed or died',
-  open: 'nothing followed',
+  open: 'no end on record: it may be running',
 }
 
 export function logSection({ completeness }: Report): Section {
