@@ -30,6 +30,9 @@ import { partialTiles, TILE_WIDTH, TileMissing, type TileName, TileTree, tilePat
 /** Segments of together this size are read again at a start: about 170,000 decisions. */
 export const CHECK_BYTES_MAX = 64 * 1024 * 1024
 
+/** Bytes of records in a byte of a sealed segment, or a few more. */
+const SEALED_TIMES = 5
+
 /** The log is not what its checkpoint says. */
 export class LogCorrupt extends Error {
   override readonly name = 'LogCorrupt'
@@ -110,13 +113,17 @@ function firstToRead(segments: readonly SegmentName[], checkpoint: Checkpoint): 
   if (segments.length === 0) return 0
   let from = segments.findLastIndex(({ first }) => first <= checkpoint.size)
   if (from === -1) throw missing(checkpoint.size, checkpoint)
-  let bytes = statSync(segments[from]!.path).size
+  let bytes = bytesToRead(segments[from]!)
   while (from > 0) {
-    bytes += statSync(segments[from - 1]!.path).size
+    bytes += bytesToRead(segments[from - 1]!)
     if (bytes > CHECK_BYTES_MAX) break
     from -= 1
   }
   return from
+}
+
+function bytesToRead({ path, isSealed }: SegmentName): number {
+  return statSync(path).size * (isSealed ? SEALED_TIMES : 1)
 }
 
 function missing(sequence: number, { size }: Checkpoint): LogCorrupt {

@@ -24,8 +24,8 @@ export interface SegmentReader {
   readonly size: number
   /** One line saying why, when it cannot be believed. */
   readonly header: FileHeader | string
-  /** What was passed over so far. `where` is tail when nothing whole follows. */
-  readonly damages: readonly SegmentDamage[]
+  /** What was passed over so far, less what the caller takes out. `where` is tail when nothing whole follows. */
+  readonly damages: SegmentDamage[]
   /**
    * The next frame; undefined at the end as it was when the file was opened. Payload and entry are valid until the
    * next call; `at` is where the frame begins, or the block of a sealed segment that it is in.
@@ -59,6 +59,7 @@ class PlainReader implements SegmentReader {
   readonly name: SegmentName
   readonly size: number
   readonly header: FileHeader | string
+  readonly damages: SegmentDamage[] = []
   readonly #disk: Disk
   readonly #fd: number
   readonly #frames: FrameReader
@@ -73,15 +74,12 @@ class PlainReader implements SegmentReader {
     this.#frames = new FrameReader(disk, this.#fd, { at, last: name.first - 1 })
   }
 
-  get damages(): readonly SegmentDamage[] {
-    return this.#frames.damages.map((damage) => ({
-      ...damage,
-      problem: `${damage.bytes} bytes hold no whole record`,
-    }))
-  }
-
   next(): Frame | undefined {
-    return this.#frames.next(this.size)
+    const frame = this.#frames.next(this.size)
+    if (this.#frames.damages.length === 0) return frame
+    for (const damage of this.#frames.damages.splice(0))
+      this.damages.push({ ...damage, problem: `${damage.bytes} bytes hold no whole record` })
+    return frame
   }
 
   close(): void {
@@ -102,6 +100,7 @@ class SealedReader implements SegmentReader {
   #place = { first: 0, records: 0, at: 0, bytes: 0 }
   /** Sequence of the next block, if nothing is missing. */
   #expected: number
+  #isDamaged = false
   #isAtEnd = false
 
   constructor(disk: Disk, name: SegmentName, { asksIndex = false }: ReadingOptions) {
@@ -150,13 +149,14 @@ class SealedReader implements SegmentReader {
     const at = typeof trailer === 'string' ? Math.max(0, this.size - TRAILER_BYTES) : trailer.indexAt
     const bytes = this.size - at
     if (typeof index === 'string') this.#damaged(at, bytes, index)
-    else if (this.#index !== undefined && this.damages.length === 0) {
+    else if (this.#index !== undefined && !this.#isDamaged) {
       if (!this.#index.end().equals(this.#file.read(at, bytes)))
         this.#damaged(at, bytes, 'the index is not that of these records')
     }
   }
 
   #damaged(at: number, bytes: number, problem: string): void {
+    this.#isDamaged = true
     this.damages.push({ at, bytes, where: 'middle', problem })
   }
 }

@@ -6,10 +6,10 @@
  */
 import type { Disk } from './disk.ts'
 import { systemDisk } from './disk.ts'
-import { FILE_HEADER_BYTES, readHeader } from './file-header.ts'
-import { FrameReader } from './frame-reader.ts'
+import { FILE_HEADER_BYTES } from './file-header.ts'
 import { listSegments, type SegmentName } from './paths.ts'
 import { recordTypeOf } from './records/record-type.ts'
+import { openSegment, type SegmentReader } from './segment-reader.ts'
 
 export interface FrameVerdict {
   readonly isWhole: boolean
@@ -86,13 +86,13 @@ interface Walk {
 function verifySegment(name: SegmentName, { tally, disk, isLast }: Walk): void {
   const bad = (at: number, sequence: number, problem: string) => {
     tally.badPlaces += 1
-    tally.firstBad ??= { file: `segments/${name.name}`, at, sequence, problem }
+    tally.firstBad ??= { file: name.file, at, sequence, problem }
   }
-  const fd = disk.openForReading(name.path)
+  const reader = openSegment(disk, name, { asksIndex: true })
+  if (reader === undefined) return bad(0, name.first, 'the segment is gone')
   try {
-    const size = disk.size(fd)
+    const { size, header } = reader
     tally.bytes += size
-    const header = readHeader(disk, fd, 'segment')
     if (typeof header === 'string') {
       if (isLast && size < FILE_HEADER_BYTES) {
         tally.tailBytes = size
@@ -103,27 +103,25 @@ function verifySegment(name: SegmentName, { tally, disk, isLast }: Walk): void {
     if (tally.records > 0 && name.first !== tally.last + 1) {
       bad(0, tally.last + 1, `the segment begins at ${name.first}`)
     }
-    const reader = new FrameReader(disk, fd, { at: Math.min(FILE_HEADER_BYTES, size), last: name.first - 1 })
-    walkFrames(reader, size, tally, bad)
+    walkFrames(reader, tally, bad)
     for (const damage of reader.damages) {
       if (damage.where === 'tail' && isLast) tally.tailBytes = damage.bytes
-      else bad(damage.at, 0, `${damage.bytes} bytes hold no whole record`)
+      else bad(damage.at, 0, damage.problem)
     }
   } finally {
-    disk.close(fd)
+    reader.close()
   }
 }
 
 function walkFrames(
-  reader: FrameReader,
-  size: number,
+  reader: SegmentReader,
   tally: Tally,
   bad: (at: number, sequence: number, problem: string) => void,
 ): void {
-  let expected = reader.last + 1
-  for (let frame = reader.next(size); frame !== undefined; frame = reader.next(size)) {
+  let expected = reader.name.first
+  for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
     const damage = reader.damages.shift()
-    if (damage !== undefined) bad(damage.at, expected, `${damage.bytes} bytes hold no whole record`)
+    if (damage !== undefined) bad(damage.at, expected, damage.problem)
     if (frame.sequence !== expected) {
       bad(damage?.at ?? frame.at, expected, `the next record is ${frame.sequence}`)
     }

@@ -8,7 +8,6 @@ import { openIdentity } from '../../src/audit/identity.ts'
 import { SealSegments } from '../../src/audit/keeper/seal-segments.ts'
 import { listSegments } from '../../src/audit/paths.ts'
 import { problemOf } from '../../src/audit/repair.ts'
-import { ManualClock } from '../support/manual-clock.ts'
 import { allRecords, decisionIds, openBenchLog } from './bench-log.ts'
 import { newFolder } from './new-folder.ts'
 import { sampleDecision, sampleInputs } from './samples.ts'
@@ -37,7 +36,6 @@ function partlySealed(): { dataDir: string; ids: string[] } {
   const sealing = new SealSegments({
     dataDir,
     disk: systemDisk,
-    clock: new ManualClock(),
     covered: () => covered,
   })
   while (sealing.step());

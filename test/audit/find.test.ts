@@ -7,7 +7,6 @@ import { systemDisk } from '../../src/audit/disk.ts'
 import { findDecision } from '../../src/audit/find.ts'
 import { SealSegments } from '../../src/audit/keeper/seal-segments.ts'
 import { listSegments, segmentsOf } from '../../src/audit/paths.ts'
-import { ManualClock } from '../support/manual-clock.ts'
 import { allRecords, type BenchLog, openBenchLog } from './bench-log.ts'
 import { newFolder } from './new-folder.ts'
 import { sampleDecision, sampleInputs, sampleOpened, sampleStream } from './samples.ts'
@@ -67,12 +66,7 @@ t.test('an end whose decision is in no log any more is told all the same', async
 })
 
 function seal(dataDir: string): void {
-  const job = new SealSegments({
-    dataDir,
-    disk: systemDisk,
-    clock: new ManualClock(),
-    covered: () => Infinity,
-  })
+  const job = new SealSegments({ dataDir, disk: systemDisk, covered: () => Infinity })
   while (job.step());
 }
 

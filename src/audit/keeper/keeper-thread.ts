@@ -41,11 +41,11 @@ function stepBack(): void {
 const { dataDir, published, retentionMs, isHeld } = workerData as KeeperData
 const tell = (words: string) => parentPort?.postMessage({ words } satisfies FromKeeper)
 const covered = () => Number(Atomics.load(new BigInt64Array(published), 0))
-const place = { dataDir, disk: systemDisk, clock: systemClock }
+const place = { dataDir, disk: systemDisk, covered }
 const jobs: KeeperJob[] = [
-  new SealSegments({ ...place, covered, onProblem: tell }),
+  new SealSegments({ ...place, onKept: tell }),
   new IndexSegments(dataDir, systemClock),
-  new PruneSegments({ ...place, covered, retentionMs, isHeld }),
+  new PruneSegments({ ...place, clock: systemClock, retentionMs, isHeld }),
 ]
 const ending = new AbortController()
 parentPort?.once('message', () => ending.abort())

@@ -1,35 +1,31 @@
 /**
  * Seals closed segments, the oldest first, one a step: to a quarter of their bytes, with an index of request ids
- * (sealed/). The newest segment is being written and stays. What cannot be sealed because it is damaged stays as it is;
- * what cannot be sealed because the disk is full or fails is tried again later.
+ * (sealed/). The newest segment is being written and stays, and so does what no checkpoint covers: what is sealed is never
+ * to be put in order after a crash. What is damaged stays as it is; what the disk would not take is tried again.
  */
-import type { Clock } from '../../kernel/clock.ts'
 import { type Disk, FREE_BYTES_MIN } from '../disk.ts'
 import { listSealingDrafts, listSegments, type SegmentName, segmentsOf } from '../paths.ts'
 import { DirectoryUnsynced, finishSealing, sealSegment } from '../sealed/seal-segment.ts'
+import type { KeeperJob } from './keeper.ts'
 
-/** After trouble with the disk. */
-export const RETRY_MS = 30_000
 /** Damaged segments remembered; of more, some are tried again in vain. */
 const PASSED_OVER_MAX = 1000
 
 export interface SealSegmentsParts {
   readonly dataDir: string
   readonly disk: Disk
-  readonly clock: Pick<Clock, 'now'>
-  /** Records that a checkpoint covers. What comes later may still be cut off after a crash, and stays as it is. */
+  /** Records that the checkpoint on the disk covers. */
   readonly covered: () => number
-  /** One line for the operator, once for each segment that stays and for each trouble of the disk. */
-  readonly onProblem?: (problem: string) => void
+  /** One line for the operator, once for each segment that stays as it is. */
+  readonly onKept?: (words: string) => void
 }
 
-export class SealSegments {
-  readonly name = 'seal segments'
+export class SealSegments implements KeeperJob {
+  readonly name = 'sealing'
   readonly #parts: SealSegmentsParts
   /** Sequences with which damaged segments begin. */
   readonly #passedOver = new Set<number>()
   #isCleared = false
-  #retryAt = Number.NEGATIVE_INFINITY
   /** What the directory holds is not known to survive: nothing is removed any more in this run. */
   #isOver = false
 
@@ -37,9 +33,9 @@ export class SealSegments {
     this.#parts = parts
   }
 
-  /** Seals one segment, if there is one; true: there may be another. Never throws. */
+  /** Seals one segment, if there is one; true: there may be another. Throws what the disk throws; the next step mends it. */
   step(): boolean {
-    if (this.#isOver || this.#parts.clock.now() < this.#retryAt) return false
+    if (this.#isOver) return false
     try {
       this.#removeDrafts()
       const segment = this.#next()
@@ -47,12 +43,10 @@ export class SealSegments {
       this.#seal(segment)
       return true
     } catch (error) {
-      this.#retryAt = this.#parts.clock.now() + RETRY_MS
       this.#isOver = error instanceof DirectoryUnsynced
-      // The draft that was begun goes at the next try.
+      // The draft that was begun goes first.
       this.#isCleared = false
-      this.#tell(`segments could not be sealed: ${(error as Error).message}`)
-      return false
+      throw error
     }
   }
 
@@ -64,11 +58,10 @@ export class SealSegments {
 
   #next(): SegmentName | undefined {
     const segments = listSegments(this.#parts.dataDir)
-    const covered = this.#parts.covered()
-    const isCovered = (index: number) => segments[index + 1]!.first <= covered
-    return segments
-      .slice(0, -1)
-      .find(({ isSealed, first }, index) => !isSealed && isCovered(index) && !this.#passedOver.has(first))
+    const index = segments.findIndex(({ isSealed, first }) => !isSealed && !this.#passedOver.has(first))
+    const behind = segments[index + 1]
+    if (index === -1 || behind === undefined || behind.first > this.#parts.covered()) return undefined
+    return segments[index]
   }
 
   /** Room for more than it will take: the log itself must not run out of space for this. */
@@ -89,10 +82,6 @@ export class SealSegments {
     if (problem === undefined) return
     if (this.#passedOver.size >= PASSED_OVER_MAX) this.#passedOver.clear()
     this.#passedOver.add(segment.first)
-    this.#tell(`${segment.file} stays unsealed: ${problem}`)
-  }
-
-  #tell(problem: string): void {
-    this.#parts.onProblem?.(problem)
+    this.#parts.onKept?.(`${segment.file} stays unsealed: ${problem}`)
   }
 }

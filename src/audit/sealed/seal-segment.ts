@@ -27,7 +27,7 @@ export function sealSegment(disk: Disk, segment: SegmentName): string | undefine
   const draft = `${sealed.path}${DRAFT_SUFFIX}`
   const problem = writeDraft(disk, segment, draft) ?? differenceOf(disk, segment, draft)
   if (problem !== undefined) {
-    disk.remove(draft)
+    removeIfThere(disk, draft)
     return problem
   }
   disk.rename(draft, sealed.path)
@@ -45,6 +45,14 @@ export function finishSealing(disk: Disk, segment: SegmentName): boolean {
   }
   removeOriginal(disk, segment)
   return true
+}
+
+function removeIfThere(disk: Disk, path: string): void {
+  try {
+    disk.remove(path)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
 }
 
 function removeOriginal(disk: Disk, { path }: SegmentName): void {

@@ -129,7 +129,7 @@ t.test(
 t.test('sealed segments go, too', async (t) => {
   const log = longLog()
   const { dataDir, clock } = log
-  const sealing = new SealSegments({ dataDir, disk: new FaultyDisk(), clock, covered: coveredIn(dataDir) })
+  const sealing = new SealSegments({ dataDir, disk: new FaultyDisk(), covered: coveredIn(dataDir) })
   while (sealing.step());
   await pruneAll(log, pruning(log))
   t.notOk(planPrune(dataDir, new FaultyDisk(), clock.wall() - RETENTION_MS))

@@ -13,7 +13,6 @@ import { ColumnSplitter } from '../../../src/audit/sealed/column-splitter.ts'
 import { addToFilter, filterBytes, mayHold } from '../../../src/audit/sealed/id-filter.ts'
 import { SealedFile } from '../../../src/audit/sealed/sealed-file.ts'
 import { crc32c } from '../../../src/kernel/crc32c.ts'
-import { ManualClock } from '../../support/manual-clock.ts'
 import { newFolder } from '../new-folder.ts'
 import { sampleDecision } from '../samples.ts'
 import { type Entry, entryOf, readAll, writeSegment } from '../segment-files.ts'
@@ -32,12 +31,7 @@ function sealed(): { dataDir: string; path: string; bytes: Buffer } {
   }))
   writeSegment(dataDir, 0, [...bulky, ...decisions(40)])
   writeSegment(dataDir, 49, decisions(1))
-  const job = new SealSegments({
-    dataDir,
-    disk: systemDisk,
-    clock: new ManualClock(),
-    covered: () => Infinity,
-  })
+  const job = new SealSegments({ dataDir, disk: systemDisk, covered: () => Infinity })
   while (job.step());
   systemDisk.remove(listSegments(dataDir)[1]!.path)
   const { path } = listSegments(dataDir)[0]!
