@@ -61,7 +61,6 @@ export class SegmentWriter {
   #offset = 0
   #begun = 0
   #isDirty = false
-  #unsyncedBytes = 0
 
   constructor(parts: SegmentParts) {
     this.#parts = parts
@@ -89,11 +88,6 @@ export class SegmentWriter {
   /** Room for one more record of any size; without it, flush first. */
   get hasRoom(): boolean {
     return this.#used + FRAME_BYTES_MAX <= BATCH_BYTES_MAX
-  }
-
-  /** Written since the last sync. */
-  get unsyncedBytes(): number {
-    return this.#unsyncedBytes
   }
 
   /** Something was added or written that is not synced yet. */
@@ -154,7 +148,6 @@ export class SegmentWriter {
       throw error
     }
     this.#offset += this.#used
-    this.#unsyncedBytes += this.#used
     this.#used = 0
     this.#treeBefore.set(this.#tree)
     this.#isDirty = true
@@ -169,7 +162,6 @@ export class SegmentWriter {
       throw new SyncFailure(`the log could not be synced: ${(error as Error).message}`)
     }
     this.#isDirty = false
-    this.#unsyncedBytes = 0
   }
 
   close(): void {
