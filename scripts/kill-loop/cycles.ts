@@ -3,7 +3,7 @@
  * number is drawn from the seed and the cycle's own number, so a cycle can be asked for by itself.
  */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -42,9 +42,10 @@ function configOf(port: number): string {
 
 const MAIN = resolve(import.meta.dirname, '../../src/main.js')
 
-/** As an auditor asks, beside the running gateway; empty when all is well. */
-function verify(dataDir: string): Promise<string> {
-  const command = [MAIN, 'audit', 'verify', '--data', dataDir]
+/** As an auditor asks, beside the running gateway, with what callers kept; empty when all is well. */
+function verify(dataDir: string, receipts: string): Promise<string> {
+  const witness = existsSync(receipts) ? ['--witness', receipts] : []
+  const command = [MAIN, 'audit', 'verify', '--data', dataDir, ...witness]
   return new Promise((done) => {
     execFile(process.execPath, command, (error, stdout, stderr) =>
       done(error === null ? '' : `audit verify: ${error.message}\n${stdout}${stderr}`),
@@ -115,6 +116,11 @@ export class KillLoop {
     this.#endpoint.close()
   }
 
+  /** Of all durable answers, one a line. */
+  get #receipts(): string {
+    return join(this.directory, 'receipts')
+  }
+
   #start(): ServeProcess {
     return new ServeProcess(join(this.directory, 'gateway.toml'))
   }
@@ -138,11 +144,13 @@ export class KillLoop {
     callers.stop()
     await asking
     this.#ledger.expect(callers.answered, this.#endpoint.seen)
+    const receipts = callers.answered.map(({ receipt }) => receipt).filter((receipt) => receipt !== '')
+    if (receipts.length > 0) appendFileSync(this.#receipts, `${receipts.join('\n')}\n`)
     this.#endpoint.seen.clear()
   }
 
   async #check(when: string): Promise<void> {
-    const verdict = await verify(join(this.directory, 'data'))
+    const verdict = await verify(join(this.directory, 'data'), this.#receipts)
     if (verdict !== '') this.broken.push(`${when}: ${verdict}`)
     for (const words of await this.#ledger.check()) this.broken.push(`${when}: ${words}`)
   }
