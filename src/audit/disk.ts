@@ -82,6 +82,23 @@ export function writeAll(
 }
 
 /**
+ * A descriptor is gone whatever closing it says (close(2)), and may be another file's the next moment: it is never closed
+ * twice. What has to be on the disk was synced before.
+ */
+export function closeQuietly(disk: Disk, fd: number): void {
+  try {
+    disk.close(fd)
+  } catch {}
+}
+
+/** Of a file that does no harm where it is. */
+export function removeQuietly(disk: Disk, path: string): void {
+  try {
+    disk.remove(path)
+  } catch {}
+}
+
+/**
  * A whole file or none: written beside its place, synced, then renamed. The directory is not synced. Throws the
  * system's error; what is in the place then is what was there before.
  */
@@ -93,7 +110,7 @@ export function writeWhole(disk: Disk, path: string, bytes: Uint8Array): void {
     writeAll(disk, fd, bytes, { length: bytes.length, position: 0 })
     disk.sync(fd)
   } finally {
-    disk.close(fd)
+    closeQuietly(disk, fd)
   }
   disk.rename(draft, path)
 }

@@ -8,7 +8,7 @@
  * them then, although their callers were told otherwise; the loss record's sequences tell which they are.
  */
 import type { Clock } from '../kernel/clock.ts'
-import { type Disk, writeAll } from './disk.ts'
+import { closeQuietly, type Disk, removeQuietly, writeAll } from './disk.ts'
 import { encodeFileHeader, FILE_HEADER_BYTES, NO_TREE } from './file-header.ts'
 import { journalPath } from './paths.ts'
 
@@ -63,7 +63,7 @@ export class JournalFile {
 
   close(): void {
     if (this.#fd === -1) return
-    this.#disk.close(this.#fd)
+    closeQuietly(this.#disk, this.#fd)
     this.#fd = -1
   }
 
@@ -85,8 +85,8 @@ export class JournalFile {
     try {
       writeAll(this.#disk, fd, header, { length: header.length, position: 0 })
     } catch (error) {
-      this.#disk.close(fd)
-      this.#disk.remove(path)
+      closeQuietly(this.#disk, fd)
+      removeQuietly(this.#disk, path)
       throw error
     }
     this.#fd = fd

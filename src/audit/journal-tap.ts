@@ -5,7 +5,7 @@
  */
 import { CompletionProducer } from './completions.ts'
 import { DIGEST_BYTES, type Digester } from './digests.ts'
-import type { Disk } from './disk.ts'
+import { closeQuietly, type Disk, removeQuietly } from './disk.ts'
 import { FILE_HEADER_BYTES } from './file-header.ts'
 import type { Frame } from './frame.ts'
 import { FrameReader } from './frame-reader.ts'
@@ -52,7 +52,7 @@ export class JournalTap {
   #records = 0
   /** Of these, those whose callers wait. */
   #durable = 0
-  #finished: Finished[] = []
+  readonly #finished: Finished[] = []
 
   constructor(parts: JournalParts, disk: Disk, digester: Digester) {
     this.parts = parts
@@ -117,11 +117,11 @@ export class JournalTap {
   settle(): void {
     this.state.setSequenced(this.#records, this.#bytes)
     this.#completions.tell()
-    for (const { path, fd } of this.#finished) {
-      this.#disk.close(fd)
-      this.#disk.remove(path)
+    for (const { path, fd } of this.#finished.splice(0)) {
+      closeQuietly(this.#disk, fd)
+      // One that stays is met by whoever opens the log next, who finds its records in the segments.
+      removeQuietly(this.#disk, path)
     }
-    this.#finished = []
   }
 
   /** While segments cannot be written, the journal itself is the record: its pages go to the disk. */
@@ -148,7 +148,7 @@ export class JournalTap {
     try {
       this.#disk.sync(fd)
     } finally {
-      this.#disk.close(fd)
+      closeQuietly(this.#disk, fd)
     }
   }
 

@@ -7,7 +7,7 @@
  * is never tried again: the kernel may have dropped the pages and would report success the second time.
  */
 import type { Clock } from '../kernel/clock.ts'
-import { type Disk, isOutOfDescriptors, writeAll } from './disk.ts'
+import { closeQuietly, type Disk, isOutOfDescriptors, removeQuietly, writeAll } from './disk.ts'
 import { encodeFileHeader, FILE_HEADER_BYTES } from './file-header.ts'
 import { ENTRY_FROM, FRAME_BYTES_MAX, FRAME_HEAD_BYTES, sealFrame } from './frame.ts'
 import { segmentPath, segmentsOf } from './paths.ts'
@@ -167,7 +167,7 @@ export class SegmentWriter {
   close(): void {
     if (this.#fd === -1) return
     this.sync()
-    this.#parts.disk.close(this.#fd)
+    closeQuietly(this.#parts.disk, this.#fd)
     this.#fd = -1
   }
 
@@ -184,8 +184,8 @@ export class SegmentWriter {
       writeAll(disk, fd, header, { length: header.length, position: 0 })
       this.#syncDirectory()
     } catch (error) {
-      disk.close(fd)
-      disk.remove(path)
+      closeQuietly(disk, fd)
+      removeQuietly(disk, path)
       throw error
     }
     this.#fd = fd

@@ -12,7 +12,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import type { Clock } from '../../kernel/clock.ts'
-import { codeOf, type Disk, systemDisk, writeAll } from '../disk.ts'
+import { closeQuietly, codeOf, type Disk, systemDisk, writeAll } from '../disk.ts'
 import { bootId } from '../lock.ts'
 import { inflightOf, inflightPath } from '../paths.ts'
 import { RowWriter } from '../records/row-writer.ts'
@@ -145,7 +145,7 @@ export class InflightFile {
   close(lastSequence: number, isAllTold: boolean): void {
     this.tidy(lastSequence, isAllTold)
     if (this.#fd === -1) return
-    this.#disk.close(this.#fd)
+    closeQuietly(this.#disk, this.#fd)
     this.#fd = -1
     if (this.#free.length < this.#cells.length || this.#firstPage > 1) return
     try {
@@ -182,7 +182,7 @@ export class InflightFile {
       writeAll(this.#disk, fd, this.#head, { length: PAGE_BYTES, position: 0 })
       this.#firstPage = Math.max(1, Math.ceil(size / PAGE_BYTES))
     } catch (error) {
-      this.#disk.close(fd)
+      closeQuietly(this.#disk, fd)
       throw error
     }
     this.#fd = fd
