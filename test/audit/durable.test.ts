@@ -1,18 +1,14 @@
 /** Answers that wait for their record to be on the disk: when they leave, with what, and when they must not. */
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
 import { DURABLE_WAIT_MS_MAX, DURABLE_WAITING_MAX } from '../../src/audit/durable-waits.ts'
-import { FILE_HEADER_BYTES } from '../../src/audit/file-header.ts'
-import { frameAt } from '../../src/audit/frame.ts'
 import { LaneJournal } from '../../src/audit/lane-journal.ts'
 import { LaneState } from '../../src/audit/lane-state.ts'
-import { listSegments } from '../../src/audit/paths.ts'
 import { WriterSignal } from '../../src/audit/writer-signal.ts'
 import { eventually } from '../support/eventually.ts'
 import { allRecords, type BenchLog, decisionIds, openBenchLog } from './bench-log.ts'
+import { leafHashesIn } from './leaf-hashes.ts'
 import { sampleDecision, sampleInputs } from './samples.ts'
 
 interface Fate {
@@ -41,22 +37,6 @@ function round({ writer, lanes }: BenchLog): void {
   for (const lane of lanes) lane.flush()
 }
 
-/** Leaf hash by sequence, as RFC 6962 says, from the bytes of the segments. */
-function leavesOf(dataDir: string): Map<number, string> {
-  const leaves = new Map<number, string>()
-  for (const { path } of listSegments(dataDir)) {
-    const bytes = readFileSync(path)
-    for (let at = FILE_HEADER_BYTES; at < bytes.length; ) {
-      const frame = frameAt(bytes, at, bytes.length)
-      if (typeof frame === 'string') throw new Error(`${path} at ${at}: ${frame}`)
-      const entry = bytes.subarray(at + 8, at + frame.bytes)
-      leaves.set(frame.sequence, createHash('sha256').update('\0').update(entry).digest('hex'))
-      at += frame.bytes
-    }
-  }
-  return leaves
-}
-
 t.test('an answer leaves after its record is synced, with the record’s place and leaf hash', async (t) => {
   const log = openBenchLog({ lanes: 2 })
   const fates: Fate[] = []
@@ -77,7 +57,7 @@ t.test('an answer leaves after its record is synced, with the record’s place a
     fates.map(({ id, written }) => [id, written]),
     ids.map((id) => [id, true]),
   )
-  const leaves = leavesOf(log.dataDir)
+  const leaves = leafHashesIn(log.dataDir)
   for (const record of await allRecords(log.dataDir)) {
     if (record.type !== 'decision') continue
     const { receipt } = fates.find(({ id }) => id === record.decision.id)!
@@ -327,7 +307,7 @@ t.test(
         for (const lane of log.lanes) lane.close()
         log.writer.finish()
         t.strictSame(fates.map(({ id }) => id).sort(), [...asked].sort())
-        const leaves = leavesOf(log.dataDir)
+        const leaves = leafHashesIn(log.dataDir)
         const places = new Map<string, number | null>()
         for (const record of await allRecords(log.dataDir))
           if (record.type === 'decision') places.set(record.decision.id, record.place.sequence)

@@ -1,10 +1,6 @@
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
-import { FILE_HEADER_BYTES } from '../../src/audit/file-header.ts'
-import { frameAt } from '../../src/audit/frame.ts'
-import { listSegments } from '../../src/audit/paths.ts'
+import { leafHashesIn } from '../audit/leaf-hashes.ts'
 import { ask } from '../support/ask.ts'
 import { eventually } from '../support/eventually.ts'
 import { PATIENT } from '../support/patient.ts'
@@ -64,21 +60,6 @@ async function keepAsking(port: number, caller: number, receipts: Receipt[]): Pr
   client.close()
 }
 
-function leavesOf(dataDir: string): Map<string, string> {
-  const leaves = new Map<string, string>()
-  for (const { path } of listSegments(dataDir)) {
-    const bytes = readFileSync(path)
-    for (let at = FILE_HEADER_BYTES; at < bytes.length; ) {
-      const frame = frameAt(bytes, at, bytes.length)
-      if (typeof frame === 'string') throw new Error(`${path} at ${at}: ${frame}`)
-      const entry = bytes.subarray(at + 8, at + frame.bytes)
-      leaves.set(String(frame.sequence), createHash('sha256').update('\0').update(entry).digest('hex'))
-      at += frame.bytes
-    }
-  }
-  return leaves
-}
-
 t.test('each receipt that was given names its record, whatever became of the gateway', async (t) => {
   const upstream = await ScriptedUpstream.start(async (connection) => {
     for (;;) {
@@ -133,10 +114,10 @@ t.test('each receipt that was given names its record, whatever became of the gat
   const places = new Map<string, number | null>()
   for (const record of await recordsIn(dataDir))
     if (record.type === 'decision') places.set(record.decision.id, record.place.sequence)
-  const leaves = leavesOf(dataDir)
+  const leaves = leafHashesIn(dataDir)
   const found = receipts.map(({ id }) => {
-    const sequence = String(places.get(id))
-    return `${sequence};${leaves.get(sequence)}`
+    const sequence = places.get(id)
+    return `${sequence};${leaves.get(sequence ?? -1)}`
   })
   t.ok(receipts.length > ROUNDS * 40, `${receipts.length} receipts`)
   t.same(
