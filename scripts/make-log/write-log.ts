@@ -39,6 +39,8 @@ export interface MadeLogOptions {
   readonly segmentBytesMax?: number
   /** Records of the last ones that no checkpoint covers, as after a crash. */
   readonly unsigned?: number
+  /** Losses are not told by gap records, as no gateway would do it. */
+  readonly silentLosses?: boolean
   readonly onProgress?: (done: number, of: number) => void
 }
 
@@ -124,6 +126,7 @@ class LogSink implements TrafficSink {
   }
 
   note<T extends NoteType>(lane: number, type: T, note: Notes[T]): void {
+    if (type === 'gap' && this.#options.silentLosses === true) return
     this.#wallMs = note.at
     this.#row.bytes.set(pack(note))
     this.#row.begin(pack(note).length)
@@ -152,7 +155,9 @@ class LogSink implements TrafficSink {
   #add(lane: number, type: number, digests: (target: Buffer, at: number) => number): void {
     const sequence = (this.#sequences.get(lane) ?? 0) + 1
     this.#sequences.set(lane, sequence)
-    if (!this.#segment.hasRoom) this.#segment.flush()
+    // A segment ends at the end of a batch: small segments need small batches.
+    const isSmall = this.#options.segmentBytesMax !== undefined && this.records % 16 === 0
+    if (isSmall || !this.#segment.hasRoom) this.#segment.flush()
     const record = this.#row.bytes.subarray(0, this.#row.at)
     this.#segment.add({ type, origin: { lane, start: this.#start, sequence } }, record, digests)
     this.records += 1

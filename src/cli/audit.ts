@@ -8,6 +8,11 @@ import type { Io } from './io.ts'
 
 export const AUDIT_COMMANDS: readonly Command[] = [
   {
+    name: 'verify',
+    summary: 'whether the log is what was written, and all of it',
+    load: async () => (await import('./audit/verify.ts')).verify,
+  },
+  {
     name: 'list',
     summary: 'the latest decisions that fit some filters',
     load: async () => (await import('./audit/list.ts')).list,
@@ -26,6 +31,11 @@ export const AUDIT_COMMANDS: readonly Command[] = [
     name: 'report',
     summary: 'what a model did in a stretch of time, why, and what was done about it',
     load: async () => (await import('./audit/report.ts')).report,
+  },
+  {
+    name: 'proof',
+    summary: 'the proof that one record is in the log, to be checked without it',
+    load: async () => (await import('./audit/proof.ts')).proof,
   },
   {
     name: 'note',

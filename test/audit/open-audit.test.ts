@@ -23,7 +23,7 @@ import { LaneJournal } from '../../src/audit/lane-journal.ts'
 import { takeLock } from '../../src/audit/lock.ts'
 import { type AuditWriter, openAudit } from '../../src/audit/open-audit.ts'
 import { journalsOf, LOCK_FILE } from '../../src/audit/paths.ts'
-import { verifyFrames } from '../../src/audit/verify-frames.ts'
+import { verifyLog } from '../../src/audit/verify/verify-log.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { eventually } from '../support/eventually.ts'
 import { allRecords, decisionIds } from './bench-log.ts'
@@ -70,7 +70,7 @@ t.test('kill -9 at any moment: every acknowledged record is in the log exactly o
   }
   await (await opened(dataDir)).close()
   t.ok(acknowledged.size > 30, `${acknowledged.size} acknowledged over 4 kills`)
-  const verdict = verifyFrames(dataDir)
+  const verdict = verifyLog(dataDir)
   t.ok(verdict.isWhole, JSON.stringify(verdict.firstBad))
   t.equal(verdict.tailBytes, 0)
   t.equal(verdict.last - verdict.first + 1, verdict.records)
@@ -126,7 +126,7 @@ t.test(
       said.filter((line) => isId(line) && !found.has(line)),
       [],
     )
-    t.ok(verifyFrames(dataDir).isWhole)
+    t.ok(verifyLog(dataDir).isWhole)
     const losses = (await allRecords(dataDir)).filter(({ type }) => type === 'gap')
     t.ok(losses.length > 0, 'what was refused is counted in the log')
   },
@@ -245,7 +245,7 @@ t.test('lanes, control records and counts agree after a clean close', async (t) 
   t.match(audit.counts(), { written: 504, sequenced: 504, lost: 0, digestsLost: 0, backlogBytes: 0 })
   await audit.close()
   t.strictSame(readdirSync(journalsOf(dataDir)), [])
-  const verdict = verifyFrames(dataDir)
+  const verdict = verifyLog(dataDir)
   t.match(verdict, { isWhole: true, records: 505, first: 0, last: 504 })
   t.strictSame(Object.fromEntries(verdict.types), {
     key: 1,

@@ -19,7 +19,7 @@ import t from 'tap'
 import { findDecision } from '../../src/audit/find.ts'
 import type { LaneJournal } from '../../src/audit/lane-journal.ts'
 import { listJournals, listSegments, segmentPath } from '../../src/audit/paths.ts'
-import { verifyFrames } from '../../src/audit/verify-frames.ts'
+import { verifyLog } from '../../src/audit/verify/verify-log.ts'
 import { allRecords, decisionIds, openBenchLog } from './bench-log.ts'
 import { sampleDecision, sampleInputs, sampleOpened, sampleStream } from './samples.ts'
 
@@ -52,7 +52,7 @@ t.test('what a dead run left is in the log exactly once, in order', async (t) =>
   t.strictSame(decisionIds(records), ids)
   t.match(records.at(10), { digests: { key: 'crash', request: 'crash', answer: 'crash' } })
   t.match(records.at(-1), { type: 'recovery', note: { replayed: 7, known: 10 } })
-  t.match(verifyFrames(dataDir), { isWhole: true, records: 19 })
+  t.match(verifyLog(dataDir), { isWhole: true, records: 19 })
   log.lanes[0]!.close()
 })
 
@@ -86,7 +86,7 @@ t.test('a log that was closed is opened without a word', async (t) => {
   const ids = record(again.lanes[0]!, 2)
   again.lanes[0]!.close()
   again.writer.finish()
-  t.match(verifyFrames(log.dataDir), { isWhole: true, records: 6, first: 0, last: 5, segments: 2 })
+  t.match(verifyLog(log.dataDir), { isWhole: true, records: 6, first: 0, last: 5, segments: 2 })
   t.equal((await findDecision(log.dataDir, ids[1]!))?.decision?.place.sequence, 5)
 })
 
@@ -172,7 +172,7 @@ t.test(
     const segment = listSegments(dataDir).at(-1)!
     const size = statSync(segment.path).size
     truncateSync(segment.path, size - 11)
-    t.match(verifyFrames(dataDir), { isWhole: true, records: 8 }, 'a torn end is no damage')
+    t.match(verifyLog(dataDir), { isWhole: true, records: 8 }, 'a torn end is no damage')
     const log = openBenchLog({ dataDir })
     t.match(log.recovery, {
       replayed: 3,
@@ -180,7 +180,7 @@ t.test(
       torn: [{ where: 'tail', file: `segments/${segment.name}` }],
     })
     t.strictSame(decisionIds(await allRecords(dataDir)), ids)
-    t.match(verifyFrames(dataDir), { isWhole: true, records: 12, tailBytes: 0 })
+    t.match(verifyLog(dataDir), { isWhole: true, records: 12, tailBytes: 0 })
     log.lanes[0]!.close()
   },
 )
@@ -209,7 +209,7 @@ t.test(
     const [torn] = recovery.torn
     t.ok(torn!.at <= place && torn!.at > place - 600)
     t.strictSame(readFileSync(join(dataDir, torn!.kept)), bytes.subarray(torn!.at), 'the damage is evidence')
-    t.match(verifyFrames(dataDir), { isWhole: true, records: 11 })
+    t.match(verifyLog(dataDir), { isWhole: true, records: 11 })
     t.strictSame(new Set(decisionIds(await allRecords(dataDir))), new Set(ids), 'the journal still had it')
     log.lanes[0]!.close()
   },
@@ -260,7 +260,7 @@ t.test('a segment that never got a record gives its name back', async (t) => {
   ids.push(...record(log.lanes[0]!, 1))
   log.lanes[0]!.close()
   log.writer.finish()
-  t.match(verifyFrames(dataDir), { isWhole: true, records: 5 })
+  t.match(verifyLog(dataDir), { isWhole: true, records: 5 })
   t.strictSame(decisionIds(await allRecords(dataDir)), ids)
 })
 
@@ -284,19 +284,15 @@ t.test('verify names what was removed, exchanged or renamed', async (t) => {
   const [first, second, third] = listSegments(dataDir)
   const bytes = readFileSync(second!.path)
   writeFileSync(second!.path, readFileSync(third!.path))
-  t.match(verifyFrames(dataDir).firstBad, {
+  t.match(verifyLog(dataDir).firstBad, {
     file: `segments/${second!.name}`,
     at: 0,
     sequence: second!.first,
   })
   truncateSync(second!.path, 0)
-  t.notOk(verifyFrames(dataDir).isWhole)
+  t.notOk(verifyLog(dataDir).isWhole)
   writeFileSync(second!.path, bytes)
-  t.ok(verifyFrames(dataDir).isWhole)
+  t.ok(verifyLog(dataDir).isWhole)
   truncateSync(first!.path, statSync(first!.path).size - 1)
-  t.match(
-    verifyFrames(dataDir).firstBad,
-    { file: `segments/${first!.name}` },
-    'a tail is only torn at the end',
-  )
+  t.match(verifyLog(dataDir).firstBad, { file: `segments/${first!.name}` }, 'a tail is only torn at the end')
 })

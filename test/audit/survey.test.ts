@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { KnownRecords } from '../../src/audit/known-records.ts'
 import { listJournals, listSegments } from '../../src/audit/paths.ts'
-import { verifyFrames } from '../../src/audit/verify-frames.ts'
+import { verifyLog } from '../../src/audit/verify/verify-log.ts'
 import { allRecords, type BenchLog, decisionIds, openBenchLog } from './bench-log.ts'
 import { sampleDecision, sampleInputs } from './samples.ts'
 
@@ -48,7 +48,7 @@ t.test('of a long run only the segments the journals reach back to are read', as
   const found = decisionIds(await allRecords(dataDir))
   t.equal(found.length, ids.length)
   t.strictSame(new Set(found), new Set(ids))
-  t.ok(verifyFrames(dataDir).isWhole)
+  t.ok(verifyLog(dataDir).isWhole)
   for (const lane of log.lanes) lane.close()
 })
 

@@ -6,7 +6,7 @@ import t from 'tap'
 import type { LaneJournal } from '../../src/audit/lane-journal.ts'
 import { LaneState } from '../../src/audit/lane-state.ts'
 import { journalsOf, KEY_FILE, listJournals, listSegments, tornOf } from '../../src/audit/paths.ts'
-import { verifyFrames } from '../../src/audit/verify-frames.ts'
+import { verifyLog } from '../../src/audit/verify/verify-log.ts'
 import { allRecords, decisionIds, openBenchLog } from './bench-log.ts'
 import { sampleDecision, sampleInputs } from './samples.ts'
 
@@ -115,7 +115,7 @@ t.test('segments end before they grow too large, and each begins where the last 
   const segments = listSegments(log.dataDir)
   t.ok(segments.length > 3, `${segments.length} segments`)
   for (const { path } of segments) t.ok(statSync(path).size <= 20_000)
-  const verdict = verifyFrames(log.dataDir)
+  const verdict = verifyLog(log.dataDir)
   t.match(verdict, { isWhole: true, first: 0, last: verdict.records - 1, segments: segments.length })
   t.strictSame(Object.fromEntries(verdict.types), { key: 1, decision: 300, mark: segments.length - 1 })
   let through = 0
@@ -133,11 +133,11 @@ t.test(
     const log = openBenchLog()
     for (let turn = 0; turn < 5; turn += 1) record(log.lanes[0]!, 1000)
     t.ok(log.writer.round())
-    const taken = verifyFrames(log.dataDir).records
+    const taken = verifyLog(log.dataDir).records
     t.ok(taken > 1000 && taken < 5000, `${taken} of 5000`)
     while (log.writer.round()) t.ok(log.writer.hasNews)
     t.notOk(log.writer.hasNews)
-    t.equal(verifyFrames(log.dataDir).records, 5001)
+    t.equal(verifyLog(log.dataDir).records, 5001)
     log.lanes[0]!.close()
     log.writer.finish()
   },
@@ -181,7 +181,7 @@ t.test('when segments cannot be written the journals are synced and nothing is l
   log.writer.round()
   log.lanes[0]!.close()
   log.writer.finish()
-  t.match(verifyFrames(log.dataDir), { isWhole: true, records: 11, tailBytes: 0 })
+  t.match(verifyLog(log.dataDir), { isWhole: true, records: 11, tailBytes: 0 })
   t.strictSame(decisionIds(await allRecords(log.dataDir)), ids)
 })
 
@@ -204,7 +204,7 @@ t.test('without a descriptor left the writer waits, and nothing is lost', async 
   log.clock.advance(500)
   log.lanes[0]!.close()
   log.writer.finish()
-  t.match(verifyFrames(log.dataDir), { isWhole: true, records: 66, tailBytes: 0 })
+  t.match(verifyLog(log.dataDir), { isWhole: true, records: 66, tailBytes: 0 })
   t.strictSame(decisionIds(await allRecords(log.dataDir)), ids)
 })
 
@@ -221,7 +221,7 @@ t.test('a lane without a descriptor left takes no records, and goes on when ther
   record(lane, 5)
   lane.close()
   log.writer.finish()
-  t.match(verifyFrames(log.dataDir), { isWhole: true, tailBytes: 0 })
+  t.match(verifyLog(log.dataDir), { isWhole: true, tailBytes: 0 })
 })
 
 t.test('a failed sync ends everything and is not tried again', async (t) => {
@@ -252,5 +252,5 @@ t.test('damage inside a journal that is being read is kept aside and told as a l
     [{ note: { cause: 'journal-damaged', records: 1, from: 5, to: 5, lane: 0 } }],
   )
   t.equal(readdirSync(tornOf(log.dataDir)).length, 1)
-  t.match(verifyFrames(log.dataDir), { isWhole: true, records: 10 })
+  t.match(verifyLog(log.dataDir), { isWhole: true, records: 10 })
 })

@@ -2,6 +2,7 @@
  * What the demo is made of, part by part: the replayed rows, the load, what callers saw, how progress and
  * tables look, and that a claim which does not hold is said to.
  */
+
 import { readFileSync } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -9,6 +10,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
+import { verifyLog } from '../../src/audit/verify/verify-log.ts'
 import { BreakerWatch } from '../../src/cli/demo/breaker-watch.ts'
 import { checksOf } from '../../src/cli/demo/checks.ts'
 import { type Evidence, gatherEvidence } from '../../src/cli/demo/evidence.ts'
@@ -30,6 +32,7 @@ import {
 import { Tally } from '../../src/cli/demo/tally.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { openBenchLog } from '../audit/bench-log.ts'
+import { newFolder } from '../audit/new-folder.ts'
 import { sampleInputs, sampleOpened, sampleStream } from '../audit/samples.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
@@ -298,23 +301,19 @@ t.test('a stream counts once, as what its end says', async (t) => {
   log.writer.finish()
   const receipts = opened.map(({ id }) => ({ id, status: 200, version: 'v2', degraded: '', error: '' }))
   const evidence = await gatherEvidence(log.dataDir, since, receipts)
-  t.match(evidence, { decisions: 2, otherRecords: 2, sequenced: 4, missing: [], twice: [], contradicted: [] })
+  t.match(evidence, { decisions: 2, otherRecords: 3, sequenced: 5, missing: [], twice: [], contradicted: [] })
   t.match(evidence.roles, [{ version: 'v2', role: 'canary', attempts: 2, served: 2, failures: 1 }])
 })
 
 t.test('what does not hold is said', (t) => {
+  const firstBad = { file: 'segments/1.seg', at: 7, sequence: 1, problem: 'damaged' }
   const verdict = {
-    ...{
-      isWhole: false,
-      segments: 1,
-      records: 1,
-      types: new Map(),
-      bytes: 1,
-      first: 1,
-      last: 1,
-      tailBytes: 0,
-    },
-    ...{ firstBad: { file: 'segments/1.seg', at: 7, sequence: 1, problem: 'damaged' }, badPlaces: 1 },
+    ...verifyLog(newFolder()),
+    isWhole: false,
+    segments: 1,
+    records: 1,
+    firstBad,
+    badPlaces: 1,
   }
   const evidence: Evidence = {
     ...{ verdict, decisions: 1, shadowRecords: 0, otherRecords: 0, sequenced: 1, lost: 2, shadowsPlanned: 1 },

@@ -1,7 +1,7 @@
 /** A process that may open few files: a crowd beyond its share is turned away, nothing else suffers, and it recovers. */
 import { connect, type Socket } from 'node:net'
 import t from 'tap'
-import { verifyFrames } from '../../src/audit/verify-frames.ts'
+import { verifyLog } from '../../src/audit/verify/verify-log.ts'
 import { ask } from '../support/ask.ts'
 import { eventually } from '../support/eventually.ts'
 import { PATIENT } from '../support/patient.ts'
@@ -93,6 +93,6 @@ t.test('a process that may open few files keeps to shares of them', async (t) =>
       (await decisionsIn(dataDir)).filter(({ model, status }) => model === 'm' && status === 200).length,
       7,
     )
-    t.match(verifyFrames(dataDir), { isWhole: true, tailBytes: 0 })
+    t.match(verifyLog(dataDir), { isWhole: true, tailBytes: 0 })
   })
 })

@@ -3,7 +3,7 @@ import { type IncomingMessage, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { findDecision } from '../../src/audit/find.ts'
-import { verifyFrames } from '../../src/audit/verify-frames.ts'
+import { verifyLog } from '../../src/audit/verify/verify-log.ts'
 import { tensorOf } from '../support/ask.ts'
 import { eventually } from '../support/eventually.ts'
 import { inferBytes } from '../support/infer-bytes.ts'
@@ -228,7 +228,7 @@ t.test('what was answered is in the log, after any number of kills', async (t) =
       records.map((_, index) => index),
       'the sequence has no hole',
     )
-    const verdict = verifyFrames(dataDir)
+    const verdict = verifyLog(dataDir)
     t.match(verdict, { isWhole: true, records: records.length, firstBad: null, tailBytes: 0 })
     t.same(
       records.filter(({ type }) => type === 'gap' || type === 'unknown'),

@@ -5,6 +5,7 @@
  *
  * Nothing here touches the disk: tiles are handed out and asked for.
  */
+import { CompactRange } from './compact-range.ts'
 import { nodeHash, TREE_HASH_BYTES } from './hash.ts'
 
 /** log2 of a tile's width. */
@@ -97,6 +98,22 @@ export class TileBuilder {
     for (const name of partialTiles(this.#size)) {
       take(name, this.#level(name.level).subarray(0, name.width * TREE_HASH_BYTES))
     }
+  }
+
+  /** Of all leaves so far. Every perfect subtree of the tree lies in a tile at its right edge. */
+  root(): Buffer {
+    const roots: Buffer[] = []
+    for (const { level, width } of partialTiles(this.#size).reverse()) {
+      let from = 0
+      for (let count = TILE_WIDTH / 2; count >= 1; count /= 2) {
+        if ((width & count) === 0) continue
+        const root = Buffer.alloc(TREE_HASH_BYTES)
+        foldTile(this.#level(level), from, count, root)
+        roots.push(root)
+        from += count
+      }
+    }
+    return CompactRange.of(this.#size, roots).root()
   }
 
   #level(level: number): Buffer {

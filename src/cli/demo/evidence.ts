@@ -9,7 +9,8 @@ import type { AttemptRecord } from '../../audit/records/attempt-row.ts'
 import type { DecisionRecord } from '../../audit/records/decision-record.ts'
 import type { ShadowRecord } from '../../audit/records/shadow-record.ts'
 import type { StreamRecord } from '../../audit/records/stream-record.ts'
-import { type FrameVerdict, verifyFrames } from '../../audit/verify-frames.ts'
+import type { LogVerdict } from '../../audit/verify/log-verdict.ts'
+import { verifyLog } from '../../audit/verify/verify-log.ts'
 import { bump, type Receipt } from './tally.ts'
 
 /** What one version did in one role. */
@@ -45,7 +46,7 @@ export interface ConsequenceCount {
 }
 
 export interface Evidence {
-  readonly verdict: FrameVerdict
+  readonly verdict: LogVerdict
   readonly decisions: number
   readonly shadowRecords: number
   readonly otherRecords: number
@@ -71,7 +72,7 @@ export async function gatherEvidence(
   receipts: readonly Receipt[],
 ): Promise<Evidence> {
   const from = await firstSince(dataDir, since)
-  const verdict = verifyFrames(dataDir, { from })
+  const verdict = verifyLog(dataDir, { from })
   const gathering = new Gathering(receipts)
   for await (const record of readLog(dataDir, from)) {
     if (record.type === 'decision' && record.decision.receivedAt >= since) gathering.decision(record.decision)
@@ -84,13 +85,15 @@ export async function gatherEvidence(
   return gathering.result(verdict)
 }
 
-/** The sequence with which the first segment begins that was made since then; 0 when there is none. */
+/** The sequence with which the first segment begins that was made since then, or the next one will. */
 async function firstSince(dataDir: string, since: number): Promise<number> {
+  let found: number | undefined
   for (const { path, first } of listSegments(dataDir).reverse()) {
     const header = await segmentHeader(path)
-    if (header === undefined || header.createdAt < since) return first + 1
+    if (header === undefined || header.createdAt < since) return found ?? first + 1
+    found = first
   }
-  return 0
+  return found ?? 0
 }
 
 class Gathering {
@@ -150,7 +153,7 @@ class Gathering {
     if (type === 'gap') this.#lost += Number(note.records)
   }
 
-  result(verdict: FrameVerdict): Evidence {
+  result(verdict: LogVerdict): Evidence {
     const ids = [...this.#receipts.keys()]
     return {
       verdict,

@@ -9,7 +9,7 @@ import t from 'tap'
 import { CELL_BYTES, PAGE_BYTES, type RequestUnderWay } from '../../../src/audit/inflight/cell.ts'
 import { InflightFile } from '../../../src/audit/inflight/inflight-file.ts'
 import { listInflight } from '../../../src/audit/paths.ts'
-import { verifyFrames } from '../../../src/audit/verify-frames.ts'
+import { verifyLog } from '../../../src/audit/verify/verify-log.ts'
 import { allRecords, type BenchLog, decisionIds, type LogOptions, openBenchLog } from '../bench-log.ts'
 import { sampleDecision, sampleInputs } from '../samples.ts'
 
@@ -82,7 +82,7 @@ t.test('who had no record gets one that says what is known, and who had keeps th
     digests: { key: 'crash', request: 'crash', answer: 'crash' },
   })
   t.match(records.at(-1), { type: 'recovery', note: { unknownCrash: 1 } })
-  t.match(verifyFrames(log.dataDir), { isWhole: true })
+  t.match(verifyLog(log.dataDir), { isWhole: true })
   t.strictSame(listInflight(log.dataDir), [])
   log.lanes[0]!.close()
 })
