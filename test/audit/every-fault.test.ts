@@ -7,7 +7,7 @@
  */
 import { rmSync } from 'node:fs'
 import t from 'tap'
-import { verifyFrames } from '../../src/audit/verify-frames.ts'
+import { verifyLog } from '../../src/audit/verify/verify-log.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { allRecords, type BenchLog, openBenchLog } from './bench-log.ts'
 import { type FailingDisk, failingDisk } from './failing-disk.ts'
@@ -86,7 +86,7 @@ async function problemAfter(dataDir: string, { written, refused }: Told): Promis
   }
   log.lanes[0]!.close()
   log.writer.finish()
-  const verdict = verifyFrames(dataDir)
+  const verdict = verifyLog(dataDir)
   if (!verdict.isWhole) return `it is not whole: ${JSON.stringify(verdict.firstBad)}`
   const seen = new Map<string, number>()
   for (const found of await allRecords(dataDir))
