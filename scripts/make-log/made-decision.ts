@@ -54,9 +54,7 @@ export function madeDecision(model: CastModel, moment: Moment, circumstances: Ci
   }
   const durationMs = attempts.reduce((sum, { totalMs }) => sum + totalMs, 0.15)
   const { at, id, caller, generation, configHash } = moment
-  const { protocol, path, contentType } = model
-  const bodyBytes = Math.floor(around(protocol === 'raw' ? 60_000 : 700, 0.5, chance))
-  const request = { method: 'POST', path, contentType, bodyBytes }
+  const { protocol } = model
   const answerType = isStream ? 'text/event-stream' : 'application/json'
   const record: DecisionRecord = {
     id,
@@ -66,7 +64,7 @@ export function madeDecision(model: CastModel, moment: Moment, circumstances: Ci
     configHash,
     traceId: traceOf(chance),
     client: caller,
-    request,
+    request: requestOf(model, chance),
     model: model.name,
     protocol,
     operation: protocol === 'raw' ? 'call' : 'infer',
@@ -88,6 +86,11 @@ export function madeDecision(model: CastModel, moment: Moment, circumstances: Ci
     kept: null,
   }
   return { record, isStream: isStream && isAnswered }
+}
+
+function requestOf({ protocol, path, contentType }: CastModel, chance: SeededChance) {
+  const bodyBytes = Math.floor(around(protocol === 'raw' ? 60_000 : 700, 0.5, chance))
+  return { method: 'POST', path, contentType, bodyBytes }
 }
 
 /** How the stream of such a decision ended. */

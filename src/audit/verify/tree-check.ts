@@ -23,7 +23,7 @@ export class TreeCheck {
   #tile: Buffer | undefined
   #tileIndex = -1
   /** Leaves that differ from their tiles: the records are wrong if the root is, else the tiles. */
-  #differing: { readonly place: BadPlace; readonly tile: TileName }[] = []
+  readonly #differing: { readonly place: BadPlace; readonly tile: TileName }[] = []
   #differences = 0
   #isDoubtful = false
 
@@ -81,19 +81,19 @@ export class TreeCheck {
   settle(root: Buffer): void {
     const isRoot = this.#builder.root().equals(root)
     this.#builder.partials((name, bytes) => this.#compare(name, bytes))
-    for (const { place, tile } of this.#differing) {
-      if (!isRoot) this.#parts.onBad(place)
-      else
-        this.#parts.onBad({
-          ...place,
-          file: tilePath(tile),
-          at: ((place.sequence ?? 0) % TILE_WIDTH) * 32,
-          problem: 'the hash here is not that of the record',
-        })
-    }
+    this.tell(isRoot)
     if (isRoot || this.#differences > 0 || this.#isDoubtful) return
     const problem = `its root is not that of the ${this.#builder.size} records: forked, or rewritten together with the tiles`
     this.#parts.onBad({ file: 'checkpoint', at: 0, sequence: null, problem })
+  }
+
+  /** The leaves that differ from their tiles: which of the two is wrong, who asks has to know. */
+  tell(areRecordsRight: boolean): void {
+    for (const { place, tile } of this.#differing.splice(0)) {
+      const at = ((place.sequence ?? 0) % TILE_WIDTH) * TREE_HASH_BYTES
+      const problem = 'the hash here is not that of the record'
+      this.#parts.onBad(areRecordsRight ? { ...place, file: tilePath(tile), at, problem } : place)
+    }
   }
 
   #grow(): void {

@@ -24,11 +24,12 @@ import { openSegment, type SegmentReader } from '../segment-reader.ts'
 import { readIfThere, readTileFile } from '../tile-files.ts'
 import { type Checkpoint, openCheckpoint, parseCheckpointText } from '../tree/checkpoint.ts'
 import { formatVerifierKey, parseNote, textOf, type VerifierKey } from '../tree/note.ts'
-import { inclusionProof, rootOfInclusion, treeRoot } from '../tree/proof.ts'
-import { TILE_WIDTH, TileMissing, TileTree } from '../tree/tiles.ts'
+import { treeRoot } from '../tree/proof.ts'
+import { TileMissing, TileTree } from '../tree/tiles.ts'
 import { CompletenessCheck, fieldsOf } from './completeness.ts'
 import { KeyChain } from './key-chain.ts'
 import { BadPlaces, type CheckpointTold, type LogVerdict } from './log-verdict.ts'
+import { checkRange } from './range-check.ts'
 import { TreeCheck } from './tree-check.ts'
 import { compareWitness, type Witness, type WitnessVerdict } from './witness.ts'
 
@@ -345,32 +346,16 @@ class LogCheck {
     if (typeof opened === 'string') this.#about(CHECKPOINT_FILE, opened)
     else if (this.#origin !== undefined && origin !== this.#origin)
       this.#about(CHECKPOINT_FILE, `it is of another log: ${origin}, not ${this.#origin}`)
-    if (this.#isPartial) this.#checkRange(checkpoint)
+    if (this.#isPartial && !this.#isSettled) {
+      const tree = new TileTree(size, (name) => readTileFile(this.#dataDir, name))
+      const range = { from: this.#first, end: Math.min(this.#expected, size) }
+      const bad = checkRange(range, checkpoint, tree)
+      if (bad !== undefined) this.#bad.add(bad)
+      this.#tree?.tell(bad !== undefined)
+    }
     const signedBy = typeof opened === 'string' ? [] : opened.signedBy.map(formatVerifierKey)
     const isPinned = this.#options.pinned !== undefined
     return { size, root: checkpoint.root.toString('base64'), signedBy, isPinned }
-  }
-
-  /** Without all records: each tile of the range is proven to be of the tree that was signed. */
-  #checkRange({ size, root }: Checkpoint): void {
-    if (this.#isSettled) return
-    const tree = new TileTree(size, (name) => readTileFile(this.#dataDir, name))
-    for (let index = this.#first; index < Math.min(this.#expected, size); index += TILE_WIDTH) {
-      try {
-        const leaf = tree.hashAt(0, index)
-        if (rootOfInclusion({ index, size, leaf }, inclusionProof(index, size, tree))?.equals(root)) continue
-        this.#bad.add({
-          file: 'tile',
-          at: 0,
-          sequence: index,
-          problem: 'the tiles are not those of the checkpoint',
-        })
-      } catch (error) {
-        if (!(error instanceof TileMissing)) throw error
-        this.#bad.add({ file: 'tile', at: 0, sequence: index, problem: error.message })
-      }
-      return
-    }
   }
 
   #compareWitness(): WitnessVerdict | null {

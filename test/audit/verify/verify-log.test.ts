@@ -3,6 +3,8 @@ import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import t from 'tap'
 import { type MadeLogOptions, writeMadeLog } from '../../../scripts/make-log/write-log.ts'
+import { FILE_HEADER_BYTES } from '../../../src/audit/file-header.ts'
+import { frameAt, sealFrame } from '../../../src/audit/frame.ts'
 import { makeProof } from '../../../src/audit/make-proof.ts'
 import { listSegments } from '../../../src/audit/paths.ts'
 import { signCheckpoint } from '../../../src/audit/tree/checkpoint.ts'
@@ -85,6 +87,22 @@ t.test('the first bad place is named, with segment, sequence and byte', (t) => {
   t.end()
 })
 
+/** Another byte in a record, and the checksum that fits it. */
+function forge(dataDir: string, sequence: number): void {
+  const { path } = listSegments(dataDir).findLast(({ first }) => first <= sequence)!
+  const bytes = readFileSync(path)
+  for (let at = FILE_HEADER_BYTES; at < bytes.length; ) {
+    const frame = frameAt(bytes, at, bytes.length)
+    if (typeof frame === 'string') throw new Error(frame)
+    if (frame.sequence === sequence) {
+      bytes[at + frame.bytes - 1] = bytes[at + frame.bytes - 1]! ^ 1
+      sealFrame(bytes, at, frame, frame.payload.length)
+    }
+    at += frame.bytes
+  }
+  writeFileSync(path, bytes)
+}
+
 t.test('a part of the log is checked against the whole tree', (t) => {
   const dataDir = madeLog()
   const part = verifyLog(dataDir, { from: 300, to: 310 })
@@ -95,6 +113,12 @@ t.test('a part of the log is checked against the whole tree', (t) => {
   bytes[40] = bytes[40]! ^ 1
   writeFileSync(tile, bytes)
   t.notOk(verifyLog(dataDir, { from: 300, to: 310 }).isWhole)
+  bytes[40] = bytes[40]! ^ 1
+  writeFileSync(tile, bytes)
+  t.ok(verifyLog(dataDir, { from: 300, to: 310 }).isWhole)
+  forge(dataDir, 305)
+  const forged = verifyLog(dataDir, { from: 300, to: 310 })
+  t.match(forged.firstBad, { file: /^segments/, sequence: 305, problem: /not the one the tree was made of/ })
   t.end()
 })
 
