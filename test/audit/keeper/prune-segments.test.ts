@@ -11,6 +11,7 @@ import { SealSegments } from '../../../src/audit/keeper/seal-segments.ts'
 import { CHECKPOINT_FILE, inboxOf, listSegments } from '../../../src/audit/paths.ts'
 import { readLog } from '../../../src/audit/read.ts'
 import { tilePath } from '../../../src/audit/tree/tiles.ts'
+import { verifyLog } from '../../../src/audit/verify/verify-log.ts'
 import { type BenchLog, openBenchLog } from '../bench-log.ts'
 import { FaultyDisk } from '../faulty-disk.ts'
 import { sampleDecision, sampleInputs } from '../samples.ts'
@@ -123,6 +124,9 @@ t.test(
     again.lanes[0]!.close()
     again.writer.finish()
     t.equal((await sequences(dataDir)).at(-1)! > left.at(-1)!, true)
+    const verdict = verifyLog(dataDir)
+    t.match(verdict, { isWhole: true, problems: [], first: plan.through })
+    t.match(verdict.completeness, { isComplete: true })
   },
 )
 
