@@ -15,6 +15,7 @@ import { AdminServer } from './control/admin/admin-server.ts'
 import type { AdminParts, Readiness, Resource } from './control/admin/resource.ts'
 import { decision } from './control/admin/resources/decision.ts'
 import { endpoints } from './control/admin/resources/endpoints.ts'
+import { checkpoint, proof } from './control/admin/resources/proof.ts'
 import { CertificateWatch } from './control/certificate-watch.ts'
 import { EntranceThread } from './control/entrance-thread.ts'
 import { LaneCrew } from './control/lane-crew.ts'
@@ -189,7 +190,8 @@ function loseLog(parts: Parts, problem: string, fail: (error: Error) => void): v
 /** What the admin API tells of the log. */
 function logResources({ server }: Snapshot, audit: AuditWriter): Resource[] {
   const onAccess = accessRecorder(audit, server.dataDir, systemClock)
-  return [decision(server.dataDir, onAccess)]
+  const { dataDir } = server
+  return [decision(dataDir, onAccess), proof(dataDir, onAccess), checkpoint(dataDir)]
 }
 
 function makeEntrance(

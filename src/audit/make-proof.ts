@@ -1,5 +1,6 @@
 /** The proof that one record is in the log, out of the tiles and the newest checkpoint; the record itself in it. */
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { systemDisk } from './disk.ts'
 import { CHECKPOINT_FILE, listSegments } from './paths.ts'
 import { openSegment } from './segment-reader.ts'
@@ -16,6 +17,20 @@ export type ProofMade =
   | { readonly kind: 'not-signed-yet'; readonly size: number }
   /** There is no such record, or none any more. */
   | { readonly kind: 'unknown' }
+
+/** A running gateway signs each second. */
+const WAIT_MS = 2000
+const ASK_EVERY_MS = 100
+
+/** Like `makeProof`; of a record that no checkpoint covers yet, a little later. */
+export async function awaitProof(dataDir: string, sequence: number, hasRecord: boolean): Promise<ProofMade> {
+  let made = makeProof(dataDir, sequence, hasRecord)
+  for (let waited = 0; made.kind === 'not-signed-yet' && waited < WAIT_MS; waited += ASK_EVERY_MS) {
+    await pause(ASK_EVERY_MS)
+    made = makeProof(dataDir, sequence, hasRecord)
+  }
+  return made
+}
 
 /** The newest checkpoint as it lies there; undefined when there is none. Throws when it is none at all. */
 export function readCheckpointNote(dataDir: string): { note: string; size: number } | undefined {

@@ -1,9 +1,11 @@
 /**
  * What the report rests on, so that nobody has to believe it: whose log, what was signed, which records, and the
- * commands that check all of it. Reads three small files of the data directory and writes nothing.
+ * commands that check all of it. Reads a few small files of the data directory and
+ * writes nothing.
  */
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeProof } from '../make-proof.ts'
 import { openCheckpoint, type SignedCheckpoint } from '../tree/checkpoint.ts'
 import { formatVerifierKey, parseVerifierKeys } from '../tree/note.ts'
 import type { Facts } from './facts.ts'
@@ -20,8 +22,20 @@ export function evidenceOf(dataDir: string, facts: Pick<Facts, 'sequences' | 're
     problem: typeof found === 'string' ? found : '',
     sequences: sequences === null ? null : { ...sequences, records },
     isCovered: checkpoint !== null && sequences !== null && sequences.last < checkpoint.size,
-    proofs: [],
+    proofs: sequences === null ? [] : proofsOf(dataDir, sequences),
     commands: commandsFor(sequences),
+  }
+}
+
+/** Of the first and the last record, with their bytes; none where the checkpoint or the tiles do not give one. */
+function proofsOf(dataDir: string, { first, last }: { first: number; last: number }): Evidence['proofs'] {
+  try {
+    return [...new Set([first, last])].flatMap((sequence) => {
+      const made = makeProof(dataDir, sequence, true)
+      return made.kind === 'proof' ? [{ sequence, lines: made.text.trimEnd().split('\n') }] : []
+    })
+  } catch {
+    return []
   }
 }
 

@@ -338,7 +338,8 @@ export interface Evidence {
   readonly sequences: { readonly first: number; readonly last: number; readonly records: number } | null
   /** Records of the range behind the checkpoint: signed by a later one. */
   readonly isCovered: boolean
-  readonly proofs: readonly { readonly sequence: number; readonly proof: string }[]
+  /** C2SP tlog-proofs, line by line. */
+  readonly proofs: readonly { readonly sequence: number; readonly lines: readonly string[] }[]
   readonly commands: readonly string[]
 }
 

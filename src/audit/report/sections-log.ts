@@ -68,10 +68,10 @@ export function evidenceSection({ evidence, askedAt }: Report): Section {
       ...evidenceTable(evidence, askedAt),
       ...coveredWords(evidence).map(words),
       { kind: 'code', caption: 'To check it', lines: evidence.commands },
-      ...evidence.proofs.map(({ sequence, proof }) => ({
+      ...evidence.proofs.map(({ sequence, lines }) => ({
         kind: 'code' as const,
         caption: `Proof that record ${sequence} is in the log`,
-        lines: proof.trimEnd().split('\n'),
+        lines,
       })),
     ],
   }

@@ -3,10 +3,9 @@
  * key. Exit 0 here it is; 1 there is no such record; 2 wrong usage; 3 could not, or no checkpoint covers it yet.
  */
 import { writeFileSync } from 'node:fs'
-import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { leaveAccess } from '../../audit/inbox.ts'
-import { makeProof, type ProofMade } from '../../audit/make-proof.ts'
+import { awaitProof, type ProofMade } from '../../audit/make-proof.ts'
 import { parseCount } from '../../audit/tree/checkpoint.ts'
 import { findDataDir, WHERE_OPTIONS } from '../data-dir.ts'
 import type { Io } from '../io.ts'
@@ -23,9 +22,6 @@ const USAGE = `Usage: modelgate audit proof SEQ [--out FILE] [--without-record] 
 
 modelgate audit verify --proof FILE --key FILE checks it, anywhere. The key is in keys/log.vkey of the log's directory.
 `
-/** A running gateway signs each second. */
-const WAIT_MS = 2000
-const ASK_EVERY_MS = 100
 
 export async function proof(args: readonly string[], io: Io): Promise<number> {
   const asked = parse(args)
@@ -52,16 +48,6 @@ export async function proof(args: readonly string[], io: Io): Promise<number> {
     io.stderr(`modelgate audit proof: ${legible((error as Error).message)}\n`)
     return 3
   }
-}
-
-/** Of a record that no checkpoint covers, a little later. */
-async function awaitProof(dataDir: string, sequence: number, hasRecord: boolean): Promise<ProofMade> {
-  let made = makeProof(dataDir, sequence, hasRecord)
-  for (let waited = 0; made.kind === 'not-signed-yet' && waited < WAIT_MS; waited += ASK_EVERY_MS) {
-    await pause(ASK_EVERY_MS)
-    made = makeProof(dataDir, sequence, hasRecord)
-  }
-  return made
 }
 
 function tell(made: ProofMade, { sequence, out, json }: Asked, io: Io): number {

@@ -40,7 +40,7 @@ async function hostileReport(words: string): Promise<Report> {
     await log.event('note', at, { by: words, words })
     const facts = await factsOf(log, { model: words, range: RANGE, askedAt: RANGE.to })
     const evidence = { origin: words, checkpoint: null, problem: words, sequences: null, isCovered: false }
-    return reportOf(facts, { ...evidence, proofs: [{ sequence: 1, proof: words }], commands: [words] })
+    return reportOf(facts, { ...evidence, proofs: [{ sequence: 1, lines: [words] }], commands: [words] })
   } finally {
     log.close()
   }

@@ -201,7 +201,7 @@ t.test('a bad week', async (t) => {
       ...NO_EVIDENCE,
       checkpoint: { size: 1, root: '', at: '', signedBy: [] },
       sequences: { first: 0, last: 0, records: 1 },
-      proofs: [{ sequence: 0, proof: '' }],
+      proofs: [{ sequence: 0, lines: [''] }],
     }
     const rows = readFileSync('docs/audit-report.md', 'utf8').matchAll(
       /^\| (`[a-zA-Z.[\]]+`|\(the report\)) +\| (`.*?) +\|/gm,
