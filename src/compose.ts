@@ -350,6 +350,7 @@ async function open(options: GatewayOptions, parts: Parts, recovery: RecoveryRep
   let stopping: Promise<{ abandoned: number }> | undefined
   parts.certificates?.start()
   parts.probes.start()
+  audit.keepHouse()
   const renewCertificate = async () => parts.certificates?.renew()
   const { graceMs, drainDelayMs } = snapshot.server
   const stop = (cause: string, isUrgent = false) => {

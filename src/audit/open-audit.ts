@@ -85,8 +85,8 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit | Au
   const { start, origin } = opened
   const parts = lanes.map((lane) => ({ ...lane, start, origin }))
   const warn = options.warn ?? (() => {})
-  const keeper = startKeeper(options, published)
-  const audit = new AuditWriter(parts, { thread, publisher, keeper, lock, clock, origin, warn })
+  const makeKeeper = () => startKeeper(options, published)
+  const audit = new AuditWriter(parts, { thread, publisher, makeKeeper, lock, clock, origin, warn })
   onLost = () => audit.lose(`data_dir ${dataDir} was deleted or taken by another process while it was in use`)
   return { audit, recovery: opened.report }
 }
@@ -183,7 +183,7 @@ const CHECKPOINTS_ARE_BACK = 'checkpoints of the log are written again'
 interface AuditThread {
   readonly thread: Worker
   readonly publisher: Worker
-  readonly keeper: Worker
+  readonly makeKeeper: () => Worker
   readonly origin: string
   readonly warn: (words: string) => void
   readonly lock: Lock
@@ -199,14 +199,18 @@ export class AuditWriter {
   readonly #control: LaneJournal
   readonly #lock: Lock
   readonly #ended: Promise<void>
-  readonly #keeper: { readonly thread: Worker; readonly ended: Promise<void> }
+  readonly #makeKeeper: () => Worker
+  readonly #warn: (words: string) => void
+  #keeper: { readonly thread: Worker; readonly ended: Promise<void> } | undefined
   #onFatal: (problem: string) => void = () => {}
   #fatal: string | undefined
   #isClosing = false
   #isClosed = false
 
   constructor(parts: readonly JournalParts[], threads: AuditThread) {
-    const { thread, publisher, keeper, lock, clock, origin, warn } = threads
+    const { thread, publisher, makeKeeper, lock, clock, origin, warn } = threads
+    this.#makeKeeper = makeKeeper
+    this.#warn = warn
     this.origin = origin
     this.#parts = parts
     this.#states = parts.map(({ state }) => new LaneState(state))
@@ -224,13 +228,6 @@ export class AuditWriter {
       warn(problem === '' ? CHECKPOINTS_ARE_BACK : `${CHECKPOINTS_ARE_LATE}: ${problem}`)
     })
     publisher.on('error', (error) => this.#fail(`the publisher thread failed: ${(error as Error).message}`))
-    keeper.on('message', ({ words }: FromKeeper) => warn(words))
-    // What it would have done is done at the next start.
-    keeper.on('error', (error) =>
-      warn(`the log is no longer sealed and indexed: ${(error as Error).message}`),
-    )
-    const kept = new Promise<void>((resolve) => void keeper.once('exit', () => resolve()))
-    this.#keeper = { thread: keeper, ended: kept }
     const published = new Promise<void>((resolve) => void publisher.once('exit', () => resolve()))
     this.#ended = new Promise((resolve) => {
       thread.once('exit', () => {
@@ -307,13 +304,24 @@ export class AuditWriter {
     return counts
   }
 
+  /** Sealing, indexing and deleting begin: once the gateway serves, because a start has no descriptors and no time to spare. */
+  keepHouse(): void {
+    const thread = this.#makeKeeper()
+    thread.on('message', ({ words }: FromKeeper) => this.#warn(words))
+    // What it would have done is done at the next start.
+    thread.on('error', (error) =>
+      this.#warn(`the log is no longer sealed and indexed: ${(error as Error).message}`),
+    )
+    this.#keeper = { thread, ended: new Promise((resolve) => void thread.once('exit', () => resolve())) }
+  }
+
   /** After all lanes closed theirs: everything is sequenced and synced, the journals go, the lock is given back. */
   async close(): Promise<void> {
     this.#isClosing = true
     this.#control.close()
-    this.#keeper.thread.postMessage(null)
+    this.#keeper?.thread.postMessage(null)
     this.#signal.close()
-    await Promise.all([this.#ended, this.#keeper.ended])
+    await Promise.all([this.#ended, this.#keeper?.ended])
     this.#lock.release()
   }
 

@@ -53,8 +53,9 @@ export function socketShares(
 ): SocketShares | string {
   const { server, scoring, versions, models } = snapshot
   const { lanes, connectionsMax } = server
-  // The control thread, the writer, the entrance, and one lane that is being replaced.
-  const threads = lanes + scoring.threads + 4
+  // The control thread, the writer, publisher, keeper and capture of the log, the entrance, and one lane that is being
+  // replaced.
+  const threads = lanes + scoring.threads + 7
   const free = descriptors - FILES - EACH_THREAD * threads
   const needed = 2 * lanes * LANE_SOCKETS_MIN
   const spare = free - needed

@@ -38,7 +38,7 @@ t.test('with plenty, clients get what is configured and endpoints what their poo
 })
 
 t.test('with few, clients get what files and endpoints leave, and the operator is told', async (t) => {
-  for (const descriptors of [150, 300, 1024, 4096]) {
+  for (const descriptors of [180, 300, 1024, 4096]) {
     const { admin, clients, endpoints, warning } = made(sharesOf({}, descriptors))
     t.ok(
       admin + clients + endpoints <= descriptors - 48,
@@ -59,7 +59,7 @@ t.test('endpoints that are asked whether they are well get a few, where any want
   t.match(sharesOf({ more }, 1_000_000), { probes: 1 }, 'as many as there are')
   const many = `health = {}\n[models.n.versions.v1]\nendpoints = [${Array.from({ length: 256 }, (_, port) => `"http://127.0.0.1:${port + 1}"`)}]\n${more}`
   t.match(sharesOf({ more: many }, 1_000_000), { probes: AT_ONCE }, 'but no more than are asked at once')
-  for (const descriptors of [150, 300, 1024]) {
+  for (const descriptors of [180, 300, 1024]) {
     const { admin, clients, endpoints, probes } = made(sharesOf({ more: many }, descriptors))
     t.ok(probes >= 4 && probes <= descriptors / 16, `${descriptors}: ${probes}`)
     t.ok(admin + clients + endpoints + probes <= descriptors - 48)

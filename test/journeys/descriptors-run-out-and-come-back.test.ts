@@ -10,7 +10,7 @@ import { answering, type Script, ScriptedUpstream } from '../support/scripted-up
 import { serve, writeSetup } from '../support/serve-process.ts'
 import { rawGet } from '../support/stream-caller.ts'
 
-const FILES_MAX = 140
+const FILES_MAX = 170
 const CROWD = 400
 const WITHIN = ['bash', '-c', `ulimit -n ${FILES_MAX} && exec "$@"`, '--']
 
@@ -36,7 +36,7 @@ t.test('a process that may open few files keeps to shares of them', async (t) =>
   const { configFile, dataDir } = writeSetup(t, SERVER + models.join(''))
   const gateway = serve(t, configFile, WITHIN)
   const { port, adminPort } = await gateway.ports()
-  const told = /at most (\d+) client connections, not 20000 .*may open 140 files/.exec(gateway.stderr)
+  const told = /at most (\d+) client connections, not 20000 .*may open 170 files/.exec(gateway.stderr)
   const share = Number(told?.[1])
   t.ok(share > 8 && share < FILES_MAX, `the operator is told: ${gateway.stderr}`)
 

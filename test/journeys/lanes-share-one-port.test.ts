@@ -123,7 +123,7 @@ endpoints = ["${upstream.url}"]
   const after = await recordsIn(gateway.dataDir)
   t.same(
     after.map(({ place }) => place.sequence),
-    after.map((_, index) => index + 1),
+    after.map((_, index) => index),
     'one sequence over both lanes',
   )
 })

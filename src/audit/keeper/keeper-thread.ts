@@ -10,7 +10,6 @@ import { systemClock } from '../../kernel/clock.ts'
 import { systemDisk } from '../disk.ts'
 import { IndexSegments } from '../index/index-segments.ts'
 import { Keeper, type KeeperJob } from './keeper.ts'
-import { PruneSegments } from './prune-segments.ts'
 import { SealSegments } from './seal-segments.ts'
 
 /** While there is nothing to do. */
@@ -45,8 +44,11 @@ const place = { dataDir, disk: systemDisk, covered }
 const jobs: KeeperJob[] = [
   new SealSegments({ ...place, onKept: tell }),
   new IndexSegments(dataDir, systemClock),
-  new PruneSegments({ ...place, clock: systemClock, retentionMs, isHeld }),
 ]
+if (retentionMs !== null) {
+  const { PruneSegments } = await import('./prune-segments.ts')
+  jobs.push(new PruneSegments({ ...place, clock: systemClock, retentionMs, isHeld }))
+}
 const ending = new AbortController()
 parentPort?.once('message', () => ending.abort())
 stepBack()
