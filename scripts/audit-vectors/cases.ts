@@ -81,6 +81,7 @@ export function logCases(dataDir: string): LogCase[] {
 function wholeCases(segments: readonly Segment[]): LogCase[] {
   const last = segments.at(-1)!
   const torn = { edit: 'truncate', file: last.file, at: last.bytes.length - 5 } as const
+  const left = { edit: 'put', file: 'segments/000000000242.seg', source: 'pruned-rest.seg' } as const
   const pruned = whole({ records: 14, signed: 286 })
   const incomplete = whole({ isComplete: false, records: 19, signed: 19, undeclared: 5 })
   return [
@@ -89,6 +90,8 @@ function wholeCases(segments: readonly Segment[]): LogCase[] {
     { name: 'the end is torn', log: 'good', edits: [torn], expected: whole({ records: RECORDS - 1 }) },
     { name: 'records are missing undeclared', log: 'incomplete', edits: [], expected: incomplete },
     { name: 'the beginning was pruned', log: 'pruned', edits: [], expected: pruned },
+    { name: 'pruning was interrupted', log: 'pruned', edits: [left], expected: pruned },
+    { name: 'the beginning was stolen', log: 'stolen', edits: [], expected: bad(0) },
   ]
 }
 

@@ -110,11 +110,13 @@ export function writeIncomplete(dataDir: string): void {
   log.endSegment()
 }
 
-/** The oldest of two segments was pruned, and a record says so. */
-export function writePruned(dataDir: string): void {
+/** The first two of three segments were pruned, and a record says so. The second is kept as `rest`, as if deleting had not come so far. */
+export function writePruned(dataDir: string, rest: string): void {
   const log = new VectorLog(dataDir, 'feed5eed00000001')
   begin(log)
-  traffic(log, 270, 0)
+  traffic(log, 240, 0)
+  log.endSegment()
+  traffic(log, 30, 240)
   const through = log.next
   const root = log.root().toString('base64')
   log.endSegment()
@@ -123,8 +125,26 @@ export function writePruned(dataDir: string): void {
   log.note(CONTROL_LANE, 'stop', { cause: 'SIGTERM', abandoned: 0 })
   log.checkpoint()
   log.endSegment()
-  rmSync(listSegments(dataDir)[0]!.path)
+  const [first, second] = listSegments(dataDir)
+  rmSync(first!.path)
+  cpSync(second!.path, rest)
+  rmSync(second!.path)
   rmSync(join(dataDir, 'tile', '0', '000'))
+}
+
+/** Somebody deleted the beginning and put a prune record behind the checkpoint, which needs no key. */
+export function writeStolen(dataDir: string): void {
+  const log = new VectorLog(dataDir, 'badbadbadbadbad0')
+  begin(log)
+  traffic(log, 10, 0)
+  const through = log.next
+  const root = log.root().toString('base64')
+  log.endSegment()
+  traffic(log, 6, 20)
+  log.checkpoint()
+  log.note(WRITER_LANE, 'prune', { by: 'modelgate', records: through, through, root, cause: 'older than 1d' })
+  log.endSegment()
+  rmSync(listSegments(dataDir)[0]!.path)
 }
 
 /** What differs in a fork: the segments of the second run, the tiles and the checkpoint. */

@@ -7,7 +7,7 @@ import { formatVerifierKey, type NoteSigner, parseNote } from '../../src/audit/t
 import { verifyProof } from '../../src/audit/verify/verify-proof.ts'
 import { logCases, proofCases } from './cases.ts'
 import { drawnSigner } from './log-writer.ts'
-import { copyTail, writeGood, writeIncomplete, writePruned } from './logs.ts'
+import { copyTail, writeGood, writeIncomplete, writePruned, writeStolen } from './logs.ts'
 
 /** Record that the proof and the receipt are about: a decision. */
 const PROVEN = 106
@@ -16,7 +16,7 @@ const OTHER = 5000
 
 /** Into `target`, which may hold the same from before. */
 export function writeVectors(target: string): void {
-  for (const name of ['good', 'fork', 'incomplete', 'pruned'])
+  for (const name of ['good', 'fork', 'incomplete', 'pruned', 'stolen'])
     rmSync(join(target, name), { recursive: true, force: true })
   const put = (name: string, text: string) => writeFileSync(join(target, name), text)
   const good = join(target, 'good')
@@ -29,7 +29,8 @@ export function writeVectors(target: string): void {
   put('foreign.vkey', `${formatVerifierKey(foreign.key)}\n`)
   writeFork(target)
   writeIncomplete(join(target, 'incomplete'))
-  writePruned(join(target, 'pruned'))
+  writePruned(join(target, 'pruned'), join(target, 'pruned-rest.seg'))
+  writeStolen(join(target, 'stolen'))
   const proof = makeProof(good, PROVEN, true)
   if (proof.kind !== 'proof') throw new Error(`record ${PROVEN} has no proof: ${proof.kind}`)
   put('proof.txt', proof.text)

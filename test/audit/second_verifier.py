@@ -158,7 +158,7 @@ class Completeness:
     def __init__(self, is_from_start):
         self.is_from_start, self.lanes, self.holes, self.through, self.root = is_from_start, {}, [], 0, ""
 
-    def see(self, kind, payload):
+    def see(self, kind, payload, is_covered):
         if payload[:3] != b"\x93\xc4\x10": return
         lane, start = int.from_bytes(payload[3:5], "little"), int.from_bytes(payload[5:11], "little")
         sequence = int.from_bytes(payload[11:17], "little")
@@ -178,14 +178,15 @@ class Completeness:
                 if hole[0] >= start or length > left: kept.append(hole)
                 else: left -= length
             self.holes = kept
-        elif kind == 21 and number("through") >= self.through:
+        elif kind == 21 and is_covered and number("through") >= self.through:
             self.through, self.root = number("through"), fields.get("root", "")
 
 # --- the log ---------------------------------------------------------------------------------------------------------
 def hashed(kind, data): return hashlib.sha256(bytes([kind]) + data).digest()
 
 class Log:
-    def __init__(self, folder, pinned, witness):
+    def __init__(self, folder, pinned, witness, begin=0):
+        self.begin = begin
         self.folder, self.pinned, self.witness, self.bad = folder, pinned, witness, []
         self.leaves, self.expected, self.records, self.is_doubtful = {}, 0, 0, False
         self.origin, self.size, self.root, self.trusted, self.is_begun = "", 0, b"", [], False
@@ -206,6 +207,7 @@ class Log:
             self.told(None, str(error))
             return
         names = sorted(name for name in os.listdir(self.path("segments")) if re.fullmatch(r"\d{12,16}\.(seg|sgz)", name))
+        names = [name for name in names if int(name[:-4]) >= self.begin]
         first = self.first = int(names[0][:-4]) if names else 0
         self.expected, self.floor = first, first - first % 256
         self.completeness = Completeness(first == 0)
@@ -260,7 +262,7 @@ class Log:
         if kind == 20:
             try: self.key(fields_of(entry[10:]), sequence)
             except Bad as error: self.told(sequence, str(error))
-        self.completeness.see(kind, entry[10:])
+        self.completeness.see(kind, entry[10:], sequence < self.size)
 
     def key(self, fields, sequence):
         old, new = fields.get("from"), parse_key(str(fields.get("to")))
@@ -338,6 +340,8 @@ class Log:
 
     def verdict(self):
         self.check()
+        through = self.completeness.through if hasattr(self, "completeness") else 0
+        if self.bad and through > self.first: return Log(self.folder, self.pinned, self.witness, through).verdict()
         holes = self.completeness.holes if hasattr(self, "completeness") else []
         undeclared = sum(last - first + 1 for _, _, first, last in holes)
         first = min(self.bad, key=lambda place: (place[0] is None, place[0] or 0), default=(None, ""))

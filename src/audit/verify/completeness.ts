@@ -50,6 +50,7 @@ type Fields = Readonly<Record<string, unknown>>
 
 export class CompletenessCheck {
   readonly #isFromStart: boolean
+  readonly #signed: number
   readonly #lanes = new Map<number, Map<number, number>>()
   #holes: Hole[] = []
   #uncounted = 0
@@ -66,22 +67,26 @@ export class CompletenessCheck {
   /** Root that the prune record tells of the tree before `prunedThrough`; base64, empty: none. */
   #prunedRoot = ''
 
-  /** `isFromStart`: the first record of the log will be seen, so every lane begins at 1. */
-  constructor(isFromStart: boolean) {
+  /**
+   * `isFromStart`: the first record of the log will be seen, so every lane begins at 1. `signed`: records that the
+   * checkpoint covers; a prune record behind them is anybody's.
+   */
+  constructor(isFromStart: boolean, signed: number) {
     this.#isFromStart = isFromStart
+    this.#signed = signed
   }
 
   get pruned(): { readonly through: number; readonly root: string } {
     return { through: this.#prunedThrough, root: this.#prunedRoot }
   }
 
-  see({ type, payload }: Frame): void {
+  see({ type, payload, sequence }: Frame): void {
     const origin = readOrigin(payload)
     if (origin === undefined) return
     this.#count(origin)
     if (type === RECORD_TYPES.gap) this.#gap(origin, fieldsOf(payload))
     else if (type === RECORD_TYPES.recovery) this.#recovery(origin, fieldsOf(payload))
-    else if (type === RECORD_TYPES.prune) this.#prune(fieldsOf(payload))
+    else if (type === RECORD_TYPES.prune && sequence < this.#signed) this.#prune(fieldsOf(payload))
     else if (type === RECORD_TYPES.start && origin.lane === CONTROL_LANE) this.#begin()
     else if (type === RECORD_TYPES.stop && origin.lane === CONTROL_LANE) this.#isOpen = false
   }

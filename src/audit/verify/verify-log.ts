@@ -49,7 +49,12 @@ const PROGRESS_EVERY = 20_000
 
 /** Throws what the disk throws; a log that is not there at all is an empty one without an origin. */
 export function verifyLog(dataDir: string, options: VerifyOptions = {}): LogVerdict {
-  return new LogCheck(dataDir, options).run()
+  const verdict = new LogCheck(dataDir, options).run()
+  const isPart = options.from !== undefined || options.to !== undefined
+  const { prunedThrough } = verdict.completeness
+  if (verdict.isWhole || isPart || prunedThrough <= verdict.first) return verdict
+  // Deleting goes on, or was interrupted: what is left of those records is given up, and counts no more.
+  return new LogCheck(dataDir, options, prunedThrough).run()
 }
 
 interface CheckpointFound extends Checkpoint {
@@ -81,22 +86,23 @@ class LogCheck {
   /** Where damage of the segment at hand was told of. */
   #told = new Set<number>()
 
-  constructor(dataDir: string, options: VerifyOptions) {
+  /** `begin`: segments before this sequence do not count. */
+  constructor(dataDir: string, options: VerifyOptions, begin = 0) {
     this.#dataDir = dataDir
     this.#options = options
     this.#disk = options.disk ?? systemDisk
     this.#origin = this.#readOrigin()
     this.#keys = new KeyChain(this.#origin ?? '', { pinned: options.pinned, listed: this.#listedKeys() })
     this.#checkpoint = this.#readCheckpoint()
-    this.#all = listSegments(dataDir)
+    this.#all = listSegments(dataDir).filter(({ first }) => first >= begin)
     this.#segments = this.#chosen()
     for (const { sequence } of options.witness?.leaves ?? []) this.#witnessed.set(sequence, undefined)
     for (const { size } of options.witness?.trees ?? []) this.#roots.set(size, undefined)
-    const begin = this.#segments[0]?.first ?? 0
-    this.#completeness = new CompletenessCheck(begin === 0)
-    this.#expected = begin
-    this.#first = begin
-    if (this.#origin !== undefined) this.#tree = this.#treeFrom(begin)
+    const first = this.#segments[0]?.first ?? 0
+    this.#completeness = new CompletenessCheck(first === 0, this.#signed)
+    this.#expected = first
+    this.#first = first
+    if (this.#origin !== undefined) this.#tree = this.#treeFrom(first)
   }
 
   run(): LogVerdict {
