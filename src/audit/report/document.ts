@@ -45,6 +45,8 @@ export interface Column {
 export interface Code {
   readonly kind: 'code'
   readonly caption: string
+  /** Its lines must not be broken, and are longer than a terminal is wide. */
+  readonly isWide?: boolean
   readonly lines: readonly string[]
 }
 

@@ -71,6 +71,7 @@ export function evidenceSection({ evidence, askedAt }: Report): Section {
       ...evidence.proofs.map(({ sequence, lines }) => ({
         kind: 'code' as const,
         caption: `Proof that record ${sequence} is in the log`,
+        isWide: true,
         lines,
       })),
     ],

@@ -2,7 +2,7 @@
  * The report on a terminal: the sections of the document within the width, charts as one line of blocks for each series,
  * with what changed below them. Colour is an extra. Strings have to be legible before they come here.
  */
-import type { Block, Chart, Points, Section, Table } from '../../audit/report/document.ts'
+import type { Block, Chart, Code, Points, Section, Table } from '../../audit/report/document.ts'
 import type { Paint } from '../demo/paint.ts'
 import { wrap } from '../demo/table.ts'
 
@@ -48,8 +48,14 @@ function linesOf(block: Block, sheet: Sheet): string[] {
     case 'chart':
       return chartLines(block, sheet)
     case 'code':
-      return [sheet.paint.bold(block.caption), ...block.lines.map((line) => `  ${line}`)]
+      return [sheet.paint.bold(block.caption), ...codeLines(block)]
   }
+}
+
+function codeLines({ lines, isWide = false }: Code): string[] {
+  return isWide
+    ? ['  is in the page and in the data: --format html, --format json']
+    : lines.map((line) => `  ${line}`)
 }
 
 function pointLines({ points }: Points, { width, paint }: Sheet): string[] {
