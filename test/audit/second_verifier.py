@@ -69,7 +69,7 @@ def parse_key(text):
     return (name, key_id, raw[1:])
 
 def read_keys(path):
-    lines = [line.strip() for line in open(path, encoding="utf-8", newline="\n").read().split("\n")]
+    lines = [line.strip() for line in open(path, encoding="utf-8", newline="").read().split("\n")]
     return [parse_key(line) for line in lines if line and not line.startswith("#")]
 
 def open_note(note, keys):
@@ -190,6 +190,7 @@ class Log:
         self.folder, self.pinned, self.witness, self.bad = folder, pinned, witness, []
         self.leaves, self.expected, self.records, self.is_doubtful = {}, 0, 0, False
         self.origin, self.size, self.root, self.trusted, self.is_begun = "", 0, b"", [], False
+        self.first, self.completeness = 0, Completeness(True)
 
     def told(self, sequence, problem): self.bad.append((sequence, problem))
     def path(self, *names): return os.path.join(self.folder, *names)
@@ -206,7 +207,8 @@ class Log:
         except (Bad, OSError, ValueError) as error:
             self.told(None, str(error))
             return
-        names = sorted(name for name in os.listdir(self.path("segments")) if re.fullmatch(r"\d{12,16}\.(seg|sgz)", name))
+        folder = self.path("segments")
+        names = sorted(name for name in (os.listdir(folder) if os.path.isdir(folder) else []) if re.fullmatch(r"\d{12,16}\.(seg|sgz)", name))
         names = [name for name in names if int(name[:-4]) >= self.begin]
         first = self.first = int(names[0][:-4]) if names else 0
         self.expected, self.floor = first, first - first % 256
@@ -340,10 +342,9 @@ class Log:
 
     def verdict(self):
         self.check()
-        through = self.completeness.through if hasattr(self, "completeness") else 0
+        through = self.completeness.through
         if self.bad and through > self.first: return Log(self.folder, self.pinned, self.witness, through).verdict()
-        holes = self.completeness.holes if hasattr(self, "completeness") else []
-        undeclared = sum(last - first + 1 for _, _, first, last in holes)
+        undeclared = sum(last - first + 1 for _, _, first, last in self.completeness.holes)
         first = min(self.bad, key=lambda place: (place[0] is None, place[0] or 0), default=(None, ""))
         return {"isWhole": not self.bad, "isComplete": undeclared == 0, "records": self.records, "signed": self.size,
                 "undeclared": undeclared, "firstBad": first[0], "problem": first[1]}
@@ -378,17 +379,24 @@ def main(words):
         word = words.pop(0)
         if word in ("--key", "--proof", "--witness") and words: options[word] = words.pop(0)
         else: folders.append(word)
-    text_of = lambda path: open(path, encoding="utf-8", newline="\n").read()
-    if "--proof" in options and "--key" in options and not folders:
-        try: verdict = check_proof(text_of(options["--proof"]), read_keys(options["--key"]))
+    is_proof = "--proof" in options and "--key" in options and not folders
+    if not is_proof and (len(folders) != 1 or "--proof" in options or folders[0].startswith("-")):
+        print(__doc__, file=sys.stderr)
+        return 2
+    text_of = lambda path: open(path, encoding="utf-8", newline="").read()
+    try:
+        pinned = read_keys(options["--key"]) if "--key" in options else None
+        text = text_of(options["--proof"]) if is_proof else None
+        witness = text_of(options["--witness"]) if "--witness" in options else None
+    except (Bad, OSError, ValueError) as error:
+        print(f"a file that was given cannot be used: {error}", file=sys.stderr)
+        return 2
+    if is_proof:
+        try: verdict = check_proof(text, pinned)
         except Bad as error: verdict = {"isProven": False, "problem": str(error)}
         print(json.dumps(verdict))
         return 0 if verdict["isProven"] else 1
-    if len(folders) != 1 or "--proof" in options or folders[0].startswith("-"):
-        print(__doc__, file=sys.stderr)
-        return 2
-    pinned = read_keys(options["--key"]) if "--key" in options else None
-    verdict = Log(folders[0], pinned, text_of(options["--witness"]) if "--witness" in options else None).verdict()
+    verdict = Log(folders[0], pinned, witness).verdict()
     print(json.dumps(verdict))
     return 0 if verdict["isWhole"] and verdict["isComplete"] else 1
 
