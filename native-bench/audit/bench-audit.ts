@@ -11,6 +11,7 @@ import { machine } from '../rig/machine.ts'
 import { measureWork, type Plan } from '../rig/paired.ts'
 import { setNiceness } from '../rig/priority.ts'
 import { ROOT, report } from '../rig/rig.ts'
+import { keptLog } from './kept-log.ts'
 import { MODES_WORK, modesTold } from './modes.ts'
 
 const { values } = parseArgs({
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     only: { type: 'string' },
     tree: { type: 'string', default: ROOT },
     nice: { type: 'string', default: '0' },
+    records: { type: 'string', default: '10000000' },
     out: { type: 'string' },
   },
 })
@@ -45,7 +47,10 @@ async function modes(programs: Programs): Promise<object> {
   }
 }
 
-const SECTIONS: ReadonlyMap<string, (programs: Programs) => Promise<object>> = new Map([['modes', modes]])
+const SECTIONS: ReadonlyMap<string, (programs: Programs) => Promise<object>> = new Map([
+  ['modes', modes],
+  ['kept', () => keptLog(Number(values.records), say)],
+])
 
 const programs = compiledPrograms()
 if (typeof programs === 'string') {
