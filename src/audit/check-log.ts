@@ -7,17 +7,17 @@
  * nothing repaired. Behind it the longest valid beginning counts: the rest is kept under torn/ and cut off, and whole
  * records in it are handed back to be appended again. The whole log is checked by `modelgate audit verify`.
  */
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Disk } from './disk.ts'
-import { FILE_HEADER_BYTES, type FileHeader, readHeader } from './file-header.ts'
+import { FILE_HEADER_BYTES, type FileHeader } from './file-header.ts'
 import type { Frame } from './frame.ts'
 import { FrameReader } from './frame-reader.ts'
 import type { Identity } from './identity.ts'
 import { CHECKPOINT_FILE, listSegments, type SegmentName, segmentsOf } from './paths.ts'
 import type { TornPart } from './records/notes.ts'
-import { framesOfBlock } from './sealed/block.ts'
-import { SealedFile } from './sealed/sealed-file.ts'
+import { openSegment, type SegmentReader } from './segment-reader.ts'
+import { readIfThere, readTileFile } from './tile-files.ts'
 import { keepTorn } from './torn.ts'
 import { type Checkpoint, openCheckpoint, type SignedCheckpoint } from './tree/checkpoint.ts'
 import { CompactRange } from './tree/compact-range.ts'
@@ -25,7 +25,7 @@ import { leafHash, TREE_HASH_BYTES } from './tree/hash.ts'
 import { LeafBuffer } from './tree/leaf-buffer.ts'
 import { textOf } from './tree/note.ts'
 import { treeRoot } from './tree/proof.ts'
-import { partialTiles, TILE_WIDTH, TileMissing, type TileName, TileTree, tilePath } from './tree/tiles.ts'
+import { partialTiles, TileMissing, type TileName, TileTree } from './tree/tiles.ts'
 
 /** Segments of together this size are read again at a start: about 170,000 decisions. */
 export const CHECK_BYTES_MAX = 64 * 1024 * 1024
@@ -76,7 +76,7 @@ export interface Damaged {
 export function checkLog(dataDir: string, identity: Identity, disk: Disk): CheckedLog {
   const checkpoint = readCheckpoint(dataDir, identity)
   const segments = listSegments(dataDir)
-  const readTile = (name: TileName) => tileOnDisk(dataDir, name)
+  const readTile = (name: TileName) => readTileFile(dataDir, name)
   try {
     const from = firstToRead(segments, checkpoint)
     const tiles = new TileTree(checkpoint.size, readTile)
@@ -142,13 +142,6 @@ function treeOf(size: number, tiles: TileTree): CompactRange {
   return CompactRange.of(size, roots)
 }
 
-function tileOnDisk(dataDir: string, name: TileName): Buffer | undefined {
-  const bytes =
-    readIfThere(join(dataDir, tilePath(name))) ??
-    readIfThere(join(dataDir, tilePath({ ...name, width: TILE_WIDTH })))
-  return bytes?.subarray(0, name.width * TREE_HASH_BYTES)
-}
-
 interface WalkParts {
   readonly dataDir: string
   readonly identity: Identity
@@ -177,55 +170,35 @@ class Walk {
     )
   }
 
-  /** False when it is damaged behind the checkpoint; from there on nothing counts. */
+  /**
+   * False when it is damaged behind the checkpoint; from there on nothing counts. Only what a checkpoint covers is
+   * sealed, so a sealed one may not be damaged at all.
+   */
   take(segment: SegmentName): boolean {
     const { disk, tree, checkpoint } = this.#parts
-    if (segment.isSealed) return this.#takeSealed(segment)
-    const fd = disk.openForReading(segment.path)
+    const reader = openSegment(disk, segment)
+    if (reader === undefined) throw new LogCorrupt(`${segment.file} went while it was looked at`)
     try {
-      const size = disk.size(fd)
-      const found = this.#walk(segment, fd, size)
+      const found = this.#walk(reader)
       if (found === undefined) return true
-      if (tree.size < checkpoint.size) throw this.#corrupt(segment, found)
+      const { isSealed, file } = reader.name
+      if (isSealed || tree.size < checkpoint.size)
+        throw new LogCorrupt(`${file}, byte ${found.at}, sequence ${tree.size}: ${found.problem}`)
       this.soundTo = found.at
       return false
     } finally {
-      disk.close(fd)
+      reader.close()
     }
   }
 
-  /** Only what a checkpoint covers is sealed, so there is nothing in it that may be damaged. */
-  #takeSealed(segment: SegmentName): true {
-    const file = new SealedFile(this.#parts.disk, segment.path)
-    try {
-      const problem = this.#problemOf(segment, file.header())
-      if (problem !== undefined) throw this.#corrupt(segment, { at: 0, problem })
-      for (const { at, block } of file.blocks()) {
-        if (typeof block === 'string') throw this.#corrupt(segment, { at, problem: block })
-        if (block.first !== this.#parts.tree.size)
-          throw this.#corrupt(segment, { at, problem: `the records here begin with sequence ${block.first}` })
-        for (const frame of framesOfBlock(block)) this.#append(frame)
-      }
-      return true
-    } finally {
-      file.close()
-    }
-  }
-
-  #corrupt({ file }: SegmentName, { at, problem }: { at: number; problem: string }): LogCorrupt {
-    return new LogCorrupt(`${file}, byte ${at}, sequence ${this.#parts.tree.size}: ${problem}`)
-  }
-
-  #walk(segment: SegmentName, fd: number, size: number): { at: number; problem: string } | undefined {
-    const { disk, tree } = this.#parts
-    const problem = this.#problemOf(segment, readHeader(disk, fd, 'segment'))
+  #walk(reader: SegmentReader): { readonly at: number; readonly problem: string } | undefined {
+    const { tree } = this.#parts
+    const problem = this.#problemOf(reader.name, reader.header)
     if (problem !== undefined) return { at: 0, problem }
-    const reader = new FrameReader(disk, fd, { at: FILE_HEADER_BYTES, last: tree.size - 1 })
     for (;;) {
-      const frame = reader.next(size)
-      const damage = reader.damages[0]
-      if (damage !== undefined) return { at: damage.at, problem: 'no whole record stands here' }
-      if (frame === undefined) return undefined
+      const frame = reader.next()
+      const [damage] = reader.damages
+      if (damage !== undefined || frame === undefined) return damage
       if (frame.sequence !== tree.size || frame.flags !== 0)
         return { at: frame.at, problem: `the record here has sequence ${frame.sequence}` }
       this.#append(frame)
@@ -287,13 +260,4 @@ function wholeFrames(disk: Disk, fd: number, at: number): Salvaged[] {
   for (let frame = reader.next(size); frame !== undefined; frame = reader.next(size))
     frames.push({ type: frame.type, payload: Buffer.from(frame.payload) })
   return frames
-}
-
-function readIfThere(path: string): Buffer | undefined {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
 }

@@ -25,6 +25,7 @@ import {
   SIGNING_KEY_FILE,
 } from './paths.ts'
 import type { KeyNote } from './records/notes.ts'
+import { readIfThere } from './tile-files.ts'
 import { signCheckpoint } from './tree/checkpoint.ts'
 import { emptyRoot } from './tree/hash.ts'
 import {
@@ -51,7 +52,7 @@ export function hashOfOrigin(origin: string): Buffer {
 
 /** Undefined when the directory has none yet. */
 export function readOriginFile(dataDir: string): string | undefined {
-  const text = readIfThere(join(dataDir, ORIGIN_FILE))
+  const text = readIfThere(join(dataDir, ORIGIN_FILE))?.toString()
   if (text === undefined) return undefined
   const origin = text.trimEnd()
   if (epochOf(origin) === undefined)
@@ -148,7 +149,7 @@ export function keyText(
 }
 
 function readSigner(path: string, origin: string): NoteSigner {
-  const pem = readIfThere(path)
+  const pem = readIfThere(path)?.toString()
   if (pem === undefined) throw new Error(`${path} is missing; it holds the key that signs the log`)
   let key: KeyObject
   try {
@@ -179,14 +180,5 @@ function syncFolder(path: string): void {
     fsyncSync(fd)
   } finally {
     closeSync(fd)
-  }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
   }
 }

@@ -7,7 +7,7 @@ import type { Disk } from './disk.ts'
 import type { Identity } from './identity.ts'
 import { listSegments, type SegmentName } from './paths.ts'
 import { Publisher } from './publish/publisher.ts'
-import { segmentFrames } from './segment-frames.ts'
+import { openSegment } from './segment-reader.ts'
 import { CompactRange } from './tree/compact-range.ts'
 import { leafHash, TREE_HASH_BYTES } from './tree/hash.ts'
 import { LeafBuffer } from './tree/leaf-buffer.ts'
@@ -17,34 +17,31 @@ export function rebuildTiles(dataDir: string, identity: Identity, disk: Disk): b
   const { size, root, note } = readCheckpoint(dataDir, identity)
   const segments = listSegments(dataDir)
   const tree = new CompactRange()
-  for (const segment of segments)
-    for (const leaves of leavesOf(segment, disk, { from: tree.size, to: size })) {
-      for (let at = 0; at < leaves.length; at += TREE_HASH_BYTES) tree.append(leaves, at)
-    }
+  for (const segment of segments) {
+    const leaves = leavesOf(segment, disk, { from: tree.size, to: size })
+    for (let at = 0; at < leaves.length; at += TREE_HASH_BYTES) tree.append(leaves, at)
+  }
   if (tree.size !== size || !tree.root().equals(root)) return false
   const publisher = new Publisher(dataDir, disk, { size: 0, edge: [] })
-  for (const segment of segments)
-    for (const leaves of leavesOf(segment, disk, { from: publisher.size, to: size })) {
-      publisher.add({ size: publisher.size + leaves.length / TREE_HASH_BYTES, leaves, note })
-      publisher.publish()
-    }
+  for (const segment of segments) {
+    const leaves = leavesOf(segment, disk, { from: publisher.size, to: size })
+    publisher.add({ size: publisher.size + leaves.length / TREE_HASH_BYTES, leaves, note })
+    publisher.publish()
+  }
   return true
 }
 
-/** Once, with the leaves of the records from sequence `from` on, of which `to` is the first that is not wanted. */
-function* leavesOf(
-  segment: SegmentName,
-  disk: Disk,
-  { from, to }: { from: number; to: number },
-): Generator<Buffer> {
+/** Leaves of the records from sequence `from` on, of which `to` is the first that is not wanted. */
+function leavesOf(segment: SegmentName, disk: Disk, { from, to }: { from: number; to: number }): Buffer {
   const leaves = new LeafBuffer()
   const leaf = Buffer.alloc(TREE_HASH_BYTES)
-  let next = from
-  for (const { sequence, entry } of segmentFrames(segment, disk)) {
-    if (next >= to || sequence !== next) break
-    leafHash(entry, leaf, 0)
+  const reader = openSegment(disk, segment)
+  for (let next = from; next < to; next += 1) {
+    const frame = reader?.next()
+    if (frame?.sequence !== next) break
+    leafHash(frame.entry, leaf, 0)
     leaves.append(leaf, 0)
-    next += 1
   }
-  if (leaves.count > 0) yield leaves.take()
+  reader?.close()
+  return leaves.take()
 }

@@ -25,9 +25,7 @@ import {
 import type { MarkNote, TornPart } from './records/notes.ts'
 import { readOrigin, unpack } from './records/payload.ts'
 import { RECORD_TYPES } from './records/record-type.ts'
-import { framesOfBlock } from './sealed/block.ts'
-import { SealedFile } from './sealed/sealed-file.ts'
-import { segmentFrames } from './segment-frames.ts'
+import { openSegment } from './segment-reader.ts'
 import { keepTorn } from './torn.ts'
 
 /** What was found before anything is written: how this run is named, and what has to be replayed. */
@@ -102,7 +100,6 @@ function firstOf(path: string, disk: Disk): number | undefined {
 
 interface SegmentFinding {
   readonly header: FileHeader | undefined
-  readonly last: number
   readonly missing: number
   readonly torn: readonly TornPart[]
 }
@@ -139,27 +136,34 @@ function readSegment(name: SegmentName, search: SegmentSearch): SegmentFinding {
     if (isLast && tail !== undefined) disk.truncate(fd, tail.at)
     disk.sync(fd)
     if (isLast && isEmpty) disk.remove(name.path)
-    return { header, last: reader.last, missing, torn }
+    return { header, missing, torn }
   } finally {
     disk.close(fd)
   }
 }
 
 /** It was whole when it was sealed; what became damaged since is not known, and `checkLog` or a checker says so. */
-function readSealed({ path, first }: SegmentName, search: SegmentSearch): SegmentFinding {
-  const file = new SealedFile(search.disk, path)
+function readSealed(name: SegmentName, { disk, ...learning }: SegmentSearch): SegmentFinding {
+  const header = learnFrom(name, disk, learning, true)
+  return { header, missing: 0, torn: [] }
+}
+
+/** Only reads. `isOwn`: its order says something of what is further back. The header, when it can be believed. */
+function learnFrom(
+  name: SegmentName,
+  disk: Disk,
+  learning: Learning,
+  isOwn: boolean,
+): FileHeader | undefined {
+  const reader = openSegment(disk, name)
+  if (reader === undefined) return undefined
   try {
-    const found = file.header()
-    const header = typeof found === 'string' ? undefined : found
-    let last = first - 1
-    for (const { block } of file.blocks()) {
-      if (typeof block === 'string') continue
-      for (const frame of framesOfBlock(block)) learn(search, frame, header?.start)
-      last = block.first + block.records - 1
-    }
-    return { header, last, missing: 0, torn: [] }
+    const header = typeof reader.header === 'string' ? undefined : reader.header
+    for (let frame = reader.next(); frame !== undefined; frame = reader.next())
+      learn(learning, frame, isOwn ? header?.start : undefined)
+    return header
   } finally {
-    file.close()
+    reader.close()
   }
 }
 
@@ -175,7 +179,7 @@ function learnFromEpochBefore(
   if (epoch === undefined) return
   for (const segment of listSegments(dataDir, epoch).reverse()) {
     if (learning.known.isComplete && learning.inflight.isComplete) return
-    for (const frame of segmentFrames(segment, disk)) learn(learning, frame, undefined)
+    learnFrom(segment, disk, learning, false)
   }
 }
 
