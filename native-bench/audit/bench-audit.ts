@@ -8,11 +8,11 @@ import { compiledPrograms, type Programs } from '../rig/compiled.ts'
 import { disturbance } from '../rig/cpu-time.ts'
 import { Load } from '../rig/load.ts'
 import { machine } from '../rig/machine.ts'
-import { measureWork, type Plan } from '../rig/paired.ts'
+import { type Measured, measureWork, type Plan } from '../rig/paired.ts'
 import { setNiceness } from '../rig/priority.ts'
 import { ROOT, report } from '../rig/rig.ts'
 import { keptLog } from './kept-log.ts'
-import { MODES_WORK, modesTold } from './modes.ts'
+import { MODES_WORKS, modesTold } from './modes.ts'
 
 const { values } = parseArgs({
   options: {
@@ -39,8 +39,10 @@ async function modes(programs: Programs): Promise<object> {
   const stage = { load, programs, values: { FIRST: ports[0]! }, tree: values.tree, against: undefined }
   const told: object[] = []
   try {
-    const done = (measured: Parameters<typeof modesTold>[0]) => told.push(modesTold(measured))
-    await measureWork(MODES_WORK, stage, plan, { isKnown: () => false, done, say })
+    for (const work of MODES_WORKS) {
+      const done = (measured: Measured) => told.push(modesTold(measured, work.name))
+      await measureWork(work, stage, plan, { isKnown: () => false, done, say })
+    }
     return told
   } finally {
     await load.end()

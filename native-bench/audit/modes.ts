@@ -1,21 +1,32 @@
 /**
- * What it costs to record decisions, by mode: the gateway in each of them and one that records nothing, in paired blocks
- * of random order, with as many requests as it takes and at fixed rates. All threads of a gateway are on one core, so
- * `capacity` is what recording takes of a core's throughput, the writer's part included.
+ * What it costs to record decisions, by mode, in paired blocks of random order. `durable` and `batched` are held against
+ * `best-effort`, which is what the log promises of them; all three against a gateway whose lanes record nothing, which is
+ * what recording costs at all.
+ *
+ * On one core the threads of a gateway share it, so a mode's throughput is what the lane and the writer do for a request
+ * together. On all cores the writer finds another one, as it does in production; the generator is there, too.
  */
 import { join } from 'node:path'
 import type { AuditMode } from '../../src/domain/routes.ts'
+import { type Core, MEASURED_CORE } from '../rig/bench-process.ts'
 import { startGateway } from '../rig/gateway-peer.ts'
 import type { Ran } from '../rig/load.ts'
 import type { Measured } from '../rig/paired.ts'
 import { ENTRIES } from '../rig/rig.ts'
 import { startServed } from '../rig/served.ts'
-import { estimate } from '../rig/statistics.ts'
-import type { PairedWork, Part, Stage } from '../rig/work.ts'
+import { type Estimate, estimate } from '../rig/statistics.ts'
+import type { Pair, PairedWork, Part, Point, Stage } from '../rig/work.ts'
 
 const MODES: readonly AuditMode[] = ['best-effort', 'batched', 'durable']
 const WITHOUT = 'no records'
 const CONNECTIONS = 64
+const CAPACITY = 'capacity'
+
+const PAIRS: readonly Pair[] = [
+  { held: 'batched', against: 'best-effort' },
+  { held: 'durable', against: 'best-effort' },
+  ...MODES.map((held) => ({ held, against: WITHOUT })),
+]
 
 function configurationOf(mode: AuditMode): string {
   return `[server]
@@ -33,82 +44,68 @@ endpoints = ["http://127.0.0.1:{{FIRST}}"]
 `
 }
 
-const parts: readonly Part[] = [
-  {
+function partsOn(core: Core): readonly Part[] {
+  const without: Part = {
     name: WITHOUT,
     isCompiledLate: true,
     start: ({ values }: Stage) =>
       startServed({
         name: WITHOUT,
         values,
+        core,
         configuration: configurationOf('batched'),
         command: [process.execPath, join(ENTRIES, 'audit/serve-without-records.js'), '{{CONFIG}}'],
         saysPort: true,
       }),
-  },
-  ...MODES.map(
+  }
+  const modes = MODES.map(
     (mode): Part => ({
       name: mode,
       isCompiledLate: true,
       start: ({ tree, values }: Stage) =>
-        startGateway({ name: mode, tree, values, configuration: configurationOf(mode) }),
+        startGateway({ name: mode, tree, values, core, configuration: configurationOf(mode) }),
     }),
-  ),
-]
-
-const asked = `path=/models/bench/infer connections=${CONNECTIONS}`
-
-export const MODES_WORK: PairedWork = {
-  kind: 'paired',
-  name: 'modes',
-  title: 'recording, by audit.mode',
-  parts,
-  points: [
-    { name: 'capacity', words: `${asked} rate=0` },
-    { name: '2,000/s', words: `${asked} rate=2000` },
-    { name: '5,000/s', words: `${asked} rate=5000` },
-  ],
-  pairs: MODES.map((held) => ({ held, against: WITHOUT })),
+  )
+  return [without, ...modes]
 }
 
-/** Of one point: each mode against no records, block by block. Disturbed blocks count where there are no others. */
-export function modesTold({ point, blocks }: Measured): object {
+const asked = `path=/models/bench/infer connections=${CONNECTIONS}`
+const capacity: Point = { name: CAPACITY, words: `${asked} rate=0` }
+const paced = (rate: number): Point => ({
+  name: `${rate.toLocaleString('en')}/s`,
+  words: `${asked} rate=${rate}`,
+})
+
+const work = (name: string, title: string, core: Core, points: readonly Point[]): PairedWork => ({
+  ...{ kind: 'paired', name, title, points },
+  parts: partsOn(core),
+  pairs: PAIRS,
+})
+
+export const MODES_WORKS: readonly PairedWork[] = [
+  work('one core', 'recording, by audit.mode, all threads on one core', MEASURED_CORE, [capacity]),
+  work('all cores', 'recording, by audit.mode, on all cores', 'all', [capacity, paced(2000), paced(5000)]),
+]
+
+const RATIO = (one: number, other: number): number => one / other
+const DIFFERENCE = (one: number, other: number): number => one - other
+
+/** Of one point: each pair, block by block. Disturbed blocks count where there are no others. */
+export function modesTold({ point, blocks }: Measured, threads: string): object {
   const quiet = blocks.filter(({ isDisturbed }) => !isDisturbed)
   const counted = quiet.length > 0 ? quiet : blocks
-  const of = (name: string, value: (ran: Ran) => number) =>
-    counted.map(({ windows }) => value(windows.get(name)!))
-  const compare = (name: string, value: (ran: Ran) => number, how: (one: number, other: number) => number) =>
-    estimate(of(name, value).map((one, index) => how(one, of(WITHOUT, value)[index]!)))
-  const told = MODES.map((mode) => [
-    mode,
-    {
-      ...(point.name === 'capacity'
-        ? {
-            throughputTimes: compare(
-              mode,
-              ({ perSecond }) => perSecond,
-              (one, other) => one / other,
-            ),
-          }
+  const pairs = PAIRS.map(({ held, against }) => {
+    const compare = (value: (ran: Ran) => number, how: typeof RATIO): Estimate =>
+      estimate(counted.map(({ windows }) => how(value(windows.get(held)!), value(windows.get(against)!))))
+    const speed =
+      point.name === CAPACITY
+        ? { throughputTimes: compare(({ perSecond }) => perSecond, RATIO) }
         : {
-            p50AddedUs: compare(
-              mode,
-              ({ latency }) => latency.p50,
-              (one, other) => one - other,
-            ),
-            p99AddedUs: compare(
-              mode,
-              ({ latency }) => latency.p99,
-              (one, other) => one - other,
-            ),
-          }),
-      cpuTimes: compare(
-        mode,
-        ({ cpuNs, answered }) => cpuNs / answered,
-        (one, other) => one / other,
-      ),
-    },
-  ])
+            p50AddedUs: compare(({ latency }) => latency.p50, DIFFERENCE),
+            p99AddedUs: compare(({ latency }) => latency.p99, DIFFERENCE),
+          }
+    return { held, against, ...speed, cpuTimes: compare(({ cpuNs, answered }) => cpuNs / answered, RATIO) }
+  })
   const blocksTold = { measured: blocks.length, quiet: quiet.length, counted: counted.length }
-  return { point: point.name, blocks: blocksTold, against: WITHOUT, ...Object.fromEntries(told) }
+  return { point: point.name, threads, blocks: blocksTold, pairs }
 }

@@ -18,12 +18,12 @@ const STDIO = {
   piped: ['pipe', 'pipe', 'pipe'],
 } as const
 
-export function spawnPinned(
-  core: number,
-  command: readonly string[],
-  stdio: keyof typeof STDIO,
-): ChildProcess {
-  return spawn('taskset', ['-c', String(core), ...command], { stdio: [...STDIO[stdio]] })
+/** Where a process may run: one core, or wherever there is room. */
+export type Core = number | 'all'
+
+export function spawnPinned(core: Core, command: readonly string[], stdio: keyof typeof STDIO): ChildProcess {
+  const cores = core === 'all' ? `0-${availableParallelism() - 1}` : String(core)
+  return spawn('taskset', ['-c', cores, ...command], { stdio: [...STDIO[stdio]] })
 }
 
 /**

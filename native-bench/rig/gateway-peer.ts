@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Core } from './bench-process.ts'
 import type { Contender } from './contender.ts'
 import { startServed } from './served.ts'
 
@@ -43,6 +44,8 @@ export interface ConfiguredGateway {
   readonly prefix?: string
   /** What `{{NAME}}` in the configuration stands for. */
   readonly values?: Readonly<Record<string, string | number>>
+  /** The measured one unless told. */
+  readonly core?: Core
 }
 
 export async function startGateway({ tree, ...rest }: ConfiguredGateway): Promise<Contender> {

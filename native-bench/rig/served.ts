@@ -8,7 +8,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { atExit } from './at-exit.ts'
-import { MEASURED_CORE, pause, spawnPinned } from './bench-process.ts'
+import { type Core, MEASURED_CORE, pause, spawnPinned } from './bench-process.ts'
 import type { Contender } from './contender.ts'
 import { portSaid } from './port-said.ts'
 
@@ -26,6 +26,8 @@ export interface Served {
   /** It prints where it serves; otherwise `{{PORT}}` is tried until it answers. */
   readonly saysPort: boolean
   readonly signal?: NodeJS.Signals
+  /** The measured one unless told. */
+  readonly core?: Core
 }
 
 export async function startServed(served: Served): Promise<Contender> {
@@ -37,7 +39,7 @@ export async function startServed(served: Served): Promise<Contender> {
   const values = { ...served.values, DIRECTORY: directory, CONFIG: config, PORT: chosen, USER: user() }
   writeFileSync(config, filled(served.configuration ?? '', values))
   const child = spawnPinned(
-    MEASURED_CORE,
+    served.core ?? MEASURED_CORE,
     served.command.map((word) => filled(word, values)),
     'text',
   )
