@@ -15,6 +15,8 @@ export interface Disk {
   sync(fd: number): void
   syncDirectory(path: string): void
   size(fd: number): number
+  /** Whether the open file is the one at `path` still: it was not deleted, moved or replaced. */
+  isAt(fd: number, path: string): boolean
   remove(path: string): void
   /** Replaces what `to` named. */
   rename(from: string, to: string): void
@@ -41,6 +43,11 @@ export const systemDisk: Disk = {
     }
   },
   size: (fd) => fs.fstatSync(fd).size,
+  isAt(fd, path) {
+    const named = fs.statSync(path, { throwIfNoEntry: false })
+    const open = fs.fstatSync(fd)
+    return named !== undefined && named.ino === open.ino && named.dev === open.dev
+  },
   remove: (path) => fs.unlinkSync(path),
   rename: (from, to) => fs.renameSync(from, to),
   makeDirectory: (path) => void fs.mkdirSync(path, { recursive: true, mode: 0o700 }),

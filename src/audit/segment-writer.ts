@@ -58,6 +58,7 @@ export class SegmentWriter {
   /** Leaf hash of the record added last. */
   readonly leaf = Buffer.alloc(TREE_HASH_BYTES)
   #fd = -1
+  #path = ''
   #offset = 0
   #begun = 0
   #isDirty = false
@@ -153,14 +154,18 @@ export class SegmentWriter {
     this.#isDirty = true
   }
 
-  /** All that was flushed is on the disk when this returns. */
+  /** All that was flushed is on the disk when this returns, where a reader finds it. */
   sync(): void {
     if (!this.#isDirty) return
+    const { disk } = this.#parts
+    let isThere: boolean
     try {
-      this.#parts.disk.sync(this.#fd)
+      disk.sync(this.#fd)
+      isThere = disk.isAt(this.#fd, this.#path)
     } catch (error) {
       throw new SyncFailure(`the log could not be synced: ${(error as Error).message}`)
     }
+    if (!isThere) throw new SyncFailure(`${this.#path} was deleted or moved while it was being written`)
     this.#isDirty = false
   }
 
@@ -189,6 +194,7 @@ export class SegmentWriter {
       throw error
     }
     this.#fd = fd
+    this.#path = path
     this.#offset = FILE_HEADER_BYTES
     this.#begun += 1
   }

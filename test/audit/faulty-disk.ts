@@ -76,6 +76,10 @@ export class FaultyDisk implements Disk {
     return systemDisk.size(fd)
   }
 
+  isAt(fd: number, path: string): boolean {
+    return systemDisk.isAt(fd, path)
+  }
+
   remove(path: string): void {
     systemDisk.remove(path)
   }
