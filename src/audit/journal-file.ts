@@ -7,10 +7,11 @@
  * next batch begins a new one: readers stop at what is no frame. Whole frames of the failed batch are read by
  * them then, although their callers were told otherwise; the loss record's sequences tell which they are.
  */
+import { mkdirSync } from 'node:fs'
 import type { Clock } from '../kernel/clock.ts'
-import { closeQuietly, type Disk, removeQuietly, writeAll } from './disk.ts'
+import { closeQuietly, codeOf, type Disk, removeQuietly, writeAll } from './disk.ts'
 import { encodeFileHeader, FILE_HEADER_BYTES, NO_TREE } from './file-header.ts'
-import { journalPath } from './paths.ts'
+import { journalPath, journalsOf } from './paths.ts'
 
 /** A finished file is deleted once its records are in synced segments, so this is also the size of the steps in which disk comes back. */
 export const JOURNAL_BYTES_MAX = 16 * 1024 * 1024
@@ -71,7 +72,7 @@ export class JournalFile {
     const { dataDir, lane, start } = this.#place
     const number = this.#number + 1
     const path = journalPath(dataDir, lane, start, number)
-    const fd = this.#disk.open(path)
+    const fd = this.#open(path)
     const header = encodeFileHeader({
       kind: 'journal',
       lane,
@@ -92,6 +93,17 @@ export class JournalFile {
     this.#fd = fd
     this.#number = number
     this.#offset = FILE_HEADER_BYTES
+  }
+
+  /** Whoever deletes the directory under a running gateway must not stop it: its data_dir is another matter. */
+  #open(path: string): number {
+    try {
+      return this.#disk.open(path)
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error
+      mkdirSync(journalsOf(this.#place.dataDir), { mode: 0o700 })
+      return this.#disk.open(path)
+    }
   }
 
   #cutBack(): void {

@@ -1,6 +1,6 @@
 /** The writer's rounds: order, digests, segments, what is kept when, and what happens when the disk says no. */
 import { createHmac } from 'node:crypto'
-import { closeSync, openSync, readdirSync, readFileSync, statSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { LaneJournal } from '../../src/audit/lane-journal.ts'
@@ -159,6 +159,22 @@ t.test('a journal file goes once its records are synced in segments, not before'
   log.writer.finish()
   t.equal(readdirSync(journalsOf(log.dataDir)).length, 0)
 })
+
+t.test(
+  'a journal directory that is deleted is there again with the next file, and nothing is lost',
+  async (t) => {
+    const log = openBenchLog({ fileBytesMax: 8000 })
+    const ids = record(log.lanes[0]!, 15)
+    log.writer.round()
+    rmSync(journalsOf(log.dataDir), { recursive: true })
+    for (let batch = 0; batch < 4; batch += 1) ids.push(...record(log.lanes[0]!, 15))
+    t.ok(readdirSync(journalsOf(log.dataDir)).length >= 2)
+    log.lanes[0]!.close()
+    log.writer.finish()
+    t.strictSame(decisionIds(await allRecords(log.dataDir)), ids)
+    t.ok(verifyLog(log.dataDir).isWhole)
+  },
+)
 
 t.test('when segments cannot be written the journals are synced and nothing is lost', async (t) => {
   const log = openBenchLog()
