@@ -21,6 +21,8 @@ export function explainIssue(issue: Issue, root: Schema, value: unknown): Draft[
   if (issue.code === 'invalid_key') return [badName(at, root)]
   const actual = valueAt(value, at)
   const expected = words.expected ?? 'something else'
+  // A text has a length, too, and zod holds it against the limits of the list that it should have been.
+  if (isOfSize(issue) && words.what === 'a list' && !Array.isArray(actual)) return []
   if (actual === undefined) {
     return [
       {
@@ -46,9 +48,13 @@ export function explainIssue(issue: Issue, root: Schema, value: unknown): Draft[
   ]
 }
 
+function isOfSize(issue: Issue): issue is z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig {
+  return issue.code === 'too_small' || issue.code === 'too_big'
+}
+
 function messageOf(issue: Issue, actual: unknown, what: string): string {
   if (issue.code === 'custom') return `${shown(actual)}: ${issue.message}`
-  if (issue.code === 'too_small' || issue.code === 'too_big') {
+  if (isOfSize(issue)) {
     const small = issue.code === 'too_small'
     if (Array.isArray(actual)) return `the list has ${actual.length} entries, too ${small ? 'few' : 'many'}`
     if (issue.origin === 'string')
