@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { type LoadResult, loadConfig } from '../control/config/load.ts'
 import type { Problem } from '../control/config/problem.ts'
 import type { Snapshot } from '../domain/routes.ts'
+import { askedOf } from './asked.ts'
 
 export interface CheckOutput {
   readonly stdout: (text: string) => void
@@ -34,15 +35,8 @@ Exit code: 0 valid, 1 invalid, 2 wrong usage, 3 the file could not be read.
 type Request = { readonly file: string; readonly json: boolean; readonly help: boolean }
 
 export async function check(args: readonly string[], io: CheckOutput): Promise<number> {
-  const request = parseRequest(args)
-  if (typeof request === 'string') {
-    io.stderr(`modelgate check: ${request}\n\n${USAGE}`)
-    return 2
-  }
-  if (request.help) {
-    io.stdout(USAGE)
-    return 0
-  }
+  const request = askedOf(() => parseRequest(args), { command: 'modelgate check', usage: USAGE, io })
+  if (typeof request === 'number') return request
   const result = loadConfig(request.file, { generation: 1, cores: availableParallelism() })
   if (request.json) io.stdout(`${JSON.stringify(asData(request.file, result), null, 2)}\n`)
   else if (!result.ok && result.text === null)
@@ -53,23 +47,19 @@ export async function check(args: readonly string[], io: CheckOutput): Promise<n
 }
 
 function parseRequest(args: readonly string[]): Request | string {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        config: { type: 'string' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    })
-    const files = [...new Set(values.config === undefined ? positionals : [...positionals, values.config])]
-    if (files.length > 1) return `one file at a time, not ${files.length}: ${files.join(', ')}`
-    if (files[0] === '') return 'the file name is empty'
-    return { file: files[0] ?? DEFAULT_FILE, json: values.json === true, help: values.help === true }
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error)
-  }
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      config: { type: 'string' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  })
+  const files = [...new Set(values.config === undefined ? positionals : [...positionals, values.config])]
+  if (files.length > 1) return `one file at a time, not ${files.length}: ${files.join(', ')}`
+  if (files[0] === '') return 'the file name is empty'
+  return { file: files[0] ?? DEFAULT_FILE, json: values.json === true, help: values.help === true }
 }
 
 function asData(file: string, result: LoadResult): unknown {

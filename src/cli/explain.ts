@@ -7,6 +7,7 @@ import { openBodies } from '../audit/capture/open-bodies.ts'
 import { findDecision, recordsIn, type Story, withoutSealed } from '../audit/find.ts'
 import { leaveAccess } from '../audit/inbox.ts'
 import { isRequestId } from '../audit/records/row.ts'
+import { askedOf } from './asked.ts'
 import { findDataDir, WHERE_OPTIONS } from './data-dir.ts'
 import { bodyData, bodyLines } from './explain-capture.ts'
 import { tellStory } from './explain-text.ts'
@@ -23,15 +24,8 @@ const USAGE = `Usage: modelgate explain REQUEST-ID [--payload] [--config FILE] [
 `
 
 export async function explain(args: readonly string[], io: Io): Promise<number> {
-  const asked = parse(args)
-  if (typeof asked === 'string') {
-    io.stderr(`modelgate explain: ${asked}\n\n${USAGE}`)
-    return 2
-  }
-  if (asked.help) {
-    io.stdout(USAGE)
-    return 0
-  }
+  const asked = askedOf(() => parse(args), { command: 'modelgate explain', usage: USAGE, io })
+  if (typeof asked === 'number') return asked
   const dataDir = findDataDir(asked, 'modelgate explain', io)
   if (dataDir === undefined) return 3
   let story: Story | null
@@ -89,25 +83,21 @@ interface Asked {
 }
 
 function parse(args: readonly string[]): Asked | string {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        ...WHERE_OPTIONS,
-        payload: { type: 'boolean', default: false },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const { config, data, payload, json, help } = values
-    const id = (positionals[0] ?? '').toLowerCase()
-    if (help) return { id, config, data, payload, json, help }
-    if (positionals.length !== 1) return 'exactly one request id is needed'
-    if (!isRequestId(id))
-      return `'${positionals[0]}' is not a request id: 36 characters like 019aaf00-0000-7000-8000-000000000000`
-    return { id, config, data, payload, json, help }
-  } catch (error) {
-    return (error as Error).message
-  }
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      ...WHERE_OPTIONS,
+      payload: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  const { config, data, payload, json, help } = values
+  const id = (positionals[0] ?? '').toLowerCase()
+  if (help) return { id, config, data, payload, json, help }
+  if (positionals.length !== 1) return 'exactly one request id is needed'
+  if (!isRequestId(id))
+    return `'${positionals[0]}' is not a request id: 36 characters like 019aaf00-0000-7000-8000-000000000000`
+  return { id, config, data, payload, json, help }
 }

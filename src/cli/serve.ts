@@ -8,6 +8,7 @@ import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type Gateway, startGateway } from '../compose.ts'
 import { loadConfig } from '../control/config/load.ts'
+import { askedOf } from './asked.ts'
 import { check } from './check.ts'
 import { endAtOnce } from './end-at-once.ts'
 import type { Io } from './io.ts'
@@ -26,15 +27,8 @@ Exit code: 0 stopped in order, 1 invalid configuration or the log was lost, 2 wr
 `
 
 export async function serve(args: readonly string[], io: Io): Promise<number> {
-  const options = parse(args)
-  if (typeof options === 'string') {
-    io.stderr(`modelgate serve: ${options}\n\n${USAGE}`)
-    return 2
-  }
-  if (options.help) {
-    io.stdout(USAGE)
-    return 0
-  }
+  const options = askedOf(() => parse(args), { command: 'modelgate serve', usage: USAGE, io })
+  if (typeof options === 'number') return options
   const configFile = options.config
   const loaded = loadConfig(configFile, { generation: 1, cores: availableParallelism() })
   if (!loaded.ok) return check(['--config', configFile], { ...io, stdout: io.stderr })
@@ -55,15 +49,11 @@ export async function serve(args: readonly string[], io: Io): Promise<number> {
 }
 
 function parse(args: readonly string[]): { config: string; help: boolean } | string {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: { config: { type: 'string', default: 'gateway.toml' }, help: { type: 'boolean', short: 'h' } },
-    })
-    return { config: values.config, help: values.help === true }
-  } catch (error) {
-    return (error as Error).message
-  }
+  const { values } = parseArgs({
+    args: [...args],
+    options: { config: { type: 'string', default: 'gateway.toml' }, help: { type: 'boolean', short: 'h' } },
+  })
+  return { config: values.config, help: values.help === true }
 }
 
 function announce(gateway: Gateway, origin: string, io: Io): void {

@@ -13,6 +13,7 @@ import { holdOf } from '../../audit/hold.ts'
 import { leaveNote } from '../../audit/inbox.ts'
 import { KEY_FILE } from '../../audit/paths.ts'
 import { systemClock } from '../../kernel/clock.ts'
+import { askedOf } from '../asked.ts'
 import { findDataDir, WHERE_OPTIONS } from '../data-dir.ts'
 import type { Io } from '../io.ts'
 import { legible } from '../legible.ts'
@@ -33,15 +34,8 @@ copies in backups, snapshots and the spare cells of flash are not reached: see s
 `
 
 export async function erase(args: readonly string[], io: Io): Promise<number> {
-  const asked = parse(args)
-  if (typeof asked === 'string') {
-    io.stderr(`modelgate audit erase: ${asked}\n\n${USAGE}`)
-    return 2
-  }
-  if (asked.help) {
-    io.stdout(USAGE)
-    return 0
-  }
+  const asked = askedOf(() => parse(args), { command: 'modelgate audit erase', usage: USAGE, io })
+  if (typeof asked === 'number') return asked
   const dataDir = findDataDir(asked, 'modelgate audit erase', io)
   if (dataDir === undefined) return 3
   const refusal = refusalOf(dataDir, asked.yes)
@@ -98,23 +92,19 @@ interface Asked {
 }
 
 function parse(args: readonly string[]): Asked | string {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        ...WHERE_OPTIONS,
-        subject: { type: 'string', default: '' },
-        yes: { type: 'boolean', default: false },
-        by: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    if (!values.help && values.subject === '') return '--subject NAME is needed'
-    if ((values.by ?? '').length > BY_MAX) return `--by is longer than ${BY_MAX} characters`
-    const { subject, yes, by, config, data, json, help } = values
-    return { subject, yes, by, config, data, json, help }
-  } catch (error) {
-    return (error as Error).message
-  }
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      ...WHERE_OPTIONS,
+      subject: { type: 'string', default: '' },
+      yes: { type: 'boolean', default: false },
+      by: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (!values.help && values.subject === '') return '--subject NAME is needed'
+  if ((values.by ?? '').length > BY_MAX) return `--by is longer than ${BY_MAX} characters`
+  const { subject, yes, by, config, data, json, help } = values
+  return { subject, yes, by, config, data, json, help }
 }

@@ -21,6 +21,7 @@ import type { Analysis } from '../../audit/index/analysis.ts'
 import { SQL_TYPES, type TableName } from '../../audit/index/column.ts'
 import { TABLES } from '../../audit/index/tables.ts'
 import { type Clock, systemClock } from '../../kernel/clock.ts'
+import { askedOf } from '../asked.ts'
 import { findDataDir, WHERE_OPTIONS } from '../data-dir.ts'
 import { counted } from '../demo/table.ts'
 import type { Io } from '../io.ts'
@@ -52,15 +53,8 @@ export async function exportLog(
   io: Io,
   clock: Clock = systemClock,
 ): Promise<number> {
-  const asked = parse(args)
-  if (typeof asked === 'string') {
-    io.stderr(`${COMMAND}: ${asked}\n\n${USAGE}`)
-    return 2
-  }
-  if (asked.help) {
-    io.stdout(USAGE)
-    return 0
-  }
+  const asked = askedOf(() => parse(args), { command: COMMAND, usage: USAGE, io })
+  if (typeof asked === 'number') return asked
   const dataDir = findDataDir(asked, COMMAND, io)
   if (dataDir === undefined) return 3
   const { table, filters, out } = asked
@@ -226,42 +220,38 @@ interface Asked {
 }
 
 function parse(args: readonly string[]): Asked | string {
-  try {
-    const { values } = parseArgs({
-      args: withJoinedMoments(args, ['--from', '--to']),
-      options: {
-        ...WHERE_OPTIONS,
-        ...FILTER_OPTIONS,
-        format: { type: 'string' },
-        table: { type: 'string', default: 'decisions' },
-        out: { type: 'string' },
-        force: { type: 'boolean', default: false },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const {
-      config,
-      data,
-      out,
-      force,
-      json,
-      help,
-      format = help ? 'jsonl' : '',
-      table: name,
-      ...filters
-    } = values
-    const table = TABLES.find((one) => one.name === name)?.name
-    if (format !== 'parquet' && format !== 'jsonl' && format !== 'csv')
-      return format === ''
-        ? '--format is needed: parquet, jsonl or csv'
-        : `--format '${format}' is none of parquet, jsonl, csv`
-    if (table === undefined) return `--table '${name}' is none of ${TABLES.map((one) => one.name).join(', ')}`
-    if (out === undefined && format === 'parquet') return 'Parquet is no text: --out FILE says where it goes'
-    if (out === undefined && json) return '--json tells what was written to --out FILE'
-    if (out !== undefined && !force && existsSync(out)) return `${out} is there already; --force replaces it`
-    return { format, table, filters, out, force, json, config, data, help }
-  } catch (error) {
-    return (error as Error).message
-  }
+  const { values } = parseArgs({
+    args: withJoinedMoments(args, ['--from', '--to']),
+    options: {
+      ...WHERE_OPTIONS,
+      ...FILTER_OPTIONS,
+      format: { type: 'string' },
+      table: { type: 'string', default: 'decisions' },
+      out: { type: 'string' },
+      force: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  const {
+    config,
+    data,
+    out,
+    force,
+    json,
+    help,
+    format = help ? 'jsonl' : '',
+    table: name,
+    ...filters
+  } = values
+  const table = TABLES.find((one) => one.name === name)?.name
+  if (format !== 'parquet' && format !== 'jsonl' && format !== 'csv')
+    return format === ''
+      ? '--format is needed: parquet, jsonl or csv'
+      : `--format '${format}' is none of parquet, jsonl, csv`
+  if (table === undefined) return `--table '${name}' is none of ${TABLES.map((one) => one.name).join(', ')}`
+  if (out === undefined && format === 'parquet') return 'Parquet is no text: --out FILE says where it goes'
+  if (out === undefined && json) return '--json tells what was written to --out FILE'
+  if (out !== undefined && !force && existsSync(out)) return `${out} is there already; --force replaces it`
+  return { format, table, filters, out, force, json, config, data, help }
 }

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { commandedHoldOf, type Hold, holdOf, liftHold, putHold } from '../../audit/hold.ts'
 import { leaveNote } from '../../audit/inbox.ts'
 import { systemClock } from '../../kernel/clock.ts'
+import { askedOf } from '../asked.ts'
 import { findDataDir, WHERE_OPTIONS } from '../data-dir.ts'
 import { timeOf } from '../explain-words.ts'
 import type { Io } from '../io.ts'
@@ -27,15 +28,8 @@ const USAGE = `Usage: modelgate audit hold [on|off] [--why WORDS] [--by NAME] [-
 `
 
 export async function hold(args: readonly string[], io: Io): Promise<number> {
-  const asked = parse(args)
-  if (typeof asked === 'string') {
-    io.stderr(`modelgate audit hold: ${asked}\n\n${USAGE}`)
-    return 2
-  }
-  if (asked.help) {
-    io.stdout(USAGE)
-    return 0
-  }
+  const asked = askedOf(() => parse(args), { command: 'modelgate audit hold', usage: USAGE, io })
+  if (typeof asked === 'number') return asked
   const dataDir = findDataDir(asked, 'modelgate audit hold', io)
   if (dataDir === undefined) return 3
   const before = holdOf(dataDir)
@@ -97,26 +91,22 @@ interface Asked {
 }
 
 function parse(args: readonly string[]): Asked | string {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        ...WHERE_OPTIONS,
-        why: { type: 'string', default: '' },
-        by: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const { why, by, config, data, json, help } = values
-    const [action, ...more] = positionals
-    if (!help && (more.length > 0 || (action !== undefined && action !== 'on' && action !== 'off')))
-      return `'${positionals.join(' ')}' is neither on nor off`
-    if (why.length > WHY_MAX) return `--why is longer than ${WHY_MAX} characters`
-    if ((by ?? '').length > BY_MAX) return `--by is longer than ${BY_MAX} characters`
-    return { action: action as Asked['action'], why, by, config, data, json, help }
-  } catch (error) {
-    return (error as Error).message
-  }
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      ...WHERE_OPTIONS,
+      why: { type: 'string', default: '' },
+      by: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  const { why, by, config, data, json, help } = values
+  const [action, ...more] = positionals
+  if (!help && (more.length > 0 || (action !== undefined && action !== 'on' && action !== 'off')))
+    return `'${positionals.join(' ')}' is neither on nor off`
+  if (why.length > WHY_MAX) return `--why is longer than ${WHY_MAX} characters`
+  if ((by ?? '').length > BY_MAX) return `--by is longer than ${BY_MAX} characters`
+  return { action: action as Asked['action'], why, by, config, data, json, help }
 }

@@ -11,6 +11,7 @@ import { logFolders } from '../../audit/index/log-source.ts'
 import { filesOf, indexOf, readManifest } from '../../audit/index/manifest.ts'
 import { listSegments } from '../../audit/paths.ts'
 import { systemClock } from '../../kernel/clock.ts'
+import { askedOf } from '../asked.ts'
 import { findDataDir, WHERE_OPTIONS } from '../data-dir.ts'
 import { count, counted } from '../demo/table.ts'
 import type { Io } from '../io.ts'
@@ -29,15 +30,8 @@ const USAGE = `Usage: ${COMMAND} [--rebuild] [--config FILE] [--data DIR] [--jso
 `
 
 export async function indexLog(args: readonly string[], io: Io): Promise<number> {
-  const asked = parse(args)
-  if (typeof asked === 'string') {
-    io.stderr(`${COMMAND}: ${asked}\n\n${USAGE}`)
-    return 2
-  }
-  if (asked.help) {
-    io.stdout(USAGE)
-    return 0
-  }
+  const asked = askedOf(() => parse(args), { command: COMMAND, usage: USAGE, io })
+  if (typeof asked === 'number') return asked
   const dataDir = findDataDir(asked, COMMAND, io)
   if (dataDir === undefined) return 3
   try {
@@ -101,19 +95,15 @@ interface Asked {
 }
 
 function parse(args: readonly string[]): Asked | string {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        ...WHERE_OPTIONS,
-        rebuild: { type: 'boolean', default: false },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const { rebuild, config, data, json, help } = values
-    return { rebuild, config, data, json, help }
-  } catch (error) {
-    return (error as Error).message
-  }
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      ...WHERE_OPTIONS,
+      rebuild: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  const { rebuild, config, data, json, help } = values
+  return { rebuild, config, data, json, help }
 }

@@ -7,6 +7,7 @@
 import { parseArgs } from 'node:util'
 import type { Row } from '../../audit/index/analysis.ts'
 import { type Clock, systemClock } from '../../kernel/clock.ts'
+import { askedOf } from '../asked.ts'
 import { findDataDir, WHERE_OPTIONS } from '../data-dir.ts'
 import { left, milliseconds, right, tableLines } from '../demo/table.ts'
 import type { Io } from '../io.ts'
@@ -33,15 +34,8 @@ ${FILTER_USAGE.replace(
 ).replace('\n\n  --limit', '\n  --limit')}`
 
 export async function list(args: readonly string[], io: Io, clock: Clock = systemClock): Promise<number> {
-  const asked = parse(args)
-  if (typeof asked === 'string') {
-    io.stderr(`${COMMAND}: ${asked}\n\n${USAGE}`)
-    return 2
-  }
-  if (asked.help) {
-    io.stdout(USAGE)
-    return 0
-  }
+  const asked = askedOf(() => parse(args), { command: COMMAND, usage: USAGE, io })
+  if (typeof asked === 'number') return asked
   const dataDir = findDataDir(asked, COMMAND, io)
   if (dataDir === undefined) return 3
   const condition = conditionOf(asked.filters, { table: 'decisions', dataDir, now: clock.wall() })
@@ -107,23 +101,19 @@ interface Asked {
 }
 
 function parse(args: readonly string[]): Asked | string {
-  try {
-    const { values } = parseArgs({
-      args: withJoinedMoments(args, ['--from', '--to']),
-      options: {
-        ...WHERE_OPTIONS,
-        ...FILTER_OPTIONS,
-        limit: { type: 'string', default: String(LIMIT) },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const { config, data, json, help, limit: limitText, ...filters } = values
-    const limit = Number(limitText)
-    if (!(Number.isSafeInteger(limit) && limit > 0 && limit <= LIMIT_MAX))
-      return `--limit '${limitText}' is no number from 1 to ${LIMIT_MAX}`
-    return { filters, limit, json, config, data, help }
-  } catch (error) {
-    return (error as Error).message
-  }
+  const { values } = parseArgs({
+    args: withJoinedMoments(args, ['--from', '--to']),
+    options: {
+      ...WHERE_OPTIONS,
+      ...FILTER_OPTIONS,
+      limit: { type: 'string', default: String(LIMIT) },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  const { config, data, json, help, limit: limitText, ...filters } = values
+  const limit = Number(limitText)
+  if (!(Number.isSafeInteger(limit) && limit > 0 && limit <= LIMIT_MAX))
+    return `--limit '${limitText}' is no number from 1 to ${LIMIT_MAX}`
+  return { filters, limit, json, config, data, help }
 }

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { WORDS_MAX } from '../../audit/inbox/inbox-note.ts'
 import { leaveNote, whoAsks } from '../../audit/inbox.ts'
 import { systemClock } from '../../kernel/clock.ts'
+import { askedOf } from '../asked.ts'
 import { findDataDir, WHERE_OPTIONS } from '../data-dir.ts'
 import type { Io } from '../io.ts'
 
@@ -19,15 +20,8 @@ const USAGE = `Usage: modelgate audit note WORDS [--by NAME] [--config FILE] [--
 `
 
 export async function note(args: readonly string[], io: Io): Promise<number> {
-  const asked = parse(args)
-  if (typeof asked === 'string') {
-    io.stderr(`modelgate audit note: ${asked}\n\n${USAGE}`)
-    return 2
-  }
-  if (asked.help) {
-    io.stdout(USAGE)
-    return 0
-  }
+  const asked = askedOf(() => parse(args), { command: 'modelgate audit note', usage: USAGE, io })
+  if (typeof asked === 'number') return asked
   const dataDir = findDataDir(asked, 'modelgate audit note', io)
   if (dataDir === undefined) return 3
   const left = { at: systemClock.wall(), by: byLine(asked.by), words: asked.words }
@@ -59,27 +53,23 @@ interface Asked {
 }
 
 function parse(args: readonly string[]): Asked | string {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        ...WHERE_OPTIONS,
-        by: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const { by, config, data, json, help } = values
-    const words = positionals[0] ?? ''
-    if (!help && (positionals.length !== 1 || words.trim() === ''))
-      return 'the words are needed, as one argument: quote them'
-    if (words.length > WORDS_MAX) return `the words are ${words.length} characters; at most ${WORDS_MAX} fit`
-    if (by !== undefined && by.length > BY_MAX) return `--by is longer than ${BY_MAX} characters`
-    return { words, by, config, data, json, help }
-  } catch (error) {
-    return (error as Error).message
-  }
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      ...WHERE_OPTIONS,
+      by: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  const { by, config, data, json, help } = values
+  const words = positionals[0] ?? ''
+  if (!help && (positionals.length !== 1 || words.trim() === ''))
+    return 'the words are needed, as one argument: quote them'
+  if (words.length > WORDS_MAX) return `the words are ${words.length} characters; at most ${WORDS_MAX} fit`
+  if (by !== undefined && by.length > BY_MAX) return `--by is longer than ${BY_MAX} characters`
+  return { words, by, config, data, json, help }
 }
 
 /** UTF-16 units; the system's name needs room beside it. */

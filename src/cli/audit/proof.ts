@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { leaveAccess } from '../../audit/inbox.ts'
 import { awaitProof, type ProofMade } from '../../audit/make-proof.ts'
 import { parseCount } from '../../audit/tree/checkpoint.ts'
+import { askedOf } from '../asked.ts'
 import { findDataDir, WHERE_OPTIONS } from '../data-dir.ts'
 import type { Io } from '../io.ts'
 import { legible } from '../legible.ts'
@@ -24,15 +25,8 @@ modelgate audit verify --proof FILE --key FILE checks it, anywhere. The key is i
 `
 
 export async function proof(args: readonly string[], io: Io): Promise<number> {
-  const asked = parse(args)
-  if (typeof asked === 'string') {
-    io.stderr(`modelgate audit proof: ${asked}\n\n${USAGE}`)
-    return 2
-  }
-  if (asked.help) {
-    io.stdout(USAGE)
-    return 0
-  }
+  const asked = askedOf(() => parse(args), { command: 'modelgate audit proof', usage: USAGE, io })
+  if (typeof asked === 'number') return asked
   const dataDir = findDataDir(asked, 'modelgate audit proof', io)
   if (dataDir === undefined) return 3
   try {
@@ -82,24 +76,20 @@ interface Asked {
 }
 
 function parse(args: readonly string[]): Asked | string {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        ...WHERE_OPTIONS,
-        out: { type: 'string' },
-        'without-record': { type: 'boolean', default: false },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const { out, config, data, json, help } = values
-    const sequence = parseCount(positionals[0] ?? '')
-    if (!help && (positionals.length !== 1 || sequence === undefined))
-      return 'exactly one sequence is needed, a number like 4711'
-    return { sequence: sequence ?? 0, out, hasRecord: !values['without-record'], config, data, json, help }
-  } catch (error) {
-    return (error as Error).message
-  }
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      ...WHERE_OPTIONS,
+      out: { type: 'string' },
+      'without-record': { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  const { out, config, data, json, help } = values
+  const sequence = parseCount(positionals[0] ?? '')
+  if (!help && (positionals.length !== 1 || sequence === undefined))
+    return 'exactly one sequence is needed, a number like 4711'
+  return { sequence: sequence ?? 0, out, hasRecord: !values['without-record'], config, data, json, help }
 }

@@ -10,6 +10,7 @@ import { type PrunePlan, planPrune } from '../../audit/keeper/plan-prune.ts'
 import { loadConfig } from '../../control/config/load.ts'
 import { DURATION, durationMs } from '../../control/config/units.ts'
 import { systemClock } from '../../kernel/clock.ts'
+import { askedOf } from '../asked.ts'
 import { findDataDir, WHERE_OPTIONS } from '../data-dir.ts'
 import { timeOf } from '../explain-words.ts'
 import type { Io } from '../io.ts'
@@ -25,15 +26,8 @@ const USAGE = `Usage: modelgate audit prune --dry-run [--older-than TIME] [--con
 `
 
 export async function prune(args: readonly string[], io: Io): Promise<number> {
-  const asked = parse(args)
-  if (typeof asked === 'string') {
-    io.stderr(`modelgate audit prune: ${asked}\n\n${USAGE}`)
-    return 2
-  }
-  if (asked.help) {
-    io.stdout(USAGE)
-    return 0
-  }
+  const asked = askedOf(() => parse(args), { command: 'modelgate audit prune', usage: USAGE, io })
+  if (typeof asked === 'number') return asked
   const dataDir = findDataDir(asked, 'modelgate audit prune', io)
   if (dataDir === undefined) return 3
   const ageMs = asked.ageMs ?? retentionOf(asked.config)
@@ -85,23 +79,19 @@ interface Asked {
 }
 
 function parse(args: readonly string[]): Asked | string {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        ...WHERE_OPTIONS,
-        'dry-run': { type: 'boolean', default: false },
-        'older-than': { type: 'string' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const { config, data, json, help, 'older-than': age } = values
-    if (!help && !values['dry-run']) return '--dry-run is needed: only the gateway itself deletes'
-    if (age !== undefined && !DURATION.test(age)) return `'${age}' is no time such as 400d`
-    if (!help && age === undefined && data !== undefined) return '--data needs --older-than'
-    return { ageMs: age === undefined ? null : durationMs(age), config, data, json, help }
-  } catch (error) {
-    return (error as Error).message
-  }
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      ...WHERE_OPTIONS,
+      'dry-run': { type: 'boolean', default: false },
+      'older-than': { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  const { config, data, json, help, 'older-than': age } = values
+  if (!help && !values['dry-run']) return '--dry-run is needed: only the gateway itself deletes'
+  if (age !== undefined && !DURATION.test(age)) return `'${age}' is no time such as 400d`
+  if (!help && age === undefined && data !== undefined) return '--data needs --older-than'
+  return { ageMs: age === undefined ? null : durationMs(age), config, data, json, help }
 }

@@ -9,6 +9,7 @@ import type { Analysis, Answer } from '../../audit/index/analysis.ts'
 import { SQL_TYPES } from '../../audit/index/column.ts'
 import type { Plain } from '../../audit/index/plain-value.ts'
 import { TABLES } from '../../audit/index/tables.ts'
+import { askedOf } from '../asked.ts'
 import { findDataDir, WHERE_OPTIONS } from '../data-dir.ts'
 import { left, right, tableLines } from '../demo/table.ts'
 import type { Io } from '../io.ts'
@@ -35,15 +36,8 @@ const USAGE = `Usage: ${COMMAND} "SELECT …" [--format table|csv|jsonl] [--json
 `
 
 export async function query(args: readonly string[], io: Io): Promise<number> {
-  const asked = parse(args)
-  if (typeof asked === 'string') {
-    io.stderr(`${COMMAND}: ${asked}\n\n${USAGE}`)
-    return 2
-  }
-  if (asked.help) {
-    io.stdout(USAGE)
-    return 0
-  }
+  const asked = askedOf(() => parse(args), { command: COMMAND, usage: USAGE, io })
+  if (typeof asked === 'number') return asked
   if (asked.columns) {
     io.stdout(asked.format === 'json' ? `${JSON.stringify(documentedTables(), null, 2)}\n` : columnsText())
     return 0
@@ -157,30 +151,26 @@ interface Asked {
 }
 
 function parse(args: readonly string[]): Asked | string {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        ...WHERE_OPTIONS,
-        format: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        limit: { type: 'string' },
-        columns: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const { config, data, columns, help, json } = values
-    const format = values.format ?? (json ? 'json' : 'table')
-    const limit = values.limit === undefined ? undefined : Number(values.limit)
-    if (format !== 'table' && format !== 'csv' && format !== 'jsonl' && format !== 'json')
-      return `--format '${format}' is none of table, csv, jsonl`
-    if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0))
-      return `--limit '${values.limit}' is no number of rows from 1 on`
-    if (!help && !columns && positionals.length !== 1)
-      return positionals.length === 0 ? 'the SQL is needed' : 'the SQL is one argument: quote it'
-    return { sql: positionals[0] ?? '', format, limit, columns, config, data, help }
-  } catch (error) {
-    return (error as Error).message
-  }
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      ...WHERE_OPTIONS,
+      format: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      limit: { type: 'string' },
+      columns: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  const { config, data, columns, help, json } = values
+  const format = values.format ?? (json ? 'json' : 'table')
+  const limit = values.limit === undefined ? undefined : Number(values.limit)
+  if (format !== 'table' && format !== 'csv' && format !== 'jsonl' && format !== 'json')
+    return `--format '${format}' is none of table, csv, jsonl`
+  if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0))
+    return `--limit '${values.limit}' is no number of rows from 1 on`
+  if (!help && !columns && positionals.length !== 1)
+    return positionals.length === 0 ? 'the SQL is needed' : 'the SQL is one argument: quote it'
+  return { sql: positionals[0] ?? '', format, limit, columns, config, data, help }
 }

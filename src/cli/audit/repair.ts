@@ -8,6 +8,7 @@ import { whoAsks } from '../../audit/inbox.ts'
 import { takeLock } from '../../audit/lock.ts'
 import { problemOf, setAside } from '../../audit/repair.ts'
 import { systemClock } from '../../kernel/clock.ts'
+import { askedOf } from '../asked.ts'
 import { findDataDir, WHERE_OPTIONS } from '../data-dir.ts'
 import type { Io } from '../io.ts'
 import { legible } from '../legible.ts'
@@ -36,15 +37,8 @@ interface Result {
 }
 
 export async function repair(args: readonly string[], io: Io): Promise<number> {
-  const asked = parse(args)
-  if (typeof asked === 'string') {
-    io.stderr(`${COMMAND}: ${asked}\n\n${USAGE}`)
-    return 2
-  }
-  if (asked.help) {
-    io.stdout(USAGE)
-    return 0
-  }
+  const asked = askedOf(() => parse(args), { command: COMMAND, usage: USAGE, io })
+  if (typeof asked === 'number') return asked
   const dataDir = findDataDir(asked, COMMAND, io)
   if (dataDir === undefined) return 3
   try {
@@ -101,20 +95,16 @@ interface Asked {
 }
 
 function parse(args: readonly string[]): Asked | string {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        ...WHERE_OPTIONS,
-        'acknowledge-loss': { type: 'boolean', default: false },
-        why: { type: 'string', default: '' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const { config, data, json, help, why } = values
-    return { acknowledge: values['acknowledge-loss'], why, config, data, json, help }
-  } catch (error) {
-    return (error as Error).message
-  }
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      ...WHERE_OPTIONS,
+      'acknowledge-loss': { type: 'boolean', default: false },
+      why: { type: 'string', default: '' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  const { config, data, json, help, why } = values
+  return { acknowledge: values['acknowledge-loss'], why, config, data, json, help }
 }

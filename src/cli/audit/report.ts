@@ -17,6 +17,7 @@ import { sectionsOf, subtitleOf, titleOf } from '../../audit/report/sections.ts'
 import { counted, minute } from '../../audit/report/words.ts'
 import { type Clock, systemClock } from '../../kernel/clock.ts'
 import { nearestName } from '../../kernel/nearest-name.ts'
+import { askedOf } from '../asked.ts'
 import { findDataDir, WHERE_OPTIONS } from '../data-dir.ts'
 import { paintFor } from '../demo/paint.ts'
 import type { Io } from '../io.ts'
@@ -43,15 +44,8 @@ const USAGE = `Usage: ${COMMAND} --model NAME [--from TIME] [--to TIME] [--forma
 
 export async function report(args: readonly string[], io: Io, clock: Clock = systemClock): Promise<number> {
   const now = clock.wall()
-  const asked = parse(args, now)
-  if (typeof asked === 'string') {
-    io.stderr(`${COMMAND}: ${asked}\n\n${USAGE}`)
-    return 2
-  }
-  if (asked.help) {
-    io.stdout(USAGE)
-    return 0
-  }
+  const asked = askedOf(() => parse(args, now), { command: COMMAND, usage: USAGE, io })
+  if (typeof asked === 'number') return asked
   const dataDir = findDataDir(asked, COMMAND, io)
   if (dataDir === undefined) return 3
   return askLog({ command: COMMAND, dataDir }, io, (log) => answer(log, { asked, now, dataDir }, io))
@@ -138,31 +132,27 @@ interface Asked {
 }
 
 function parse(args: readonly string[], now: number): Asked | string {
-  try {
-    const { values } = parseArgs({
-      args: withJoinedMoments(args, ['--from', '--to']),
-      options: {
-        ...WHERE_OPTIONS,
-        model: { type: 'string' },
-        from: { type: 'string' },
-        to: { type: 'string', default: 'now' },
-        format: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        out: { type: 'string' },
-        'no-color': { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const { model = '', config, data, out, help, json } = values
-    const format = values.format ?? (json ? 'json' : 'text')
-    const range = help ? { from: 0, to: 1 } : rangeOf(values.from, values.to, now)
-    if (typeof range === 'string') return range
-    if (!help && model === '') return '--model is needed: whose report?'
-    if (!isFormat(format)) return `--format '${format}' is none of text, html, json`
-    return { model, range, format, out, color: !values['no-color'], config, data, help }
-  } catch (error) {
-    return (error as Error).message
-  }
+  const { values } = parseArgs({
+    args: withJoinedMoments(args, ['--from', '--to']),
+    options: {
+      ...WHERE_OPTIONS,
+      model: { type: 'string' },
+      from: { type: 'string' },
+      to: { type: 'string', default: 'now' },
+      format: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      out: { type: 'string' },
+      'no-color': { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  const { model = '', config, data, out, help, json } = values
+  const format = values.format ?? (json ? 'json' : 'text')
+  const range = help ? { from: 0, to: 1 } : rangeOf(values.from, values.to, now)
+  if (typeof range === 'string') return range
+  if (!help && model === '') return '--model is needed: whose report?'
+  if (!isFormat(format)) return `--format '${format}' is none of text, html, json`
+  return { model, range, format, out, color: !values['no-color'], config, data, help }
 }
 
 const WEEK = 7 * 86_400_000

@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util'
 import { askForRotation, readOriginFile } from '../../audit/identity.ts'
 import { formatVerifierKey } from '../../audit/tree/note.ts'
+import { askedOf } from '../asked.ts'
 import { findDataDir, WHERE_OPTIONS } from '../data-dir.ts'
 import type { Io } from '../io.ts'
 
@@ -20,15 +21,8 @@ const USAGE = `Usage: modelgate audit rotate-key [--config FILE] [--data DIR] [-
 `
 
 export async function rotateKey(args: readonly string[], io: Io): Promise<number> {
-  const asked = parse(args)
-  if (typeof asked === 'string') {
-    io.stderr(`modelgate audit rotate-key: ${asked}\n\n${USAGE}`)
-    return 2
-  }
-  if (asked.help) {
-    io.stdout(USAGE)
-    return 0
-  }
+  const asked = askedOf(() => parse(args), { command: 'modelgate audit rotate-key', usage: USAGE, io })
+  if (typeof asked === 'number') return asked
   const dataDir = findDataDir(asked, 'modelgate audit rotate-key', io)
   if (dataDir === undefined) return 3
   try {
@@ -54,18 +48,14 @@ interface Asked {
 }
 
 function parse(args: readonly string[]): Asked | string {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        ...WHERE_OPTIONS,
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const { config, data, json, help } = values
-    return { config, data, json, help }
-  } catch (error) {
-    return (error as Error).message
-  }
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      ...WHERE_OPTIONS,
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  const { config, data, json, help } = values
+  return { config, data, json, help }
 }

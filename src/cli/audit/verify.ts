@@ -12,6 +12,7 @@ import type { LogVerdict } from '../../audit/verify/log-verdict.ts'
 import { verifyLog } from '../../audit/verify/verify-log.ts'
 import { type ProofVerdict, verifyProof } from '../../audit/verify/verify-proof.ts'
 import { parseWitness, WITNESS_BYTES_MAX, type Witness } from '../../audit/verify/witness.ts'
+import { askedOf } from '../asked.ts'
 import { findDataDir, WHERE_OPTIONS } from '../data-dir.ts'
 import type { Io } from '../io.ts'
 import { legible } from '../legible.ts'
@@ -48,15 +49,8 @@ interface Asked {
 }
 
 export async function verify(args: readonly string[], io: Io): Promise<number> {
-  const asked = parse(args)
-  if (typeof asked === 'string') {
-    io.stderr(`modelgate audit verify: ${asked}\n\n${USAGE}`)
-    return 2
-  }
-  if (asked.help) {
-    io.stdout(USAGE)
-    return 0
-  }
+  const asked = askedOf(() => parse(args), { command: 'modelgate audit verify', usage: USAGE, io })
+  if (typeof asked === 'number') return asked
   try {
     return asked.proof === undefined ? verifyDirectory(asked, io) : verifyFile(asked.proof, asked, io)
   } catch (error) {
@@ -126,35 +120,31 @@ function readText(path: string): string {
 }
 
 function parse(args: readonly string[]): Asked | string {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        ...WHERE_OPTIONS,
-        from: { type: 'string' },
-        to: { type: 'string' },
-        key: { type: 'string' },
-        witness: { type: 'string' },
-        proof: { type: 'string' },
-        receipt: { type: 'string' },
-        record: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const { config, data, key, witness, proof, receipt, record, json, help } = values
-    const [from, to] = [values.from, values.to].map((text) =>
-      text === undefined ? undefined : parseCount(text),
-    )
-    if (values.from !== undefined && from === undefined) return `--from '${values.from}' is no sequence`
-    if (values.to !== undefined && to === undefined) return `--to '${values.to}' is no sequence`
-    if (from !== undefined && to !== undefined && from > to) return '--from lies behind --to'
-    if (proof !== undefined && key === undefined)
-      return '--proof needs --key FILE: a proof does not vouch for its own key'
-    if (proof === undefined && (receipt ?? record) !== undefined)
-      return '--receipt and --record belong to --proof'
-    return { config, data, from, to, key, witness, proof, receipt, record, json, help }
-  } catch (error) {
-    return (error as Error).message
-  }
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      ...WHERE_OPTIONS,
+      from: { type: 'string' },
+      to: { type: 'string' },
+      key: { type: 'string' },
+      witness: { type: 'string' },
+      proof: { type: 'string' },
+      receipt: { type: 'string' },
+      record: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  const { config, data, key, witness, proof, receipt, record, json, help } = values
+  const [from, to] = [values.from, values.to].map((text) =>
+    text === undefined ? undefined : parseCount(text),
+  )
+  if (values.from !== undefined && from === undefined) return `--from '${values.from}' is no sequence`
+  if (values.to !== undefined && to === undefined) return `--to '${values.to}' is no sequence`
+  if (from !== undefined && to !== undefined && from > to) return '--from lies behind --to'
+  if (proof !== undefined && key === undefined)
+    return '--proof needs --key FILE: a proof does not vouch for its own key'
+  if (proof === undefined && (receipt ?? record) !== undefined)
+    return '--receipt and --record belong to --proof'
+  return { config, data, from, to, key, witness, proof, receipt, record, json, help }
 }
