@@ -132,6 +132,30 @@ export async function* framesOfSegment(name: SegmentName): AsyncGenerator<Segmen
   }
 }
 
+/**
+ * The same, called for each: where a promise for every frame would be most of the work. `segment` is the file that was
+ * read.
+ */
+export async function eachFrame(
+  name: SegmentName,
+  onFrame: (frame: Frame, segment: SegmentName) => void,
+): Promise<void> {
+  const reader = openSegment(systemDisk, name)
+  if (reader === undefined) return
+  let bytes = 0
+  try {
+    for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
+      onFrame(frame, reader.name)
+      bytes += frame.bytes
+      if (bytes < PAUSE_BYTES) continue
+      bytes = 0
+      await setImmediate()
+    }
+  } finally {
+    reader.close()
+  }
+}
+
 /** Undefined when the file is gone or does not begin like a segment. */
 export async function segmentHeader(path: string): Promise<FileHeader | undefined> {
   const file = await openIfThere(path)

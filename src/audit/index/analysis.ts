@@ -138,10 +138,11 @@ class OpenAnalysis implements Analysis {
   }
 
   async #ready(): Promise<Engine> {
-    const { mayWrite } = this.#options
+    const { mayWrite, columns = {} } = this.#options
     this.#source ??= await openSource(this.#dataDir, this.#options, this.#distrusted)
     this.#engine ??= await Engine.open({
       files: this.#source.files,
+      columns,
       ...(mayWrite === undefined ? {} : { mayWrite: [mayWrite] }),
     })
     return this.#engine

@@ -2,7 +2,6 @@
  * What a column of the log's tables is. The list of columns of each table is the one place that says their names,
  * types and meaning: index files, views, `modelgate audit query --columns` and the README are made from it.
  */
-import type { LogRecord } from '../decode.ts'
 
 /**
  * How values lie in an index file. `time`: Unix ms; `id`: 16 bytes of a request id; `hex`: bytes that views show as
@@ -13,12 +12,15 @@ export type ColumnType = 'bigint' | 'integer' | 'double' | 'boolean' | 'text' | 
 /** Whole numbers as `number`: safe integers. */
 export type ColumnValue = number | boolean | string | Uint8Array | null
 
-export interface Column<R extends LogRecord> {
+/** Of records as a table takes them: rows (row-values.ts), or what `events` has. */
+export interface Column<R> {
   readonly name: string
   readonly type: ColumnType
   /** One line: what it says, its unit, and what null stands for. */
   readonly meaning: string
   readonly isNullable?: boolean
+  /** Of texts: values of a stretch of the log are alike, so that it is worth keeping the least and the greatest. */
+  readonly isSearched?: boolean
   of(record: R): ColumnValue
 }
 
@@ -37,18 +39,11 @@ export const SQL_TYPES: { readonly [type in ColumnType]: string } = {
 }
 
 /** Null: the record is still in the journal of a lane. */
-export function sequenceOf({ place }: LogRecord): number | null {
-  return place.sequence
+export function sequenceOf({ sequence }: { readonly sequence: number | null }): number | null {
+  return sequence
 }
 
 /** What was not reached or not told is −1 in records, and null in tables. */
 export function knownOrNull(value: number | null | undefined): number | null {
   return value === null || value === undefined || !(value >= 0) ? null : value
 }
-
-/** Digests are hex digits or a word; `hex` columns keep the bytes of the former. */
-export function hexOrWord(text: string): Uint8Array {
-  return Buffer.from(text, HEX.test(text) ? 'hex' : 'utf8')
-}
-
-const HEX = /^([0-9a-f]{2})+$/

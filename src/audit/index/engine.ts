@@ -5,8 +5,9 @@
  * Loaded only when a question is asked; never by a gateway.
  */
 import type { DuckDBConnection, DuckDBInstance, DuckDBPreparedStatement } from '@duckdb/node-api'
-import { SQL_TYPES, type TableName } from './column.ts'
-import { TABLES, type Table } from './tables.ts'
+import { type Column, SQL_TYPES, type TableName } from './column.ts'
+import { type WantedColumns, wantedOf } from './table-file.ts'
+import { TABLES } from './tables.ts'
 
 /** What questions may hold at once; one that needs more is refused by the engine. */
 export const ANALYSIS_MEMORY = '1GiB'
@@ -22,6 +23,8 @@ export type Files = { readonly [name in TableName]: readonly string[] }
 
 export interface EngineParts {
   readonly files: Files
+  /** All columns of a table that is not named. */
+  readonly columns?: WantedColumns
   /** Files that a COPY of ours may write. */
   readonly mayWrite?: readonly string[]
 }
@@ -35,7 +38,7 @@ export class Engine {
     this.connection = connection
   }
 
-  static async open({ files, mayWrite = [] }: EngineParts): Promise<Engine> {
+  static async open({ files, columns = {}, mayWrite = [] }: EngineParts): Promise<Engine> {
     const { DuckDBInstance } = await import('@duckdb/node-api')
     const instance = await DuckDBInstance.create(':memory:', {
       memory_limit: ANALYSIS_MEMORY,
@@ -52,7 +55,7 @@ export class Engine {
       `SET TimeZone = 'UTC'`,
       'SET parquet_metadata_cache = true',
       'CREATE SCHEMA stored',
-      ...TABLES.flatMap((table) => viewsOf(table, files[table.name])),
+      ...TABLES.flatMap((table) => viewsOf(table.name, wantedOf(table, columns), files[table.name])),
       `SET allowed_paths = [${reachable.map(textLiteral).join(', ')}]`,
       'SET enable_external_access = false',
       'SET lock_configuration = true',
@@ -113,7 +116,7 @@ export function refusal(error: unknown): QueryRefused {
 }
 
 /** `stored` is as the files have it; the view of the same name shows digests as text. */
-function viewsOf({ name, columns }: Table, files: readonly string[]): string[] {
+function viewsOf(name: TableName, columns: readonly Column<never>[], files: readonly string[]): string[] {
   const shown = columns.map((column) =>
     column.type === 'hex' ? `${hexOf(column.name)} AS ${column.name}` : column.name,
   )
@@ -121,7 +124,7 @@ function viewsOf({ name, columns }: Table, files: readonly string[]): string[] {
   const stored =
     files.length === 0
       ? `SELECT ${none.join(', ')} WHERE false`
-      : `SELECT * FROM read_parquet([${files.map(textLiteral).join(', ')}])`
+      : `SELECT ${columns.map((column) => column.name).join(', ')} FROM read_parquet([${files.map(textLiteral).join(', ')}])`
   return [
     `CREATE VIEW stored.${name} AS ${stored}`,
     `CREATE VIEW main.${name} AS SELECT ${shown.join(', ')} FROM stored.${name}`,

@@ -6,17 +6,18 @@ import { createHash } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs'
 import { systemDisk } from '../disk.ts'
 import type { SegmentName } from '../paths.ts'
-import { framesOfSegment, recordOf } from '../read.ts'
+import { eachFrame } from '../read.ts'
 import type { TableName } from './column.ts'
 import { LaneReach } from './lane-reach.ts'
 import { type IndexedTable, indexOf, type Manifest, manifestPath, tablePath } from './manifest.ts'
+import { type TableForm, WHOLE_AND_SMALL } from './table-file.ts'
 import { TableSet } from './table-set.ts'
 import { TABLES_VERSION } from './tables.ts'
 
 /** `folder` holds `segments/` and gets `index/`. Throws the system's error when it cannot be read or written. */
 export async function indexSegment(folder: string, segment: SegmentName): Promise<Manifest> {
   const { first } = segment
-  const { tables, reach, records } = await tablesOf(segment)
+  const { tables, reach, records } = await tablesOf(segment, WHOLE_AND_SMALL)
   mkdirSync(indexOf(folder), { recursive: true, mode: 0o700 })
   const indexed: { [name in TableName]?: IndexedTable } = {}
   for (const { name, rows, bytes } of tables.finish()) {
@@ -46,16 +47,14 @@ export interface SegmentTables {
   readonly records: number
 }
 
-export async function tablesOf(segment: SegmentName): Promise<SegmentTables> {
-  const tables = new TableSet()
+export async function tablesOf(segment: SegmentName, form: TableForm): Promise<SegmentTables> {
+  const tables = new TableSet(form)
   const reach = new LaneReach()
   let records = 0
-  for await (const frame of framesOfSegment(segment)) {
-    const record = recordOf(segment, frame)
-    reach.see(record.origin)
-    tables.add(record)
+  await eachFrame(segment, (frame, found) => {
+    reach.see(tables.addSequenced(found, frame))
     records += 1
-  }
+  })
   return { tables, reach, records }
 }
 

@@ -4,22 +4,29 @@
  */
 import type { Origin } from '../records/payload.ts'
 
+type Reached = [start: number, lane: number, sequence: number]
+
 export class LaneReach {
-  readonly #highest = new Map<string, [start: number, lane: number, sequence: number]>()
+  /** By start, then lane: a text for a key would cost more than all else here. */
+  readonly #runs = new Map<number, Map<number, Reached>>()
 
   see({ start, lane, sequence }: Origin): void {
-    const key = `${start}-${lane}`
-    const known = this.#highest.get(key)
-    if (known === undefined) this.#highest.set(key, [start, lane, sequence])
+    let lanes = this.#runs.get(start)
+    if (lanes === undefined) {
+      lanes = new Map()
+      this.#runs.set(start, lanes)
+    }
+    const known = lanes.get(lane)
+    if (known === undefined) lanes.set(lane, [start, lane, sequence])
     else if (sequence > known[2]) known[2] = sequence
   }
 
   has({ start, lane, sequence }: Origin): boolean {
-    return sequence <= (this.#highest.get(`${start}-${lane}`)?.[2] ?? 0)
+    return sequence <= (this.#runs.get(start)?.get(lane)?.[2] ?? 0)
   }
 
   /** [start, lane, sequence] of each. */
   all(): (readonly [number, number, number])[] {
-    return [...this.#highest.values()]
+    return [...this.#runs.values()].flatMap((lanes) => [...lanes.values()])
   }
 }

@@ -6,8 +6,7 @@
  */
 import { gzipSync } from 'node:zlib'
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer'
-import type { LogRecord } from '../decode.ts'
-import type { Column, ColumnType } from './column.ts'
+import type { Column, ColumnType, TableName } from './column.ts'
 import { ColumnValues } from './column-values.ts'
 import type { Table } from './tables.ts'
 
@@ -15,6 +14,18 @@ import type { Table } from './tables.ts'
 export const ROW_GROUP_ROWS = 16_384
 /** Level 6 takes twice the time for a hundredth of the size. */
 const GZIP_LEVEL = 1
+
+/** What of a table is written, and how. */
+export interface TableForm {
+  /** Names of the columns that are wanted of a table; all where it has no list. */
+  readonly columns: WantedColumns
+  /** Small for keeping, or made as fast as can be for asking once. */
+  readonly isCompressed: boolean
+}
+
+export type WantedColumns = { readonly [name in TableName]?: readonly string[] }
+
+export const WHOLE_AND_SMALL: TableForm = { columns: {}, isCompressed: true }
 
 type Schema = ConstructorParameters<typeof ParquetWriter>[0]['schema']
 type Element = Schema[number]
@@ -28,13 +39,15 @@ export class TableFile {
   #rows = 0
   #waiting = 0
 
-  constructor(table: Table) {
+  constructor(table: Table, { columns, isCompressed }: TableForm) {
     this.table = table
-    this.#columns = table.columns.map((column) => ({ column, values: new ColumnValues(column.type) }))
+    const wanted = wantedOf(table, columns)
+    this.#columns = wanted.map((column) => ({ column, values: new ColumnValues(column.type) }))
     this.#writer = new ParquetWriter({
       writer: this.#bytes,
-      schema: [{ name: table.name, num_children: table.columns.length }, ...table.columns.map(elementOf)],
-      codec: 'GZIP',
+      schema: [{ name: table.name, num_children: wanted.length }, ...wanted.map(elementOf)],
+      codec: isCompressed ? 'GZIP' : 'UNCOMPRESSED',
+      statistics: isCompressed,
       compressors: { GZIP: (bytes) => gzipSync(bytes, { level: GZIP_LEVEL }) },
       createdBy: 'modelgate',
     })
@@ -45,7 +58,7 @@ export class TableFile {
   }
 
   /** `record` belongs to this table. */
-  add(record: LogRecord): void {
+  add(record: unknown): void {
     for (const { column, values } of this.#columns) values.add(column.of(record as never))
     this.#rows += 1
     this.#waiting += 1
@@ -62,6 +75,7 @@ export class TableFile {
   #flush(): void {
     const columnData = this.#columns.map(({ column, values }) => ({
       ...FORMS[column.type],
+      ...(column.type === 'text' && !column.isSearched ? { statistics: false } : {}),
       name: column.name,
       data: values.take(),
     }))
@@ -91,6 +105,12 @@ const ELEMENTS: { readonly [type in ColumnType]: Omit<Element, 'name'> } = {
   time: { type: 'INT64', converted_type: 'TIMESTAMP_MILLIS' },
   id: { type: 'FIXED_LEN_BYTE_ARRAY', type_length: 16, logical_type: { type: 'UUID' } },
   hex: { type: 'BYTE_ARRAY' },
+}
+
+/** Columns in the order of the table, without those that nobody asks for. */
+export function wantedOf({ name, columns }: Table, wanted: WantedColumns): readonly Column<never>[] {
+  const names = wanted[name]
+  return names === undefined ? columns : columns.filter((column) => names.includes(column.name))
 }
 
 function elementOf({ name, type, isNullable }: Column<never>): Element {

@@ -92,7 +92,15 @@ export interface PlanRecord {
   readonly shadows: readonly { readonly version: string; readonly fate: ShadowFate }[]
 }
 
-const REASONS = new Words<Reason | ''>(['', 'rule', 'pin', 'experiment', 'canary', 'primary', 'fallback'])
+export const REASONS = new Words<Reason | ''>([
+  '',
+  'rule',
+  'pin',
+  'experiment',
+  'canary',
+  'primary',
+  'fallback',
+])
 const PASSED = new Words<Passed>([
   'chosen',
   'rule-did-not-match',
@@ -112,7 +120,7 @@ const FATES = new Words<ShadowFate>([
   'is_shadow',
   'served_version',
 ])
-const OPERATIONS = new Words<Operation | ''>(['', 'infer', 'call', 'metadata', 'ready'])
+export const OPERATIONS = new Words<Operation | ''>(['', 'infer', 'call', 'metadata', 'ready'])
 
 /** Lists are cut here; a configuration that long is beyond what a person reads. */
 export const CANDIDATES_MAX = 32

@@ -39,17 +39,17 @@ export function decodeUsage(value: unknown): Usage | null {
   return { prompt: Number(value[0]), completion: Number(value[1]), total: Number(value[2]) }
 }
 
-const HOW = new Words<Kept['how']>(['replayed', 'cached'])
+export const HOW_KEPT = new Words<Kept['how']>(['replayed', 'cached'])
 
 export function writeKept(row: RowWriter, kept: Kept | null): void {
   if (kept === null) return row.nil()
   row.array(3)
-  row.word(HOW.encode(kept.how))
+  row.word(HOW_KEPT.encode(kept.how))
   row.id(kept.id)
   row.number(toMicros(kept.ageMs))
 }
 
 export function decodeKept(value: unknown): Kept | null {
   if (!Array.isArray(value)) return null
-  return { how: HOW.decode(value[0]), id: idText(value[1]), ageMs: fromMicros(value[2]) }
+  return { how: HOW_KEPT.decode(value[0]), id: idText(value[1]), ageMs: fromMicros(value[2]) }
 }

@@ -20,7 +20,7 @@ export interface ShadowRecord {
   readonly attempt: AttemptRecord | null
 }
 
-const FATES = new Words<ShadowOutcome['fate']>([
+export const SHADOW_FATES = new Words<ShadowOutcome['fate']>([
   'answered',
   'failed',
   'cap',
@@ -30,7 +30,12 @@ const FATES = new Words<ShadowOutcome['fate']>([
   'budget',
   'not_asked',
 ])
-const AGREEMENTS = new Words<ShadowOutcome['agreement']>(['agree', 'differ', 'incomparable', 'not-compared'])
+export const AGREEMENTS = new Words<ShadowOutcome['agreement']>([
+  'agree',
+  'differ',
+  'incomparable',
+  'not-compared',
+])
 
 export function writeShadow(row: RowWriter, record: ShadowRecord): void {
   row.array(9)
@@ -39,7 +44,7 @@ export function writeShadow(row: RowWriter, record: ShadowRecord): void {
   row.number(record.receivedAt)
   row.text(record.model, NAME_LENGTH_MAX)
   row.text(record.version, NAME_LENGTH_MAX)
-  row.word(FATES.encode(record.fate))
+  row.word(SHADOW_FATES.encode(record.fate))
   row.word(AGREEMENTS.encode(record.agreement))
   const differences = record.differences.slice(0, DIFFERENCES_MAX)
   row.array(differences.length)
@@ -58,7 +63,7 @@ export function decodeShadow(row: readonly unknown[]): ShadowRecord {
     receivedAt: Number(row[2]),
     model: String(row[3]),
     version: String(row[4]),
-    fate: FATES.decode(row[5]),
+    fate: SHADOW_FATES.decode(row[5]),
     agreement: AGREEMENTS.decode(row[6]),
     differences: row[7] as (number | null)[],
     attempt: attempt === null ? null : decodeAttempt(attempt),

@@ -35,7 +35,12 @@ export interface StreamRecord {
   readonly summary: AnswerSummary | null
 }
 
-const FATES = new Words<StreamOutcome['fate']>(['complete', 'broken', 'client-gone', 'withheld'])
+export const STREAM_FATES = new Words<StreamOutcome['fate']>([
+  'complete',
+  'broken',
+  'client-gone',
+  'withheld',
+])
 
 export function writeStream(row: RowWriter, record: StreamRecord): void {
   row.array(11)
@@ -43,7 +48,7 @@ export function writeStream(row: RowWriter, record: StreamRecord): void {
   row.id(record.id)
   row.number(record.receivedAt)
   row.text(record.model, NAME_LENGTH_MAX)
-  row.word(FATES.encode(record.fate))
+  row.word(STREAM_FATES.encode(record.fate))
   row.number(toMicros(record.durationMs))
   writeAttempt(row, record.attempt)
   row.number(record.status)
@@ -57,7 +62,7 @@ export function decodeStream(row: readonly unknown[]): StreamRecord {
     id: idText(row[1]),
     receivedAt: Number(row[2]),
     model: String(row[3]),
-    fate: FATES.decode(row[4]),
+    fate: STREAM_FATES.decode(row[4]),
     durationMs: fromMicros(row[5]),
     attempt: decodeAttempt(row[6] as unknown[]),
     status: Number(row[7]),

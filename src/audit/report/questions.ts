@@ -16,6 +16,16 @@ export interface Frame {
   readonly cuts: readonly number[]
 }
 
+/** All that the questions look at, so that no other column is read of what is not indexed. */
+export const ASKED_COLUMNS = {
+  decisions: [
+    ...['seq', 'time', 'id', 'model', 'version', 'assigned', 'outcome', 'degraded', 'caller', 'key_digest'],
+    ...['operation', 'duration_ms', 'kept'],
+  ],
+  shadows: ['seq', 'time', 'model', 'version', 'fate', 'agreement', 'duration_ms'],
+  streams: ['time', 'model', 'fate'],
+} as const
+
 /** Few in any log, and what comes before or after the range may matter: read whole. */
 const RARE = ['config', 'approval', 'gap', 'recovery', 'start', 'stop', 'prune']
 const OF_MODEL = ['breaker', 'endpoint', 'rollout']

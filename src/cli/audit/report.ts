@@ -12,6 +12,7 @@ import { reportOf } from '../../audit/report/build-report.ts'
 import { evidenceOf } from '../../audit/report/evidence.ts'
 import type { Range } from '../../audit/report/facts.ts'
 import { pageOf } from '../../audit/report/html/page.ts'
+import { ASKED_COLUMNS } from '../../audit/report/questions.ts'
 import type { Report } from '../../audit/report/report.ts'
 import { sectionsOf, subtitleOf, titleOf } from '../../audit/report/sections.ts'
 import { counted, minute } from '../../audit/report/words.ts'
@@ -48,7 +49,8 @@ export async function report(args: readonly string[], io: Io, clock: Clock = sys
   if (typeof asked === 'number') return asked
   const dataDir = findDataDir(asked, COMMAND, io)
   if (dataDir === undefined) return 3
-  return askLog({ command: COMMAND, dataDir }, io, (log) => answer(log, { asked, now, dataDir }, io))
+  const options = { columns: ASKED_COLUMNS }
+  return askLog({ command: COMMAND, dataDir, options }, io, (log) => answer(log, { asked, now, dataDir }, io))
 }
 
 interface Question {
