@@ -8,6 +8,7 @@ import { setImmediate } from 'node:timers/promises'
 import { type Disk, systemDisk } from './disk.ts'
 import { FILE_HEADER_BYTES } from './file-header.ts'
 import { FRAME_BYTES_MAX, FRAME_HEAD_BYTES, type Frame, frameAt, PAYLOAD_BYTES_MAX } from './frame.ts'
+import type { KnownIds } from './known-ids.ts'
 import { ENVELOPE_BYTES_MAX } from './records/payload.ts'
 import { hasRequestId, ID_BYTES, isIdAt } from './records/request-id-place.ts'
 
@@ -24,6 +25,8 @@ export interface SearchedFile {
   readonly first: number
   /** Where a payload of this kind of file has its id; see records/request-id-place.ts. */
   idAt(bytes: Buffer, at: number, end: number): number
+  /** What earlier searches learnt of it; this one adds to it. */
+  readonly known?: KnownIds
 }
 
 /** Calls `onFrame` for every whole frame that holds the id `needle`; the frame is valid until it returns. */
@@ -33,6 +36,7 @@ export async function findInFile(
   onFrame: (frame: Frame) => void,
   disk: Disk = systemDisk,
 ): Promise<void> {
+  if (file.known !== undefined) searchKnown(file, file.known, { needle, onFrame, disk })
   const lostAt = await walk(file, needle, { onFrame, disk })
   if (lostAt !== undefined) await searchBytes(file.fd, needle, { onFrame, disk, from: lostAt })
 }
@@ -42,15 +46,28 @@ interface Search {
   readonly disk: Disk
 }
 
+function searchKnown(
+  { fd, idAt }: SearchedFile,
+  known: KnownIds,
+  { needle, onFrame, disk }: Search & { readonly needle: Buffer },
+): void {
+  for (const at of known.placesOf(needle)) {
+    const bytes = Buffer.allocUnsafe(FRAME_BYTES_MAX)
+    const frame = frameAt(bytes, 0, disk.read(fd, bytes, bytes.length, at))
+    if (typeof frame === 'string' || !hasRequestId(frame.type)) continue
+    if (isIdAt(frame.payload, idAt(frame.payload, 0, frame.payload.length), needle)) onFrame({ ...frame, at })
+  }
+}
+
 /** Where the last frame begins that may not be what it seems; undefined when all were walked to the end. */
 async function walk(
-  { fd, first, idAt }: SearchedFile,
+  { fd, first, idAt, known }: SearchedFile,
   needle: Buffer,
   { onFrame, disk }: Search,
 ): Promise<number | undefined> {
   const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
-  let expected = first
-  let base = FILE_HEADER_BYTES
+  let expected = known?.next ?? first
+  let base = known?.at ?? FILE_HEADER_BYTES
   let last = base
   for (let filled = 0, unpaused = 0; ; ) {
     const read = disk.read(fd, chunk.subarray(filled), chunk.length - filled, base + filled)
@@ -64,7 +81,9 @@ async function walk(
       const payloadAt = at + FRAME_HEAD_BYTES
       const end = payloadAt + length
       if (end > filled) break
-      if (hasRequestId(chunk[at + 16]!) && isIdAt(chunk, idAt(chunk, payloadAt, end), needle)) {
+      const foundAt = hasRequestId(chunk[at + 16]!) ? idAt(chunk, payloadAt, end) : -1
+      known?.see(chunk, foundAt, { place: base + at, end: base + end })
+      if (isIdAt(chunk, foundAt, needle)) {
         const frame = frameAt(chunk, at, end)
         if (typeof frame !== 'string') onFrame({ ...frame, at: base + at })
       }

@@ -4,16 +4,21 @@
  * (find-in-file.ts). Everything is looked into that may hold the id, whatever the clock said: a shadow or a stream's end may
  * come much later than the decision.
  */
+import { fstatSync, readFileSync, type Stats } from 'node:fs'
 import { open } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { LogRecord } from './decode.ts'
 import { findInFile } from './find-in-file.ts'
 import type { Frame } from './frame.ts'
-import { listEpochs, listSegments, type SegmentName, sealedNameOf } from './paths.ts'
+import { KnownIds } from './known-ids.ts'
+import { CHECKPOINT_FILE, listEpochs, listSegments, type SegmentName, sealedNameOf } from './paths.ts'
 import { closeJournals, journalRecordOf, openJournals, recordOf } from './read.ts'
 import { sequencedIdAt, unsequencedIdAt } from './records/request-id-place.ts'
 import { idBytes } from './records/row.ts'
 import { findInSealed } from './sealed/find-in-sealed.ts'
+import { parseCheckpointText } from './tree/checkpoint.ts'
+import { parseNote } from './tree/note.ts'
 
 /** Sealed segments that are asked in one go, without others in this process getting their turn: about 1 ms. */
 const ASKED_AT_ONCE = 64
@@ -44,8 +49,9 @@ export async function findDecision(dataDir: string, id: string): Promise<Story |
       const searched = { fd: file.fd, first, idAt: unsequencedIdAt }
       await findInFile(searched, needle, (frame) => keep(found, journalRecordOf(name, frame)))
     }
-    for (const epoch of listEpochs(dataDir)) await searchSegments(listSegments(dataDir, epoch), needle, found)
-    await searchSegments(listSegments(dataDir), needle, found)
+    for (const epoch of listEpochs(dataDir))
+      await searchSegments(listSegments(dataDir, epoch), { needle, found, covered: 0 })
+    await searchSegments(listSegments(dataDir), { needle, found, covered: coveredOf(dataDir) })
   } finally {
     await closeJournals(journals)
   }
@@ -84,33 +90,41 @@ function keep(found: Map<string, LogRecord>, record: LogRecord): void {
   found.set(`${start}-${lane}-${sequence}`, record)
 }
 
-async function searchSegments(
-  segments: readonly SegmentName[],
-  needle: Buffer,
-  found: Map<string, LogRecord>,
-): Promise<void> {
+interface Search {
+  readonly needle: Buffer
+  readonly found: Map<string, LogRecord>
+  /** So many records, of the log these segments belong to, do not change any more. */
+  readonly covered: number
+}
+
+async function searchSegments(segments: readonly SegmentName[], search: Search): Promise<void> {
   let asked = 0
   for (const segment of segments) {
     const isSearched = segment.isSealed
-      ? await searchSealed(segment, needle, found)
-      : await searchPlain(segment, needle, found)
+      ? await searchSealed(segment, search)
+      : await searchPlain(segment, search)
     // It was sealed since it was listed.
-    if (!isSearched && !segment.isSealed) await searchSealed(sealedNameOf(segment), needle, found)
+    if (!isSearched && !segment.isSealed) await searchSealed(sealedNameOf(segment), search)
     asked += 1
     if (asked % ASKED_AT_ONCE === 0) await setImmediate()
   }
 }
 
+/** What is known of segments that are not sealed: two megabytes each at most. Beside the newest there are rarely others. */
+const KNOWN_SEGMENTS_MAX = 4
+const known = new Map<string, { readonly file: string; readonly ids: KnownIds }>()
+
 /** False when the file is gone, as of the next. */
-async function searchPlain(
-  segment: SegmentName,
-  needle: Buffer,
-  found: Map<string, LogRecord>,
-): Promise<boolean> {
+async function searchPlain(segment: SegmentName, { needle, found, covered }: Search): Promise<boolean> {
   const file = await unlessGone(() => open(segment.path, 'r'))
   if (file === undefined) return false
   try {
-    const searched = { fd: file.fd, first: segment.first, idAt: sequencedIdAt }
+    const searched = {
+      fd: file.fd,
+      first: segment.first,
+      idAt: sequencedIdAt,
+      known: knownOf(segment, fstatSync(file.fd), covered),
+    }
     await findInFile(searched, needle, (frame) => keep(found, recordOf(segment, frame)))
   } finally {
     await file.close()
@@ -118,11 +132,32 @@ async function searchPlain(
   return true
 }
 
-async function searchSealed(
-  segment: SegmentName,
-  needle: Buffer,
-  found: Map<string, LogRecord>,
-): Promise<boolean> {
+/** Of this very file: another one of its name has nothing to do with it. */
+function knownOf({ path, first }: SegmentName, { ino, birthtimeMs, size }: Stats, covered: number): KnownIds {
+  const file = `${ino} ${birthtimeMs}`
+  const kept = known.get(path)
+  const isSame = kept !== undefined && kept.file === file && kept.ids.at <= size
+  const ids = isSame ? kept.ids : new KnownIds(first)
+  ids.covered = covered
+  if (isSame) return ids
+  known.delete(path)
+  known.set(path, { file, ids })
+  if (known.size > KNOWN_SEGMENTS_MAX) known.delete(known.keys().next().value!)
+  return ids
+}
+
+/** By the checkpoint on the disk, whose signature does not matter here; 0 when there is none. */
+function coveredOf(dataDir: string): number {
+  try {
+    const note = parseNote(readFileSync(join(dataDir, CHECKPOINT_FILE), 'utf8'))
+    const checkpoint = typeof note === 'string' ? note : parseCheckpointText(note.text)
+    return typeof checkpoint === 'string' ? 0 : checkpoint.size
+  } catch {
+    return 0
+  }
+}
+
+async function searchSealed(segment: SegmentName, { needle, found }: Search): Promise<boolean> {
   const onFrame = (frame: Frame) => keep(found, recordOf(segment, frame))
   const unpacked = await unlessGone(() => findInSealed(segment.path, needle, onFrame))
   if (unpacked !== undefined && unpacked > 0) await setImmediate()

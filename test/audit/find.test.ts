@@ -5,8 +5,12 @@ import { join } from 'node:path'
 import t from 'tap'
 import { systemDisk } from '../../src/audit/disk.ts'
 import { findDecision } from '../../src/audit/find.ts'
+import { findInFile } from '../../src/audit/find-in-file.ts'
 import { SealSegments } from '../../src/audit/keeper/seal-segments.ts'
-import { listSegments, segmentsOf } from '../../src/audit/paths.ts'
+import { KnownIds } from '../../src/audit/known-ids.ts'
+import { listSegments, segmentPath, segmentsOf } from '../../src/audit/paths.ts'
+import { sequencedIdAt } from '../../src/audit/records/request-id-place.ts'
+import { idBytes } from '../../src/audit/records/row.ts'
 import { allRecords, type BenchLog, openBenchLog } from './bench-log.ts'
 import { newFolder } from './new-folder.ts'
 import { sampleDecision, sampleInputs, sampleOpened, sampleStream } from './samples.ts'
@@ -208,3 +212,55 @@ t.test('epochs that were put aside are read first and searched, too', async (t) 
   t.equal(places[30], 'segments/000000000000.seg 0')
   for (const entry of [old[3]!, old[25]!, present[3]!]) t.ok(await findDecision(dataDir, idIn(entry)))
 })
+
+t.test(
+  'an unsealed segment is walked once, then what came since; never what may still be written over',
+  async (t) => {
+    const disk = {
+      ...systemDisk,
+      bytes: 0,
+      read(fd: number, bytes: Uint8Array, length: number, position: number) {
+        const read = systemDisk.read(fd, bytes, length, position)
+        this.bytes += read
+        return read
+      },
+    }
+    const decisions = Array.from({ length: 2000 }, () => sampleDecision())
+    const dataDir = newFolder()
+    const whole = writeSegment(
+      dataDir,
+      0,
+      decisions.map((decision) => entryOf({ decision })),
+    )
+    const file = segmentPath(dataDir, 0)
+    const fd = systemDisk.openForReading(file)
+    t.teardown(() => systemDisk.close(fd))
+    const known = new KnownIds(0)
+    const search = async (id: string) => {
+      const found: number[] = []
+      disk.bytes = 0
+      const searched = { fd, first: 0, idAt: sequencedIdAt, known }
+      await findInFile(searched, idBytes(id), ({ sequence }) => found.push(sequence), disk)
+      return { found, read: disk.bytes }
+    }
+    const size = systemDisk.size(fd)
+    const ids = decisions.map(({ id }) => id)
+    t.strictSame((await search(ids[5]!)).found, [5])
+    t.ok((await search(ids[5]!)).read > size * 0.9, 'nothing is covered: all is walked again')
+    known.covered = 1500
+    t.strictSame((await search(ids[1499]!)).found, [1499])
+    for (const at of [0, 7, 1499, 1500, 1999]) {
+      const { found, read } = await search(ids[at]!)
+      t.strictSame(found, [at])
+      t.ok(read < size / 2, `record ${at}: a quarter is walked`)
+    }
+    known.covered = 2000
+    await search(ids[0]!)
+    t.strictSame(await search(sampleDecision().id), { found: [], read: 0 }, 'all is known')
+    const altered = Buffer.from(whole)
+    altered[altered.indexOf(idBytes(ids[7]!)) + 200]! ^= 1
+    writeFileSync(file, altered)
+    t.strictSame((await search(ids[7]!)).found, [], 'a record that was altered since is none')
+    t.strictSame((await search(ids[8]!)).found, [8])
+  },
+)

@@ -84,7 +84,10 @@ export class TableFile {
   }
 }
 
-/** How values of a type are packed. What is not here: by a dictionary where values repeat, else as it is. */
+/**
+ * How values of a type are packed. What is not here: by a dictionary where values repeat, else as it is. Digests look like noise,
+ * which no codec makes smaller.
+ */
 const FORMS: { readonly [type in ColumnType]: Omit<Source, 'name' | 'data'> } = {
   bigint: {},
   integer: {},
@@ -93,7 +96,7 @@ const FORMS: { readonly [type in ColumnType]: Omit<Source, 'name' | 'data'> } = 
   text: {},
   time: { encoding: 'DELTA_BINARY_PACKED' },
   id: { encoding: 'PLAIN' },
-  hex: { statistics: false },
+  hex: { statistics: false, codec: 'UNCOMPRESSED' },
 }
 
 const ELEMENTS: { readonly [type in ColumnType]: Omit<Element, 'name'> } = {

@@ -10,6 +10,7 @@ import {
   eventsQuestion,
   type Frame,
   HAS_OUTCOMES,
+  isConsequence,
   LIFETIME,
   MODELS,
   OLDEST,
@@ -39,6 +40,7 @@ export async function factsOf(log: Answers, { model, range, askedAt }: Asked): P
   const isCutShort = events.length > EVENTS_MAX
   const frame: Frame = { range, slots: slotsOf(range.from, range.to), cuts: cutsOf(changesOf(events, range)) }
   const decisions = await log.rows(trafficQuestion(frame), [model])
+  const traffic = decisions.filter((row) => row.is_question !== true).map(trafficFact)
   const shadows = await log.rows(shadowsQuestion(frame), [model])
   const places = [...decisions.map(placesOf), ...shadows.map(placesOf), placesOfEvents(events, range)]
   const records = sum(places, ({ records }) => records)
@@ -50,9 +52,9 @@ export async function factsOf(log: Answers, { model, range, askedAt }: Asked): P
     cuts: frame.cuts,
     events,
     isCutShort,
-    traffic: decisions.filter((row) => row.is_question !== true).map(trafficFact),
-    questions: sum(decisions, (row) => (row.is_question === true ? number(row.requests) : 0)),
-    consequences: (await log.rows(consequencesQuestion(frame), [model])).flatMap(consequenceFacts),
+    traffic,
+    questions: sum(decisions, (row) => (row.is_question === true ? number(row.records) : 0)),
+    consequences: await consequencesOf(log, frame, { model, traffic }),
     shadows: shadows.map(shadowFact),
     streams: (await log.rows(streamsQuestion(frame), [model])).map((row) => ({
       ...{ fate: text(row.fate), answers: number(row.answers) },
@@ -80,6 +82,23 @@ export async function lifetimeOf(log: Answers, model: string): Promise<Lifetime>
 
 export async function modelsOf(log: Answers): Promise<string[]> {
   return (await log.rows(MODELS)).map(({ model }) => text(model))
+}
+
+/** Asked only of the time in which there were any: few hours of a week, or none. */
+async function consequencesOf(
+  log: Answers,
+  { range, slots }: Frame,
+  { model, traffic }: Pick<Facts, 'model' | 'traffic'>,
+): Promise<Facts['consequences']> {
+  let [first, last] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (const { slot } of traffic.filter(isConsequence)) {
+    first = Math.min(first, slot)
+    last = Math.max(last, slot)
+  }
+  if (last < first) return []
+  const from = Math.max(range.from, (slots.base + first) * slots.widthMs)
+  const to = Math.min(range.to, (slots.base + last + 1) * slots.widthMs)
+  return (await log.rows(consequencesQuestion({ from, to }), [model])).flatMap(consequenceFacts)
 }
 
 async function outcomesOf(log: Answers, frame: Frame, model: string): Promise<OutcomeFact[]> {
@@ -117,7 +136,7 @@ function trafficFact(row: Row): TrafficFact {
     degraded: text(row.degraded),
     isKept: row.is_kept === true,
     bin: number(row.bin),
-    requests: number(row.requests),
+    requests: number(row.records),
   }
 }
 
@@ -135,7 +154,7 @@ function shadowFact(row: Row): ShadowFact {
     fate: text(row.fate),
     agreement: text(row.agreement),
     bin: number(row.bin),
-    copies: number(row.copies),
+    copies: number(row.records),
   }
 }
 
@@ -162,7 +181,7 @@ interface Places {
 
 function placesOf(row: Row): Places {
   return {
-    records: number(row.requests ?? row.copies),
+    records: number(row.records),
     sequenced: number(row.sequenced),
     first: numberOrNull(row.first_sequence),
     last: numberOrNull(row.last_sequence),

@@ -51,20 +51,25 @@ export function eventsQuestion(range: Range): string {
     LIMIT ${EVENTS_MAX + 1}`
 }
 
-/** $1 the model. */
+/** $1 the model. Grouped by what lies in the log, and counted in whole numbers: a third faster than by what is made of it. */
 export function trafficQuestion(frame: Frame): string {
   return `
-    SELECT ${slotOf(frame)} AS slot, ${periodOf(frame)} AS period, version,
+    SELECT slot, period, version,
       CASE WHEN version <> '' AND degraded = '' THEN version ELSE assigned END AS meant,
-      outcome, degraded, kept <> '' AS is_kept, operation IN ('metadata', 'ready') AS is_question,
-      ${BIN} AS bin, count(*)::DOUBLE AS requests,
-      count(seq)::DOUBLE AS sequenced, min(seq)::DOUBLE AS first_sequence, max(seq)::DOUBLE AS last_sequence
-    FROM decisions WHERE model = $1 AND ${within(frame.range)}
-    GROUP BY ALL`
+      outcome, degraded, is_kept, is_question, bin, ${COUNTS_AS_DOUBLE}
+    FROM (
+      SELECT ${slotOf(frame)} AS slot, ${periodOf(frame)} AS period, version, assigned, outcome, degraded,
+        kept <> '' AS is_kept, operation IN ('metadata', 'ready') AS is_question, ${BIN} AS bin, ${COUNTS}
+      FROM decisions WHERE model = $1 AND ${within(frame.range)}
+      GROUP BY ALL
+    )`
 }
 
-/** $1 the model. The row without `consequence` is of all together. */
-export function consequencesQuestion({ range }: Frame): string {
+/**
+ * $1 the model. The row without `consequence` is of all together. `range`: of which it is known that all that is asked for lies
+ * within.
+ */
+export function consequencesQuestion(range: Range): string {
   return `
     SELECT because, consequence, count(*)::DOUBLE AS requests, count(DISTINCT caller)::DOUBLE AS callers,
       count(DISTINCT CASE WHEN length(key_digest) = 32 THEN key_digest END)::DOUBLE AS keys
@@ -78,13 +83,20 @@ export function consequencesQuestion({ range }: Frame): string {
     GROUP BY GROUPING SETS ((because, consequence), ())`
 }
 
+/** Whether the question above is about requests that ended so. */
+export function isConsequence({ outcome, degraded }: { outcome: string; degraded: string }): boolean {
+  return degraded !== '' || DECLARABLE.some(([code]) => code === outcome)
+}
+
 /** $1 the model. */
 export function shadowsQuestion(frame: Frame): string {
   return `
-    SELECT ${slotOf(frame)} AS slot, version, fate, agreement, ${BIN} AS bin, count(*)::DOUBLE AS copies,
-      count(seq)::DOUBLE AS sequenced, min(seq)::DOUBLE AS first_sequence, max(seq)::DOUBLE AS last_sequence
-    FROM shadows WHERE model = $1 AND ${within(frame.range)}
-    GROUP BY ALL`
+    SELECT slot, version, fate, agreement, bin, ${COUNTS_AS_DOUBLE}
+    FROM (
+      SELECT ${slotOf(frame)} AS slot, version, fate, agreement, ${BIN} AS bin, ${COUNTS}
+      FROM shadows WHERE model = $1 AND ${within(frame.range)}
+      GROUP BY ALL
+    )`
 }
 
 /** $1 the model. */
@@ -97,27 +109,33 @@ export function streamsQuestion({ range }: Frame): string {
 /** $1 the model. Whether the costly next question is worth asking. */
 export const HAS_OUTCOMES = `SELECT 1 FROM events WHERE type = 'outcome' AND model = $1 LIMIT 1`
 
-/** $1 the model. Outcomes come late, so those of all times; of several of a name for one decision the last counts. */
+/** $1 the model. Outcomes come late, so those of all times; of several of a name for one decision the last counts. In order, so that the sums are the same each time. */
 export function outcomesQuestion(frame: Frame): string {
   return `
     WITH told AS (
-      SELECT try_cast(details->>'$.id' AS UUID) AS id, details->>'$.name' AS name, details->>'$.unit' AS unit,
-        try_cast(details->>'$.value' AS DOUBLE) AS value, coalesce(seq, 9007199254740991) AS place
-      FROM events WHERE type = 'outcome' AND model = $1
+      SELECT try_cast(told[1] AS UUID) AS id, told[2] AS name, told[3] AS unit,
+        try_cast(told[4] AS DOUBLE) AS value, place
+      FROM (
+        SELECT json_extract_string(details, ['$.id', '$.name', '$.unit', '$.value']) AS told,
+          coalesce(seq, 9007199254740991) AS place
+        FROM events WHERE type = 'outcome' AND model = $1
+      )
     ), last AS (
       SELECT id, name, unit, arg_max(value, place) AS value FROM told GROUP BY ALL
     )
     SELECT ${slotOf(frame)} AS slot, ${periodOf(frame)} AS period, version, name, unit,
-      count(*)::DOUBLE AS n, sum(value) AS sum, sum(value * value) AS sum_of_squares
+      count(*)::DOUBLE AS n, sum(value ORDER BY id) AS sum,
+      sum(value * value ORDER BY id) AS sum_of_squares
     FROM decisions JOIN last USING (id)
     WHERE model = $1 AND ${within(frame.range)} AND isfinite(value)
-    GROUP BY ALL`
+    GROUP BY ALL ORDER BY ALL`
 }
 
-/** When the log begins, whatever is in it. */
+/** When the log begins, whatever is in it. In order, because files and parts of them are then passed over by what they say of themselves. */
 export const OLDEST = `
   SELECT epoch_ms(min(time))::DOUBLE AS oldest FROM (
-    SELECT min(time) AS time FROM decisions UNION ALL SELECT min(time) FROM events
+    (SELECT time FROM decisions ORDER BY time LIMIT 1)
+    UNION ALL (SELECT time FROM events WHERE time IS NOT NULL ORDER BY time LIMIT 1)
   )`
 
 /** All names of models that the log knows, for a name it does not know. */
@@ -131,6 +149,9 @@ export const LIFETIME = `
   SELECT count(*)::DOUBLE AS requests, epoch_ms(min(time))::DOUBLE AS first, epoch_ms(max(time))::DOUBLE AS last
   FROM decisions WHERE model = $1`
 
+const COUNTS = `count(*) AS records, count(seq) AS sequenced, min(seq) AS first, max(seq) AS last`
+const COUNTS_AS_DOUBLE = `records::DOUBLE AS records, sequenced::DOUBLE AS sequenced,
+      first::DOUBLE AS first_sequence, last::DOUBLE AS last_sequence`
 const BIN = `floor(log2(greatest(duration_ms, ${LEAST_MS})) * ${BINS})::INTEGER`
 
 const DECLARABLE = (Object.entries(FAULTS) as [string, FaultTraits][]).filter(
