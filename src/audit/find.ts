@@ -4,21 +4,19 @@
  * (find-in-file.ts). Everything is looked into that may hold the id, whatever the clock said: a shadow or a stream's end may
  * come much later than the decision.
  */
-import { fstatSync, readFileSync, type Stats } from 'node:fs'
+import { fstatSync, type Stats } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { coveredOf } from './covered.ts'
 import type { LogRecord } from './decode.ts'
 import { findInFile } from './find-in-file.ts'
 import type { Frame } from './frame.ts'
 import { KnownIds } from './known-ids.ts'
-import { CHECKPOINT_FILE, listEpochs, listSegments, type SegmentName, sealedNameOf } from './paths.ts'
+import { listEpochs, listSegments, type SegmentName, sealedNameOf } from './paths.ts'
 import { closeJournals, journalRecordOf, openJournals, recordOf } from './read.ts'
 import { sequencedIdAt, unsequencedIdAt } from './records/request-id-place.ts'
 import { idBytes } from './records/row.ts'
 import { findInSealed } from './sealed/find-in-sealed.ts'
-import { parseCheckpointText } from './tree/checkpoint.ts'
-import { parseNote } from './tree/note.ts'
 
 /** Sealed segments that are asked in one go, without others in this process getting their turn: about 1 ms. */
 const ASKED_AT_ONCE = 64
@@ -144,17 +142,6 @@ function knownOf({ path, first }: SegmentName, { ino, birthtimeMs, size }: Stats
   known.set(path, { file, ids })
   if (known.size > KNOWN_SEGMENTS_MAX) known.delete(known.keys().next().value!)
   return ids
-}
-
-/** By the checkpoint on the disk, whose signature does not matter here; 0 when there is none. */
-function coveredOf(dataDir: string): number {
-  try {
-    const note = parseNote(readFileSync(join(dataDir, CHECKPOINT_FILE), 'utf8'))
-    const checkpoint = typeof note === 'string' ? note : parseCheckpointText(note.text)
-    return typeof checkpoint === 'string' ? 0 : checkpoint.size
-  } catch {
-    return 0
-  }
 }
 
 async function searchSealed(segment: SegmentName, { needle, found }: Search): Promise<boolean> {

@@ -12,6 +12,7 @@ import { systemDisk } from './disk.ts'
 import { decodeFileHeader, FILE_HEADER_BYTES, type FileHeader, readHeader } from './file-header.ts'
 import type { Frame } from './frame.ts'
 import { FrameCursor } from './frame-cursor.ts'
+import { FrameReader } from './frame-reader.ts'
 import { type JournalName, listEpochs, listJournals, listSegments, type SegmentName } from './paths.ts'
 import { readOrigin } from './records/payload.ts'
 import { openSegment } from './segment-reader.ts'
@@ -132,27 +133,59 @@ export async function* framesOfSegment(name: SegmentName): AsyncGenerator<Segmen
   }
 }
 
-/**
- * The same, called for each: where a promise for every frame would be most of the work. `segment` is the file that was
- * read.
- */
+/** The same, called for each: a promise for every frame would be most of the work. `segment` is the file that was read. */
 export async function eachFrame(
   name: SegmentName,
   onFrame: (frame: Frame, segment: SegmentName) => void,
 ): Promise<void> {
   const reader = openSegment(systemDisk, name)
   if (reader === undefined) return
-  let bytes = 0
   try {
-    for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
-      onFrame(frame, reader.name)
-      bytes += frame.bytes
-      if (bytes < PAUSE_BYTES) continue
-      bytes = 0
-      await setImmediate()
-    }
+    await eachOf(
+      () => reader.next(),
+      (frame) => onFrame(frame, reader.name),
+    )
   } finally {
     reader.close()
+  }
+}
+
+/** Of a segment that is not sealed: where a frame begins, its sequence, and that of the first one that is not wanted. */
+export interface Stretch {
+  readonly at: number
+  readonly from: number
+  readonly to: number
+}
+
+/** False when the file is gone, or sealed meanwhile; nothing was read then. */
+export async function eachFrameOf(
+  name: SegmentName,
+  { at, from, to }: Stretch,
+  onFrame: (frame: Frame) => void,
+): Promise<boolean> {
+  const file = await openIfThere(name.path)
+  if (file === undefined) return false
+  try {
+    const size = systemDisk.size(file.fd)
+    const reader = new FrameReader(systemDisk, file.fd, { at: Math.min(at, size), last: from - 1 })
+    await eachOf(() => {
+      const frame = reader.next(size)
+      return frame === undefined || frame.sequence >= to ? undefined : frame
+    }, onFrame)
+  } finally {
+    await file.close()
+  }
+  return true
+}
+
+async function eachOf(next: () => Frame | undefined, onFrame: (frame: Frame) => void): Promise<void> {
+  let bytes = 0
+  for (let frame = next(); frame !== undefined; frame = next()) {
+    onFrame(frame)
+    bytes += frame.bytes
+    if (bytes < PAUSE_BYTES) continue
+    bytes = 0
+    await setImmediate()
   }
 }
 

@@ -152,11 +152,11 @@ class OpenAnalysis implements Analysis {
   async #hasChanged(): Promise<boolean> {
     let isChanged = false
     for (const { folder, manifest } of this.#source?.indexed ?? []) {
-      if (readManifest(folder, manifest.first) !== null && (await isIntact(folder, manifest))) continue
+      if (readManifest(folder, manifest) !== null && (await isIntact(folder, manifest))) continue
       isChanged = true
-      this.#distrusted.add(manifestPath(folder, manifest.first))
+      this.#distrusted.add(manifestPath(folder, manifest))
       try {
-        dropIndex(folder, manifest.first)
+        dropIndex(folder, manifest)
       } catch {
         // A log that may only be read: its segment is read instead.
       }

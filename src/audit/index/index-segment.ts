@@ -1,27 +1,77 @@
 /**
- * Writes the index of one closed segment: a Parquet file for each table that has rows, then the manifest. Every file
+ * Writes the index of one closed segment, or of a part of the one that is being written: a Parquet file for each table that has rows, then the manifest. Every file
  * is drafted, synced and renamed, so dying at any moment leaves at worst files that are made again.
  */
 import { createHash } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs'
 import { systemDisk } from '../disk.ts'
+import type { Frame } from '../frame.ts'
 import type { SegmentName } from '../paths.ts'
-import { eachFrame } from '../read.ts'
+import { eachFrame, eachFrameOf, type Stretch } from '../read.ts'
 import type { TableName } from './column.ts'
 import { LaneReach } from './lane-reach.ts'
-import { type IndexedTable, indexOf, type Manifest, manifestPath, tablePath } from './manifest.ts'
+import {
+  type IndexedTable,
+  indexOf,
+  type Manifest,
+  manifestPath,
+  type PartManifest,
+  tablePath,
+} from './manifest.ts'
 import { type TableForm, WHOLE_AND_SMALL } from './table-file.ts'
 import { TableSet } from './table-set.ts'
 import { TABLES_VERSION } from './tables.ts'
 
 /** `folder` holds `segments/` and gets `index/`. Throws the system's error when it cannot be read or written. */
 export async function indexSegment(folder: string, segment: SegmentName): Promise<Manifest> {
-  const { first } = segment
-  const { tables, reach, records } = await tablesOf(segment, WHOLE_AND_SMALL)
+  const maker = new TablesMaker(WHOLE_AND_SMALL)
+  await eachFrame(segment, (frame, found) => maker.add(found, frame))
+  return write(folder, { first: segment.first }, maker)
+}
+
+/** Of a segment that is being written. Null when it is gone or sealed meanwhile, or nothing whole is there. */
+export async function indexPart(
+  folder: string,
+  segment: SegmentName,
+  stretch: Stretch,
+): Promise<PartManifest | null> {
+  const maker = new TablesMaker(WHOLE_AND_SMALL)
+  const isThere = await eachFrameOf(segment, stretch, (frame) => maker.add(segment, frame))
+  if (!isThere || maker.records === 0) return null
+  const part = { from: stretch.from, to: maker.next, endsAt: maker.endsAt }
+  return { ...write(folder, { first: segment.first, part }, maker), part }
+}
+
+/** Tables of a stretch of the log, and what the manifest tells of it. */
+export class TablesMaker {
+  readonly tables: TableSet
+  readonly reach = new LaneReach()
+  records = 0
+  /** Sequence behind the last record, and where its frame ends in a segment that is not sealed. */
+  next = 0
+  endsAt = 0
+
+  constructor(form: TableForm) {
+    this.tables = new TableSet(form)
+  }
+
+  add(segment: SegmentName, frame: Frame): void {
+    this.reach.see(this.tables.addSequenced(segment, frame))
+    this.records += 1
+    this.next = frame.sequence + 1
+    this.endsAt = frame.at + frame.bytes
+  }
+}
+
+function write(
+  folder: string,
+  of: Pick<Manifest, 'first' | 'part'>,
+  { tables, reach, records }: TablesMaker,
+): Manifest {
   mkdirSync(indexOf(folder), { recursive: true, mode: 0o700 })
   const indexed: { [name in TableName]?: IndexedTable } = {}
   for (const { name, rows, bytes } of tables.finish()) {
-    writeWhole(tablePath(folder, first, name), bytes)
+    writeWhole(tablePath(folder, of, name), bytes)
     indexed[name] = {
       rows,
       bytes: bytes.length,
@@ -30,32 +80,13 @@ export async function indexSegment(folder: string, segment: SegmentName): Promis
   }
   systemDisk.syncDirectory(indexOf(folder))
   const manifest: Manifest = {
-    version: TABLES_VERSION,
-    first,
-    records,
+    ...{ version: TABLES_VERSION, ...of, records },
     lanes: reach.all(),
     tables: indexed,
   }
-  writeWhole(manifestPath(folder, first), Buffer.from(`${JSON.stringify(manifest)}\n`))
+  writeWhole(manifestPath(folder, of), Buffer.from(`${JSON.stringify(manifest)}\n`))
   systemDisk.syncDirectory(indexOf(folder))
   return manifest
-}
-
-export interface SegmentTables {
-  readonly tables: TableSet
-  readonly reach: LaneReach
-  readonly records: number
-}
-
-export async function tablesOf(segment: SegmentName, form: TableForm): Promise<SegmentTables> {
-  const tables = new TableSet(form)
-  const reach = new LaneReach()
-  let records = 0
-  await eachFrame(segment, (frame, found) => {
-    reach.see(tables.addSequenced(found, frame))
-    records += 1
-  })
-  return { tables, reach, records }
 }
 
 /** Mode 0600, like all records. */

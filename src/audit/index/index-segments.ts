@@ -1,38 +1,67 @@
 /**
  * Keeps the index whole, a bounded piece of work at a time: what belongs to no segment any more is removed, closed
- * segments without an index get theirs, oldest first, and each index that was there at the start is read once and made again when
+ * segments without an index get theirs, oldest first, then the one that is being written gets part after part, and each index that was there at the start is read once and made again when
  * it is not what was written.
  *
  * It never touches a segment. Dying at any moment costs the piece under way.
  */
 import { statSync, unlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Clock } from '../../kernel/clock.ts'
+import { FILE_HEADER_BYTES } from '../file-header.ts'
 import { listSegments, type SegmentName } from '../paths.ts'
-import { indexSegment } from './index-segment.ts'
-import { filesOf, firstOf, indexOf, isIntact, listIndex, manifestPath, readManifest } from './manifest.ts'
+import { indexPart, indexSegment } from './index-segment.ts'
+import {
+  filesOf,
+  firstOf,
+  type Indexed,
+  indexOf,
+  isIntact,
+  isOfPart,
+  listIndex,
+  manifestPath,
+  partsOf,
+  readManifest,
+} from './manifest.ts'
 
 /** A draft that nobody wrote to for so long belongs to a process that died. */
 const DRAFT_AGE_MS = 10 * 60_000
+/** Of a part of the segment that is being written: what is not indexed yet is read with every question. */
+export const PART_RECORDS = 8192
+
+export interface IndexOptions {
+  /** The folder is of an earlier epoch: its last segment does not grow any more. */
+  readonly isOver?: boolean
+  /** How many records the checkpoint on the disk covers: they never change, and so are indexed before their segment is full. */
+  covered?(): number
+  readonly partRecords?: number
+}
 
 export class IndexSegments {
   readonly name = 'index'
   readonly #folder: string
   readonly #clock: Clock
   readonly #isOver: boolean
+  readonly #covered: () => number
+  readonly #partRecords: number
   /** First sequences of segments whose index was written or read to its end by this object. */
   readonly #known = new Set<number>()
+  /** Where the next part of the segment that is being written begins. */
+  #behind: { readonly first: number; readonly from: number; readonly at: number } | undefined
   #indexed = 0
   #rebuilt = 0
 
-  /**
-   * `folder` holds `segments/` and `index/`: a data directory, or what was put aside of an earlier epoch; of that
-   * `isOver` is true: its last segment does not grow any more.
-   */
-  constructor(folder: string, clock: Clock, isOver = false) {
+  /** `folder` holds `segments/` and `index/`: a data directory, or what was put aside of an earlier epoch. */
+  constructor(
+    folder: string,
+    clock: Clock,
+    { isOver = false, covered = () => 0, partRecords = PART_RECORDS }: IndexOptions = {},
+  ) {
     this.#folder = folder
     this.#clock = clock
     this.#isOver = isOver
+    this.#covered = covered
+    this.#partRecords = partRecords
   }
 
   /** Segments indexed by this object, those among them whose index was damaged or of another version. */
@@ -50,18 +79,46 @@ export class IndexSegments {
     if (this.#removeOrphans(segments, names)) return true
     const there = new Set(names.map((name) => join(indexOf(this.#folder), name)))
     for (const segment of this.#isOver ? segments : segments.slice(0, -1)) {
-      if (this.#known.has(segment.first) && there.has(manifestPath(this.#folder, segment.first))) continue
+      if (this.#known.has(segment.first) && there.has(manifestPath(this.#folder, { first: segment.first })))
+        continue
       await this.#attend(segment)
       return true
     }
-    return false
+    const last = segments.at(-1)
+    return last === undefined || this.#isOver || last.isSealed ? false : this.#goOn(last)
+  }
+
+  /** The next part of the segment that is being written, when there is one. */
+  async #goOn(segment: SegmentName): Promise<boolean> {
+    const { first } = segment
+    if (this.#behind?.first !== first) {
+      this.#behind = await this.#afterParts(first)
+      return true
+    }
+    const { from, at } = this.#behind
+    const to = from + this.#partRecords
+    if (this.#covered() < to) return false
+    const made = await indexPart(this.#folder, segment, { at, from, to })
+    if (made === null) return false
+    this.#behind = { first, from: made.part.to, at: made.part.endsAt }
+    return true
+  }
+
+  /** Behind those that are there and are what was written. */
+  async #afterParts(first: number): Promise<{ first: number; from: number; at: number }> {
+    let behind = { first, from: first, at: FILE_HEADER_BYTES }
+    for (const manifest of partsOf(this.#folder, first)) {
+      if (!(await isIntact(this.#folder, manifest))) break
+      behind = { first, from: manifest.part.to, at: manifest.part.endsAt }
+    }
+    return behind
   }
 
   async #attend(segment: SegmentName): Promise<void> {
     const { first } = segment
-    const manifest = readManifest(this.#folder, first)
+    const manifest = readManifest(this.#folder, { first })
     if (manifest === null || !(await isIntact(this.#folder, manifest))) {
-      const wasThere = listIndex(this.#folder).some((name) => firstOf(name) === first)
+      const wasThere = listIndex(this.#folder).some((name) => firstOf(name) === first && !isOfPart(name))
       await indexSegment(this.#folder, segment)
       this.#indexed += 1
       if (wasThere) this.#rebuilt += 1
@@ -69,13 +126,16 @@ export class IndexSegments {
     this.#known.add(first)
   }
 
-  /** Of segments that were pruned, and drafts of processes that died. */
+  /** Of segments that were pruned, parts of segments that are indexed as a whole, and drafts of processes that died. */
   #removeOrphans(segments: readonly SegmentName[], names: readonly string[]): boolean {
     const firsts = new Set(segments.map(({ first }) => first))
+    const there = new Set(names)
     let isAny = false
     for (const name of names) {
       const first = firstOf(name)
-      if (first === undefined || (firsts.has(first) && !this.#isOldDraft(name))) continue
+      if (first === undefined) continue
+      const isReplaced = isOfPart(name) && there.has(basename(manifestPath(this.#folder, { first })))
+      if (firsts.has(first) && !isReplaced && !this.#isOldDraft(name)) continue
       unlinkSync(join(indexOf(this.#folder), name))
       this.#known.delete(first)
       isAny = true
@@ -90,10 +150,10 @@ export class IndexSegments {
   }
 }
 
-/** Forgets the index of one segment, so that it is made anew; the manifest goes first. */
-export function dropIndex(folder: string, first: number): void {
-  const manifest = readManifest(folder, first)
-  removeIfThere(manifestPath(folder, first))
+/** Forgets the index of one segment, or of a part of it, so that it is made anew; the manifest goes first. */
+export function dropIndex(folder: string, indexed: Indexed): void {
+  const manifest = readManifest(folder, indexed)
+  removeIfThere(manifestPath(folder, indexed))
   if (manifest !== null) for (const { path } of filesOf(folder, manifest)) removeIfThere(path)
 }
 

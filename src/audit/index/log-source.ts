@@ -1,6 +1,6 @@
 /**
  * Everything the log holds at one moment as Parquet files, each record once: the index files of indexed segments, and for what is
- * not indexed yet (the open segment, journals) files made now in a private folder that `close` removes.
+ * not indexed yet (the end of the open segment, journals) files made now in a private folder that `close` removes.
  *
  * Journals are opened before segments are listed, as in read.ts: a record moves from one to the other at any moment,
  * and an open journal can be read to its end even after the writer deleted it.
@@ -10,17 +10,25 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FILE_HEADER_BYTES } from '../file-header.ts'
 import { listEpochs, listSegments, type SegmentName } from '../paths.ts'
-import { closeJournals, framesOf, type OpenJournal, openJournals } from '../read.ts'
+import { closeJournals, eachFrame, eachFrameOf, framesOf, type OpenJournal, openJournals } from '../read.ts'
 import type { TableName } from './column.ts'
-import { tablesOf } from './index-segment.ts'
+import { TablesMaker } from './index-segment.ts'
 import { LaneReach } from './lane-reach.ts'
-import { filesOf, type Manifest, manifestPath, readManifest } from './manifest.ts'
+import {
+  filesOf,
+  type Indexed,
+  type Manifest,
+  manifestPath,
+  type PartManifest,
+  partsOf,
+  readManifest,
+} from './manifest.ts'
 import type { TableForm, WantedColumns } from './table-file.ts'
 import { TableSet } from './table-set.ts'
 
 export interface LogSource {
   readonly files: { readonly [name in TableName]: readonly string[] }
-  /** Segments whose index is used, with where each lies; and records that had to be read because they have none. */
+  /** Segments, and parts of the open one, whose index is used, with where each lies; and records that had to be read because they have none. */
   readonly indexed: readonly IndexedSegment[]
   readonly recordsRead: number
   /** Deletes what was made for this. Index files stay. */
@@ -62,6 +70,13 @@ export async function openSource(
 /** What an acknowledged repair put aside, oldest first, then the log as it goes on. */
 export function logFolders(dataDir: string): string[] {
   return [...listEpochs(dataDir).map((epoch) => join(dataDir, 'epochs', String(epoch))), dataDir]
+}
+
+interface Unindexed {
+  readonly folder: string
+  readonly segment: SegmentName
+  /** Of the segment that is being written; what is behind them is read. */
+  readonly parts: readonly PartManifest[]
 }
 
 class SourceMaker {
@@ -108,30 +123,41 @@ class SourceMaker {
     }
   }
 
-  /** Returns the segments that have no index. */
-  #useIndexed(): SegmentName[] {
-    const unindexed: SegmentName[] = []
+  /** Returns the segments that have no index as a whole. */
+  #useIndexed(): Unindexed[] {
+    const unindexed: Unindexed[] = []
+    const isTrusted = (folder: string) => (indexed: Indexed) =>
+      !this.#distrusted.has(manifestPath(folder, indexed))
     for (const folder of logFolders(this.#dataDir)) {
       for (const segment of listSegments(folder)) {
-        const isDistrusted = this.#distrusted.has(manifestPath(folder, segment.first))
-        const manifest = isDistrusted ? null : readManifest(folder, segment.first)
-        if (manifest === null) {
-          unindexed.push(segment)
-          continue
-        }
-        for (const [start, lane, sequence] of manifest.lanes) this.#reach.see({ start, lane, sequence })
-        for (const { name, path } of filesOf(folder, manifest)) this.#files[name].push(path)
-        this.#indexed.push({ folder, manifest })
+        const manifest = isTrusted(folder)(segment) ? readManifest(folder, { first: segment.first }) : null
+        if (manifest !== null) this.#use(folder, manifest)
+        else unindexed.push({ folder, segment, parts: partsOf(folder, segment.first, isTrusted(folder)) })
       }
     }
     return unindexed
   }
 
-  async #readSegment(segment: SegmentName): Promise<void> {
-    const { tables, reach, records } = await tablesOf(segment, this.#form)
-    for (const [start, lane, sequence] of reach.all()) this.#reach.see({ start, lane, sequence })
-    this.#recordsRead += records
-    this.#write(tables)
+  #use(folder: string, manifest: Manifest): void {
+    for (const [start, lane, sequence] of manifest.lanes) this.#reach.see({ start, lane, sequence })
+    for (const { name, path } of filesOf(folder, manifest)) this.#files[name].push(path)
+    this.#indexed.push({ folder, manifest })
+  }
+
+  async #readSegment({ folder, segment, parts }: Unindexed): Promise<void> {
+    const maker = new TablesMaker(this.#form)
+    const last = parts.at(-1)?.part
+    const isBehindParts =
+      last !== undefined &&
+      !segment.isSealed &&
+      (await eachFrameOf(segment, { at: last.endsAt, from: last.to, to: Infinity }, (frame) =>
+        maker.add(segment, frame),
+      ))
+    if (isBehindParts) for (const part of parts) this.#use(folder, part)
+    else await eachFrame(segment, (frame, found) => maker.add(found, frame))
+    for (const [start, lane, sequence] of maker.reach.all()) this.#reach.see({ start, lane, sequence })
+    this.#recordsRead += maker.records
+    this.#write(maker.tables)
   }
 
   async #readJournals(journals: readonly OpenJournal[]): Promise<void> {

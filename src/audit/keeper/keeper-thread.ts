@@ -43,7 +43,7 @@ const covered = () => Number(Atomics.load(new BigInt64Array(published), 0))
 const place = { dataDir, disk: systemDisk, covered }
 const jobs: KeeperJob[] = [
   new SealSegments({ ...place, onKept: tell }),
-  new IndexSegments(dataDir, systemClock),
+  new IndexSegments(dataDir, systemClock, { covered }),
 ]
 if (retentionMs !== null) {
   const { PruneSegments } = await import('./prune-segments.ts')

@@ -6,6 +6,7 @@
  */
 import { rmSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { coveredOf } from '../../audit/covered.ts'
 import { IndexSegments } from '../../audit/index/index-segments.ts'
 import { logFolders } from '../../audit/index/log-source.ts'
 import { filesOf, indexOf, readManifest } from '../../audit/index/manifest.ts'
@@ -21,7 +22,8 @@ const COMMAND = 'modelgate audit index'
 const USAGE = `Usage: ${COMMAND} [--rebuild] [--config FILE] [--data DIR] [--json]
 
   Indexes closed segments that have no index, and checks the index of all others against its checksums: what
-  is damaged is made anew. The segment that is being written is read whenever the log is asked.
+  is damaged is made anew. Of the segment that is being written, what is signed is indexed in parts; the rest is
+  read whenever the log is asked.
 
   --rebuild    everything anew
   --config     whose data_dir holds the log (gateway.toml unless told)
@@ -58,7 +60,10 @@ async function makeWhole(dataDir: string, isAnew: boolean, io: Io): Promise<Done
   const done: Done = { segments: 0, made: 0, rebuilt: 0, records: 0, bytes: 0 }
   for (const folder of logFolders(dataDir)) {
     if (isAnew) rmSync(indexOf(folder), { recursive: true, force: true })
-    const job = new IndexSegments(folder, systemClock, folder !== dataDir)
+    const job = new IndexSegments(folder, systemClock, {
+      isOver: folder !== dataDir,
+      covered: () => coveredOf(folder),
+    })
     const of = listSegments(folder).length
     for (let looked = 1; await job.step(); looked += 1)
       io.progress?.(`segment ${Math.min(looked, of)} of ${of}, ${job.indexed} indexed`)
@@ -66,7 +71,7 @@ async function makeWhole(dataDir: string, isAnew: boolean, io: Io): Promise<Done
     done.made += job.indexed
     done.rebuilt += job.rebuilt
     for (const { first } of listSegments(folder)) {
-      const manifest = readManifest(folder, first)
+      const manifest = readManifest(folder, { first })
       if (manifest === null) continue
       done.segments += 1
       done.records += manifest.records

@@ -19,7 +19,7 @@ import { indexOf, isIntact, readManifest } from '../../../src/audit/index/manife
 import { listSegments } from '../../../src/audit/paths.ts'
 import { systemClock } from '../../../src/kernel/clock.ts'
 import { allRecords } from '../bench-log.ts'
-import { openSmallLog, turn } from './small-log.ts'
+import { openSmallLog, TURN, turn } from './small-log.ts'
 
 const AT = 1_790_000_000_000
 
@@ -49,7 +49,7 @@ t.test('each closed segment gets an index, one a step; the last one may still gr
   t.equal(await keeper.step(), false)
   const records = await allRecords(dataDir)
   for (const [index, { first }] of segments.slice(0, -1).entries()) {
-    const manifest = readManifest(dataDir, first)!
+    const manifest = readManifest(dataDir, { first })!
     t.equal(manifest.records, segments[index + 1]!.first - first)
     const rows = Object.values(manifest.tables).reduce((sum, table) => sum + table.rows, 0)
     const marks = records.filter(({ type, place: { sequence } }) => {
@@ -130,9 +130,105 @@ t.test(
     mkdirSync(aside, { recursive: true })
     renameSync(join(dataDir, 'segments'), join(aside, 'segments'))
     t.equal(await count(), before)
-    const keeper = new IndexSegments(aside, systemClock, true)
+    const keeper = new IndexSegments(aside, systemClock, { isOver: true })
     await toTheEnd(keeper)
     t.equal(keeper.indexed, listSegments(dataDir, 1).length)
     t.equal(await count(), before)
   },
 )
+
+t.test('the segment that is being written is indexed in parts, as far as the checkpoint goes', async (t) => {
+  const log = openSmallLog({ segmentBytesMax: 40_000 })
+  const { dataDir } = log
+  const partRecords = 20
+  let covered = 0
+  const newKeeper = () => new IndexSegments(dataDir, systemClock, { covered: () => covered, partRecords })
+  const keeper = newKeeper()
+  const parts = () =>
+    readdirSync(indexOf(dataDir))
+      .filter((name) => name.includes('.from'))
+      .sort()
+  const manifests = () => parts().filter((name) => name.endsWith('.json'))
+  const written = (rounds: number) => {
+    for (let round = 0; round < rounds; round += 1) {
+      turn(log.lanes[0]!, AT)
+      log.writer.round()
+    }
+  }
+  /** Everything, and how much of it had to be read. */
+  const asked = async () => {
+    const analysis = await openAnalysis(dataDir)
+    const tables = ['decisions', 'shadows', 'streams', 'events'].map(
+      (name) => `SELECT * FROM ${name} ORDER BY seq`,
+    )
+    const rows: unknown[] = []
+    for (const sql of tables) rows.push(await analysis.rows(sql))
+    const { recordsRead } = analysis
+    analysis.close()
+    return { rows, recordsRead }
+  }
+  written(5)
+  const { first } = listSegments(dataDir)[0]!
+  t.equal(listSegments(dataDir).length, 1, 'one segment, which is being written')
+  const all = await asked()
+  const last = first + all.recordsRead
+  await toTheEnd(keeper)
+  t.notOk(existsSync(indexOf(dataDir)), 'nothing is covered')
+  covered = first + 45
+  await toTheEnd(keeper)
+  t.strictSame(
+    manifests(),
+    [first, first + 20].map((from) => `${String(first).padStart(12, '0')}.from${from}.json`),
+  )
+  const after = await asked()
+  t.strictSame(after.rows, all.rows)
+  t.equal(after.recordsRead, all.recordsRead - 40)
+  const again = newKeeper()
+  covered = first + 60
+  await toTheEnd(again)
+  t.equal(manifests().length, 3, 'another process goes on behind them')
+  t.ok(last >= first + 60)
+  const second = join(indexOf(dataDir), parts().find((name) => name.includes(`from${first + 20}.decisions`))!)
+  const flipped = readFileSync(second)
+  flipped[100]! ^= 1
+  writeFileSync(second, flipped)
+  rmSync(join(indexOf(dataDir), manifests()[2]!))
+  await toTheEnd(newKeeper())
+  t.equal(manifests().length, 3)
+  t.notSame(readFileSync(second), flipped, 'what is damaged is made again, and what is missing')
+  t.strictSame((await asked()).rows, all.rows)
+  written(10)
+  t.ok(listSegments(dataDir).length > 1)
+  const whole = await asked()
+  await toTheEnd(again)
+  t.strictSame(
+    parts().filter((name) => name.startsWith(String(first).padStart(12, '0'))),
+    [],
+    'it is indexed as a whole now',
+  )
+  t.ok(readManifest(dataDir, { first }))
+  t.strictSame((await asked()).rows, whole.rows)
+  log.lanes[0]!.close()
+  log.writer.finish()
+})
+
+t.test('a damaged part of the index costs reading, never an answer', async (t) => {
+  const log = openSmallLog({ segmentBytesMax: 100_000 })
+  for (let round = 0; round < 5; round += 1) {
+    turn(log.lanes[0]!, AT)
+    log.writer.round()
+  }
+  const { dataDir } = log
+  await toTheEnd(new IndexSegments(dataDir, systemClock, { covered: () => 60, partRecords: 20 }))
+  const part = readdirSync(indexOf(dataDir)).find((name) => name.includes('from20.decisions'))!
+  const bytes = readFileSync(join(indexOf(dataDir), part))
+  bytes.fill(0, 4, bytes.length - 8 - bytes.readUInt32LE(bytes.length - 8))
+  writeFileSync(join(indexOf(dataDir), part), bytes)
+  const analysis = await openAnalysis(dataDir)
+  const [{ n }] = (await analysis.rows('SELECT count(caller) AS n FROM decisions')) as [{ n: number }]
+  t.equal(n, 5 * TURN.decisions)
+  t.notOk(existsSync(join(indexOf(dataDir), part)), 'it is forgotten')
+  analysis.close()
+  log.lanes[0]!.close()
+  log.writer.finish()
+})
