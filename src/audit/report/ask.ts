@@ -38,7 +38,9 @@ export interface Asked {
 export async function factsOf(log: Answers, { model, range, askedAt }: Asked): Promise<Facts> {
   const events = (await log.rows(eventsQuestion(range), [model])).map(eventOf)
   const isCutShort = events.length > EVENTS_MAX
-  const frame: Frame = { range, slots: slotsOf(range.from, range.to), cuts: cutsOf(changesOf(events, range)) }
+  const oldestAt = numberOrNull((await log.rows(OLDEST))[0]?.oldest)
+  const shown = shownOf(range, oldestAt ?? range.from, askedAt)
+  const frame: Frame = { range, slots: slotsOf(shown.from, shown.to), cuts: cutsOf(changesOf(events, range)) }
   const decisions = await log.rows(trafficQuestion(frame), [model])
   const traffic = decisions.filter((row) => row.is_question !== true).map(trafficFact)
   const shadows = await log.rows(shadowsQuestion(frame), [model])
@@ -63,8 +65,15 @@ export async function factsOf(log: Answers, { model, range, askedAt }: Asked): P
     sequences: spanOf(places),
     records,
     unsequenced: records - sum(places, ({ sequenced }) => sequenced),
-    oldestAt: numberOrNull((await log.rows(OLDEST))[0]?.oldest),
+    oldestAt,
   }
+}
+
+/** What time lines show of a range: nothing before the log begins, and nothing that has not been. */
+function shownOf(range: Range, oldestAt: number, askedAt: number): Range {
+  const from = Math.max(range.from, oldestAt)
+  const to = Math.min(range.to, askedAt)
+  return from < to ? { from, to } : range
 }
 
 export interface Lifetime {

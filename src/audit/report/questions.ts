@@ -167,8 +167,10 @@ function moment(ms: number): string {
   return `make_timestamp_ms(${Math.trunc(ms)})`
 }
 
+/** What a clock that was wrong put outside of the slots is in the nearest one. */
 function slotOf({ slots }: Frame): string {
-  return `(epoch_ms(time) // ${slots.widthMs} - ${slots.base})::INTEGER`
+  const slot = `epoch_ms(time) // ${slots.widthMs} - ${slots.base}`
+  return `least(greatest(${slot}, 0), ${slots.starts.length - 1})::INTEGER`
 }
 
 /** A tree of comparisons, so that many cuts cost a row a few. */

@@ -6,7 +6,9 @@ import type { Report } from './report.ts'
 const SPANS_MAX = 200
 
 export function timeAxisOf({ range, traffic, changes, actions, completeness }: Report): TimeAxis {
-  const [from, to] = [Date.parse(range.from), Date.parse(range.to)]
+  const slots = traffic.slots.map((slot) => Date.parse(slot))
+  const from = Math.max(Date.parse(range.from), slots[0] ?? 0)
+  const to = Math.min(Date.parse(range.to), (slots.at(-1) ?? Infinity) + traffic.slotMs)
   const within = (span: Span): Span => ({
     ...span,
     from: Math.max(from, span.from),
@@ -30,7 +32,7 @@ export function timeAxisOf({ range, traffic, changes, actions, completeness }: R
     from,
     to,
     slotMs: traffic.slotMs,
-    slots: traffic.slots.map((slot) => Date.parse(slot)),
+    slots,
     marks: changes.map(({ at, number, words }) => ({ at: Date.parse(at), label: String(number), words })),
     spans: [...breakers, ...gaps].slice(0, SPANS_MAX).map(within),
   }

@@ -228,6 +228,19 @@ t.test('a bad week', async (t) => {
     t.ok(part.glance.requests > 0 && part.glance.requests < 300)
   })
 
+  t.test('of a range much longer than the log, time lines show the log', async (t) => {
+    const century = await ask(log, range('2000-01-01', '2100-01-01'))
+    const { slots, slotMs } = century.traffic
+    t.equal(century.glance.requests, 60_500, 'those beside the week, too')
+    t.ok(slotMs <= 12 * 3_600_000, `a slot is ${slotMs / 3_600_000} h`)
+    t.ok(Date.parse(slots[0]!) > Date.parse('2026-11-01'))
+    t.ok(Date.parse(slots.at(-1)!) < LATER)
+    t.equal(century.range.from, '2000-01-01T00:00:00.000Z', 'what was asked is told as it was')
+    // A clock that was wrong when it was asked moves nothing out of the report.
+    const early = await ask(log, range('2000-01-01', '2100-01-01'), Date.parse('2026-11-11T00:00Z'))
+    t.equal(early.glance.requests, 60_500)
+  })
+
   t.test('the same facts give the same report, wherever the clock of the machine stands', async (t) => {
     const zone = process.env.TZ
     t.teardown(() => {
