@@ -15,7 +15,8 @@ What \`modelgate audit query\` answers from, \`audit export\` writes, and \`data
 bytes; everywhere else they are hex digits.
 
 SQL is [DuckDB’s](https://duckdb.org/docs/sql/introduction), one statement that reads. It sees these tables and nothing else: no
-file, no network, no extension that is not built in; 1 GiB of memory, and nothing is spilled to the disk.
+file, no network, no extension that is not built in; 1 GiB of memory, and nothing is spilled to the disk. What gives no
+rows for 60 s is ended (\`--timeout\`).
 
 \`\`\`sql
 -- latency of each version by the hour

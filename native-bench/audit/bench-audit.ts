@@ -22,6 +22,7 @@ const { values } = parseArgs({
     tree: { type: 'string', default: ROOT },
     nice: { type: 'string', default: '0' },
     records: { type: 'string', default: '10000000' },
+    data: { type: 'string' },
     out: { type: 'string' },
   },
 })
@@ -51,7 +52,7 @@ async function modes(programs: Programs): Promise<object> {
 
 const SECTIONS: ReadonlyMap<string, (programs: Programs) => Promise<object>> = new Map([
   ['modes', modes],
-  ['kept', () => keptLog(Number(values.records), say)],
+  ['kept', () => keptLog({ records: Number(values.records), dataDir: values.data }, say)],
 ])
 
 const programs = compiledPrograms()

@@ -33,6 +33,8 @@ export interface Analysis {
   ask(sql: string, parameters?: Parameters): Promise<Answer>
   /** Writes the answer to a file; the number of its rows. */
   copy(sql: string, target: CopyTarget, parameters?: Parameters): Promise<number>
+  /** What is being asked ends with an error, and nothing can be asked any more. */
+  interrupt(): void
   close(): void
 }
 
@@ -67,6 +69,7 @@ class OpenAnalysis implements Analysis {
   readonly #distrusted = new Set<string>()
   #source: LogSource | undefined
   #engine: Engine | undefined
+  #isInterrupted = false
 
   constructor(dataDir: string, options: AnalysisOptions) {
     this.#dataDir = dataDir
@@ -115,6 +118,11 @@ class OpenAnalysis implements Analysis {
     })
   }
 
+  interrupt(): void {
+    this.#isInterrupted = true
+    this.#engine?.connection.interrupt()
+  }
+
   close(): void {
     this.#engine?.close()
     this.#source?.close()
@@ -126,6 +134,7 @@ class OpenAnalysis implements Analysis {
     try {
       return await ask(await this.#ready())
     } catch (error) {
+      if (this.#isInterrupted) throw toldApart(error)
       const isAnother = codeOf(error) === 'ENOENT' || (await this.#hasChanged())
       if (!isAnother) throw toldApart(error)
     }
@@ -167,6 +176,8 @@ class OpenAnalysis implements Analysis {
 
 /** The system's errors stay what they are; the engine's become the answer to whoever asked. */
 function toldApart(error: unknown): unknown {
+  if (codeOf(error) === 'ERR_STRING_TOO_LONG')
+    return new QueryRefused('a value of the answer is longer than a text can be (512 MiB)')
   return codeOf(error) === '' ? refusal(error) : error
 }
 

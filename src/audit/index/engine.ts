@@ -112,7 +112,14 @@ const EXPLAIN = /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*explain(?:\s+analyze)?(?:\s
 /** What the engine said of a question, in its words. */
 export function refusal(error: unknown): QueryRefused {
   if (error instanceof QueryRefused) return error
-  return new QueryRefused((error as Error).message.replace(/^Failed to extract statements: /, ''))
+  const { message } = error as Error
+  // What the engine advises there is to change settings, which nobody can.
+  const outOfMemory = /^Out of Memory Error: [^\n]*/.exec(message)?.[0]
+  if (outOfMemory !== undefined)
+    return new QueryRefused(
+      `${outOfMemory}: a question may hold ${ANALYSIS_MEMORY}; ask for fewer rows, columns or groups`,
+    )
+  return new QueryRefused(message.replace(/^Failed to extract statements: /, ''))
 }
 
 /** `stored` is as the files have it; the view of the same name shows digests as text. */

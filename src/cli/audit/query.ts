@@ -7,6 +7,7 @@
 import { parseArgs } from 'node:util'
 import type { Analysis, Answer } from '../../audit/index/analysis.ts'
 import { SQL_TYPES } from '../../audit/index/column.ts'
+import { QueryRefused } from '../../audit/index/engine.ts'
 import type { Plain } from '../../audit/index/plain-value.ts'
 import { TABLES } from '../../audit/index/tables.ts'
 import { askedOf } from '../asked.ts'
@@ -21,8 +22,12 @@ const COMMAND = 'modelgate audit query'
 /** Rows that a table on a terminal shows unless --limit says another number. */
 const TABLE_ROWS = 1000
 const CELL_CHARS = 80
+/** A question without an end shall not keep a processor busy for ever. */
+const SECONDS_MAX = 60
+/** What a timer can wait for. */
+const SECONDS_LIMIT = 2_000_000
 
-const USAGE = `Usage: ${COMMAND} "SELECT …" [--format table|csv|jsonl] [--json] [--limit N]
+const USAGE = `Usage: ${COMMAND} "SELECT …" [--format table|csv|jsonl] [--json] [--limit N] [--timeout SECONDS]
        ${COMMAND} --columns [--json]
 
   SELECT …     one statement of DuckDB’s SQL that reads: SELECT, WITH, FROM, DESCRIBE, SUMMARIZE, EXPLAIN …
@@ -31,6 +36,7 @@ const USAGE = `Usage: ${COMMAND} "SELECT …" [--format table|csv|jsonl] [--json
   --format     table (unless told), csv, or jsonl: one JSON object a line
   --json       the rows as one JSON array
   --limit      rows at most (of a table ${TABLE_ROWS}, else all)
+  --timeout    what gives no rows for so long is ended (${SECONDS_MAX} seconds unless told)
   --config     whose data_dir holds the log (gateway.toml unless told)
   --data       the log’s directory itself; no configuration is read
 `
@@ -46,15 +52,43 @@ export async function query(args: readonly string[], io: Io): Promise<number> {
   if (dataDir === undefined) return 3
   const question = { command: COMMAND, dataDir }
   return askLog(question, io, async (analysis) => {
-    const records = await answer(analysis, asked, io)
+    const records = await inTime(analysis, asked.timeout, (onRows) =>
+      answer(analysis, { ...asked, onRows }, io),
+    )
     putOnRecord(question, { asked: asked.sql, records }, io)
     return 0
   })
 }
 
-async function answer(analysis: Analysis, { sql, format, limit }: Asked, io: Io): Promise<number> {
+/** Time is counted anew whenever rows come: a long answer is no endless question. */
+async function inTime<T>(
+  analysis: Analysis,
+  seconds: number,
+  ask: (onRows: () => void) => Promise<T>,
+): Promise<T> {
+  let isOver = false
+  const timer = setTimeout(() => {
+    isOver = true
+    analysis.interrupt()
+  }, seconds * 1000)
+  try {
+    return await ask(() => timer.refresh())
+  } catch (error) {
+    if (!isOver) throw error
+    throw new QueryRefused(`ended after ${seconds} s without an answer; --timeout N waits longer`)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function answer(
+  analysis: Analysis,
+  { sql, format, limit, onRows }: Asked & { onRows(): void },
+  io: Io,
+): Promise<number> {
   const found = await analysis.ask(sql)
-  const rows = limited(found, limit ?? (format === 'table' ? TABLE_ROWS : Number.POSITIVE_INFINITY))
+  const most = limit ?? (format === 'table' ? TABLE_ROWS : Number.POSITIVE_INFINITY)
+  const rows = limited(found, most, onRows)
   let count = 0
   if (format === 'table') {
     const shown: Plain[][] = []
@@ -83,9 +117,14 @@ async function answer(analysis: Analysis, { sql, format, limit }: Asked, io: Io)
 /** Stands behind the last row that is given when there would be another. */
 const MORE: readonly Plain[] = []
 
-async function* limited({ batches }: Answer, limit: number): AsyncGenerator<readonly Plain[]> {
+async function* limited(
+  { batches }: Answer,
+  limit: number,
+  onRows: () => void,
+): AsyncGenerator<readonly Plain[]> {
   let count = 0
   for await (const batch of batches) {
+    onRows()
     for (const row of batch) {
       if (count === limit) {
         yield MORE
@@ -144,6 +183,8 @@ interface Asked {
   readonly sql: string
   readonly format: Format
   readonly limit: number | undefined
+  /** Seconds. */
+  readonly timeout: number
   readonly columns: boolean
   readonly config: string
   readonly data: string | undefined
@@ -159,6 +200,7 @@ function parse(args: readonly string[]): Asked | string {
       format: { type: 'string' },
       json: { type: 'boolean', default: false },
       limit: { type: 'string' },
+      timeout: { type: 'string', default: String(SECONDS_MAX) },
       columns: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -170,7 +212,10 @@ function parse(args: readonly string[]): Asked | string {
     return `--format '${format}' is none of table, csv, jsonl`
   if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0))
     return `--limit '${values.limit}' is no number of rows from 1 on`
+  const timeout = Number(values.timeout)
+  if (!(timeout > 0 && timeout <= SECONDS_LIMIT))
+    return `--timeout '${values.timeout}' is no number of seconds up to ${SECONDS_LIMIT}`
   if (!help && !columns && positionals.length !== 1)
     return positionals.length === 0 ? 'the SQL is needed' : 'the SQL is one argument: quote it'
-  return { sql: positionals[0] ?? '', format, limit, columns, config, data, help }
+  return { sql: positionals[0] ?? '', format, limit, timeout, columns, config, data, help }
 }

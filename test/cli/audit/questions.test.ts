@@ -352,3 +352,24 @@ t.test('every question has help', async (t) => {
   for (const name of ['list', 'query', 'export', 'index'])
     t.match(await run(name, '--help'), { code: 0, out: new RegExp(`^Usage: modelgate audit ${name}`) })
 })
+
+t.test(
+  'a question without an end is ended, and one that holds too much is refused, in words of ours',
+  async (t) => {
+    const endless = 'WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n'
+    const ended = await run('query', endless, '--timeout', '0.3', ...at)
+    t.match(ended, {
+      code: 2,
+      out: '',
+      err: /ended after 0\.3 s without an answer; --timeout N waits longer\n$/,
+    })
+    const large = await run('query', 'SELECT list(i) FROM range(400000000) AS r(i)', ...at)
+    t.equal(large.code, 2)
+    t.match(
+      large.err,
+      /Out of Memory Error: .*: a question may hold 1GiB; ask for fewer rows, columns or groups\n$/,
+    )
+    for (const timeout of ['0', '-1', 'soon', '1e99'])
+      t.match(await run('query', 'SELECT 1', `--timeout=${timeout}`, ...at), { code: 2, err: /--timeout/ })
+  },
+)
