@@ -21,7 +21,7 @@ import { readIfThere, readTileFile } from './tile-files.ts'
 import { keepTorn } from './torn.ts'
 import { type Checkpoint, openCheckpoint, type SignedCheckpoint } from './tree/checkpoint.ts'
 import { CompactRange } from './tree/compact-range.ts'
-import { leafHash, TREE_HASH_BYTES } from './tree/hash.ts'
+import { leafHashInPlace, TREE_HASH_BYTES } from './tree/hash.ts'
 import { LeafBuffer } from './tree/leaf-buffer.ts'
 import { textOf } from './tree/note.ts'
 import { treeRoot } from './tree/proof.ts'
@@ -216,9 +216,9 @@ class Walk {
       : 'it was written behind other records than these'
   }
 
-  #append({ entry }: Frame): void {
+  #append({ leafRoom }: Frame): void {
     const { tree, checkpoint } = this.#parts
-    leafHash(entry, this.#leaf, 0)
+    leafHashInPlace(leafRoom, this.#leaf, 0)
     if (tree.size >= checkpoint.size) this.unpublished.append(this.#leaf, 0)
     tree.append(this.#leaf, 0)
     this.checkRoot()

@@ -4,7 +4,8 @@
  */
 import { type CaptureRecord, decodeCapture } from './records/capture-record.ts'
 import { type DecisionRecord, decodeDecision } from './records/decision-record.ts'
-import { DIGEST_FATES, type Origin, readOrigin, unpack } from './records/payload.ts'
+import { unpack } from './records/msgpack.ts'
+import { DIGEST_FATES, type Origin, readOrigin } from './records/payload.ts'
 import { type NoteType, recordTypeOf } from './records/record-type.ts'
 import { decodeShadow, type ShadowRecord } from './records/shadow-record.ts'
 import { decodeStream, type StreamRecord } from './records/stream-record.ts'

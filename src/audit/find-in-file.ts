@@ -7,7 +7,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { type Disk, systemDisk } from './disk.ts'
 import { FILE_HEADER_BYTES } from './file-header.ts'
-import { FRAME_BYTES_MAX, FRAME_HEAD_BYTES, type Frame, frameAt, PAYLOAD_BYTES_MAX } from './frame.ts'
+import { FRAME_BYTES_MAX, FRAME_HEAD_BYTES, type Frame, frameAt, PAYLOAD_BYTES_MAX, wordAt } from './frame.ts'
 import type { KnownIds } from './known-ids.ts'
 import { ENVELOPE_BYTES_MAX } from './records/payload.ts'
 import { hasRequestId, ID_BYTES, isIdAt } from './records/request-id-place.ts'
@@ -53,9 +53,10 @@ function searchKnown(
 ): void {
   for (const at of known.placesOf(needle)) {
     const bytes = Buffer.allocUnsafe(FRAME_BYTES_MAX)
-    const frame = frameAt(bytes, 0, disk.read(fd, bytes, bytes.length, at))
-    if (typeof frame === 'string' || !hasRequestId(frame.type)) continue
-    if (isIdAt(frame.payload, idAt(frame.payload, 0, frame.payload.length), needle)) onFrame({ ...frame, at })
+    const frame = frameAt(bytes, 0, disk.read(fd, bytes, bytes.length, at), at)
+    if (typeof frame === 'string') continue
+    const { type, source, payloadFrom, to } = frame
+    if (hasRequestId(type) && isIdAt(source, idAt(source, payloadFrom, to), needle)) onFrame(frame)
   }
 }
 
@@ -84,8 +85,8 @@ async function walk(
       const foundAt = hasRequestId(chunk[at + 16]!) ? idAt(chunk, payloadAt, end) : -1
       known?.see(chunk, foundAt, { place: base + at, end: base + end })
       if (isIdAt(chunk, foundAt, needle)) {
-        const frame = frameAt(chunk, at, end)
-        if (typeof frame !== 'string') onFrame({ ...frame, at: base + at })
+        const frame = frameAt(chunk, at, end, base)
+        if (typeof frame !== 'string') onFrame(frame)
       }
       last = base + at
       at = end
@@ -99,11 +100,6 @@ async function walk(
     unpaused = 0
     await setImmediate()
   }
-}
-
-/** As readUInt32LE, at places known to be within the bytes: a third of its time. */
-function wordAt(bytes: Buffer, at: number): number {
-  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
 }
 
 async function searchBytes(
@@ -131,9 +127,9 @@ function frameAround(fd: number, at: number, disk: Disk): Frame | undefined {
   const bytes = Buffer.alloc(at - from + FRAME_BYTES_MAX)
   const bytesRead = disk.read(fd, bytes, bytes.length, from)
   for (let start = at - from - FRAME_HEAD_BYTES; start >= 0; start -= 1) {
-    const frame = frameAt(bytes, start, bytesRead)
+    const frame = frameAt(bytes, start, bytesRead, from)
     if (typeof frame === 'string') continue
-    if (frame.bytes >= at - from - start + ID_BYTES) return { ...frame, at: from + start }
+    if (frame.bytes >= at - from - start + ID_BYTES) return frame
   }
   return undefined
 }

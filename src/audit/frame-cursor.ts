@@ -15,8 +15,10 @@ export class FrameCursor {
   /** File offset of buffer[0]. */
   #base: number
 
-  constructor(offset: number, bytes: number = CURSOR_BYTES) {
-    this.#buffer = Buffer.allocUnsafeSlow(Math.max(bytes, 2 * FRAME_BYTES_MAX))
+  /** `room`: what it may read into, or how many bytes of that it makes; at least two of the largest frames fit. */
+  constructor(offset: number, room: number | Buffer = CURSOR_BYTES) {
+    const bytes = Math.max(typeof room === 'number' ? room : 0, 2 * FRAME_BYTES_MAX)
+    this.#buffer = typeof room !== 'number' && room.length >= bytes ? room : Buffer.allocUnsafeSlow(bytes)
     this.#base = offset
   }
 
@@ -52,12 +54,9 @@ export class FrameCursor {
   }
 
   next(): Frame | 'short' | 'bad' {
-    const found = frameAt(this.#buffer, this.#from, this.#to)
-    if (typeof found === 'string') return found
-    const { sequence, type, flags, payload, entry, bytes } = found
-    const at = this.at
-    this.#from += bytes
-    return { sequence, type, flags, payload, entry, at, bytes }
+    const found = frameAt(this.#buffer, this.#from, this.#to, this.#base)
+    if (typeof found !== 'string') this.#from += found.bytes
+    return found
   }
 
   /**

@@ -18,11 +18,11 @@ export class FrameReader {
   readonly #cursor: FrameCursor
   #last: number
 
-  /** `last`: sequence before the first frame that is expected. */
-  constructor(disk: Disk, fd: number, place: { at: number; last: number; bytes?: number }) {
+  /** `last`: sequence before the first frame that is expected. `room`: as for `FrameCursor`. */
+  constructor(disk: Disk, fd: number, place: { at: number; last: number; room?: number | Buffer }) {
     this.#disk = disk
     this.#fd = fd
-    this.#cursor = new FrameCursor(place.at, place.bytes ?? CURSOR_BYTES)
+    this.#cursor = new FrameCursor(place.at, place.room ?? CURSOR_BYTES)
     this.#last = place.last
   }
 

@@ -22,14 +22,60 @@ export interface FrameHead {
   readonly flags: number
 }
 
-export interface Frame extends FrameHead {
-  /** Valid until the buffer it lies in is filled again. */
-  readonly payload: Buffer
-  /** From the sequence to the payload's end: what the checksum covers, and the leaf of the tree. As long valid. */
-  readonly entry: Buffer
+/**
+ * A frame where it lies. Its bytes may be looked at in place, from `source[payloadFrom]` to `source[to]`; a Buffer of
+ * them costs more than their checksum, so it is made only when asked for. All are valid until the source is filled again.
+ */
+export class Frame implements FrameHead {
+  readonly sequence: number
+  readonly type: number
+  readonly flags: number
+  readonly source: Buffer
+  /** Where in the source it begins. */
+  readonly from: number
   /** Where in the file (or buffer) the frame begins, and its whole length. */
   readonly at: number
   readonly bytes: number
+
+  /** One that is known to stand whole at `source[from]`. */
+  constructor(source: Buffer, from: number, at: number) {
+    this.sequence = wordAt(source, from + 12) * TWO_32 + wordAt(source, from + 8)
+    this.type = source[from + 16]!
+    this.flags = source[from + 17]!
+    this.source = source
+    this.at = at
+    this.bytes = FRAME_HEAD_BYTES + wordAt(source, from)
+    this.from = from
+  }
+
+  get payloadFrom(): number {
+    return this.from + FRAME_HEAD_BYTES
+  }
+
+  /** Where frame and payload end. */
+  get to(): number {
+    return this.from + this.bytes
+  }
+
+  get payload(): Buffer {
+    return this.source.subarray(this.payloadFrom, this.to)
+  }
+
+  /** From the sequence to the payload's end: what the checksum covers, and the leaf of the tree. */
+  get entry(): Buffer {
+    return this.source.subarray(this.from + ENTRY_FROM, this.to)
+  }
+
+  /** The entry and the byte before it, which is the checksum's last. */
+  get leafRoom(): Uint8Array {
+    return leafRoomAt(this.source, this.from, this.to)
+  }
+}
+
+/** Of the frame from `at` to `end`. No `subarray`, which takes 100 ns longer. */
+export function leafRoomAt({ buffer, byteOffset }: Buffer, at: number, end: number): Uint8Array {
+  const from = at + ENTRY_FROM - 1
+  return new Uint8Array(buffer, byteOffset + from, end - from)
 }
 
 /** Writes the head before a payload that already lies at `at + FRAME_HEAD_BYTES`; returns the frame's end. */
@@ -53,29 +99,20 @@ export function writeFrameHead(target: Buffer, at: number, head: FrameHead, payl
 
 /**
  * The frame that begins at `at`; 'short' when the bytes up to `end` stop before it does (more may come, or
- * it was torn), 'bad' when what stands there is no frame.
+ * it was torn), 'bad' when what stands there is no frame. `offset`: where in a file the bytes begin.
  */
-export function frameAt(bytes: Buffer, at: number, end: number): Frame | 'short' | 'bad' {
+export function frameAt(bytes: Buffer, at: number, end: number, offset = 0): Frame | 'short' | 'bad' {
   if (at + FRAME_HEAD_BYTES > end) return 'short'
-  const length = bytes.readUInt32LE(at)
+  const length = wordAt(bytes, at)
   if (length > PAYLOAD_BYTES_MAX) return 'bad'
   const last = at + FRAME_HEAD_BYTES + length
   if (last > end) return 'short'
-  if (bytes.readUInt32LE(at + 12) >= HIGH_WORDS || bytes[at + 16] === 0) return 'bad'
-  if (crc32c(bytes, at + ENTRY_FROM, last) !== bytes.readUInt32LE(at + 4)) return 'bad'
-  return knownFrame(bytes, at)
+  if (wordAt(bytes, at + 12) >= HIGH_WORDS || bytes[at + 16] === 0) return 'bad'
+  if (crc32c(bytes, at + ENTRY_FROM, last) !== wordAt(bytes, at + 4)) return 'bad'
+  return new Frame(bytes, at, offset + at)
 }
 
-/** The frame at `at`, known to stand there whole. */
-export function knownFrame(bytes: Buffer, at: number): Frame {
-  const last = at + FRAME_HEAD_BYTES + bytes.readUInt32LE(at)
-  return {
-    sequence: bytes.readUInt32LE(at + 12) * TWO_32 + bytes.readUInt32LE(at + 8),
-    type: bytes[at + 16]!,
-    flags: bytes[at + 17]!,
-    payload: bytes.subarray(at + FRAME_HEAD_BYTES, last),
-    entry: bytes.subarray(at + ENTRY_FROM, last),
-    at,
-    bytes: last - at,
-  }
+/** As readUInt32LE, at places known to be within the bytes: a third of its time. */
+export function wordAt(bytes: Buffer, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
 }

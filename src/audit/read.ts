@@ -41,9 +41,9 @@ export async function* readLog(dataDir: string, from = 0): AsyncGenerator<LogRec
     }
     for (const segment of listSegments(dataDir)) {
       if (segment.first < from) continue
-      for await (const frame of framesOfSegment(segment)) {
+      for await (const { frame, name } of framesOfSegment(segment)) {
         sequenced.see(frame.payload)
-        yield recordOf(frame.segment, frame)
+        yield recordOf(name, frame)
       }
     }
     for (const journal of journals) {
@@ -57,7 +57,7 @@ export async function* readLog(dataDir: string, from = 0): AsyncGenerator<LogRec
 }
 
 async function* recordsOf(segment: SegmentName): AsyncGenerator<LogRecord> {
-  for await (const frame of framesOfSegment(segment)) yield recordOf(frame.segment, frame)
+  for await (const { frame, name } of framesOfSegment(segment)) yield recordOf(name, frame)
 }
 
 /** The highest lane sequence met of each lane whose journals are open; lanes are sequenced in order. */
@@ -110,19 +110,20 @@ export async function closeJournals(journals: readonly OpenJournal[]): Promise<v
 }
 
 /** A frame, and the file it was read from: the segment may have been sealed since it was listed. */
-export interface SegmentFrame extends Frame {
-  readonly segment: SegmentName
+export interface SegmentFrame {
+  readonly frame: Frame
+  readonly name: SegmentName
 }
 
 /** Whole frames, of a segment sealed or not; none when it is gone. Payloads are valid until the next one is asked for. */
 export async function* framesOfSegment(name: SegmentName): AsyncGenerator<SegmentFrame> {
   const reader = openSegment(systemDisk, name)
   if (reader === undefined) return
-  const segment = reader.name
+  const opened = reader.name
   let bytes = 0
   try {
     for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
-      yield { ...frame, segment }
+      yield { frame, name: opened }
       bytes += frame.bytes
       if (bytes < PAUSE_BYTES) continue
       bytes = 0

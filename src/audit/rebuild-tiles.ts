@@ -9,7 +9,7 @@ import { listSegments, type SegmentName } from './paths.ts'
 import { Publisher } from './publish/publisher.ts'
 import { openSegment } from './segment-reader.ts'
 import { CompactRange } from './tree/compact-range.ts'
-import { leafHash, TREE_HASH_BYTES } from './tree/hash.ts'
+import { leafHashInPlace, TREE_HASH_BYTES } from './tree/hash.ts'
 import { LeafBuffer } from './tree/leaf-buffer.ts'
 
 /** False when the segments do not give the checkpoint's root; nothing was written then. Throws what the disk throws. */
@@ -39,7 +39,7 @@ function leavesOf(segment: SegmentName, disk: Disk, { from, to }: { from: number
   for (let next = from; next < to; next += 1) {
     const frame = reader?.next()
     if (frame?.sequence !== next) break
-    leafHash(frame.entry, leaf, 0)
+    leafHashInPlace(frame.leafRoom, leaf, 0)
     leaves.append(leaf, 0)
   }
   reader?.close()

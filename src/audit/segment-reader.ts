@@ -1,6 +1,6 @@
 /**
  * The one reader of segments, sealed or not: the same frames either way, in order, damaged stretches passed over and
- * noted. Synchronous and in bounded memory: a block of a sealed segment, or 1 MiB of another one.
+ * noted. Synchronous and in bounded memory: a block of a sealed segment, or 256 KiB of another one.
  *
  * A segment may be sealed while it is being listed and read: what was listed as one kind is opened as the other.
  */
@@ -9,10 +9,13 @@ import { FILE_HEADER_BYTES, type FileHeader, readHeader } from './file-header.ts
 import type { Frame } from './frame.ts'
 import { FrameReader } from './frame-reader.ts'
 import { type SegmentName, sealedNameOf } from './paths.ts'
-import { framesOfBlock } from './sealed/block.ts'
-import { IndexBuilder, TRAILER_BYTES } from './sealed/block-index.ts'
-import { type BlockFound, SealedFile } from './sealed/sealed-file.ts'
+import { BlockFrames } from './sealed/block.ts'
+import { type IndexBuilder, TRAILER_BYTES } from './sealed/block-index.ts'
+import { type BlockFound, SealedFile, SealedRoom } from './sealed/sealed-file.ts'
 import type { Damage } from './torn.ts'
+
+/** At a time, of a segment that is not sealed. */
+const READ_BYTES = 256 * 1024
 
 export interface SegmentDamage extends Damage {
   readonly problem: string
@@ -34,9 +37,16 @@ export interface SegmentReader {
   close(): void
 }
 
-/** `asksIndex`: the index of a sealed segment is compared with its records, too. */
+/** Memory for whoever reads many segments, one after the other. */
+export class ReadingRoom {
+  readonly plain = Buffer.allocUnsafeSlow(READ_BYTES)
+  readonly sealed = new SealedRoom()
+}
+
 export interface ReadingOptions {
+  /** The index of a sealed segment is compared with its records, too. */
   readonly asksIndex?: boolean
+  readonly room?: ReadingRoom
 }
 
 /** Undefined when the segment is gone. Throws what the disk throws. */
@@ -47,7 +57,7 @@ export function openSegment(
 ): SegmentReader | undefined {
   for (const each of name.isSealed ? [name] : [name, sealedNameOf(name)]) {
     try {
-      return each.isSealed ? new SealedReader(disk, each, options) : new PlainReader(disk, each)
+      return each.isSealed ? new SealedReader(disk, each, options) : new PlainReader(disk, each, options)
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error
     }
@@ -64,14 +74,18 @@ class PlainReader implements SegmentReader {
   readonly #fd: number
   readonly #frames: FrameReader
 
-  constructor(disk: Disk, name: SegmentName) {
+  constructor(disk: Disk, name: SegmentName, { room }: ReadingOptions) {
     this.name = name
     this.#disk = disk
     this.#fd = disk.openForReading(name.path)
     this.size = disk.size(this.#fd)
     this.header = readHeader(disk, this.#fd, 'segment')
     const at = Math.min(FILE_HEADER_BYTES, this.size)
-    this.#frames = new FrameReader(disk, this.#fd, { at, last: name.first - 1 })
+    this.#frames = new FrameReader(disk, this.#fd, {
+      at,
+      last: name.first - 1,
+      room: room?.plain ?? READ_BYTES,
+    })
   }
 
   next(): Frame | undefined {
@@ -95,7 +109,7 @@ class SealedReader implements SegmentReader {
   readonly #file: SealedFile
   readonly #blocks: Generator<BlockFound>
   readonly #index: IndexBuilder | undefined
-  #frames: Generator<Frame> | undefined
+  #frames: BlockFrames | undefined
   /** The block they are in. */
   #place = { first: 0, records: 0, at: 0, bytes: 0 }
   /** Sequence of the next block, if nothing is missing. */
@@ -103,22 +117,26 @@ class SealedReader implements SegmentReader {
   #isDamaged = false
   #isAtEnd = false
 
-  constructor(disk: Disk, name: SegmentName, { asksIndex = false }: ReadingOptions) {
+  constructor(disk: Disk, name: SegmentName, { asksIndex = false, room }: ReadingOptions) {
     this.name = name
-    this.#file = new SealedFile(disk, name.path)
+    const sealedRoom = room?.sealed ?? new SealedRoom()
+    this.#file = new SealedFile(disk, name.path, sealedRoom)
     this.size = this.#file.size
     this.header = this.#file.header()
     this.#blocks = this.#file.blocks()
     this.#expected = name.first
-    if (asksIndex) this.#index = new IndexBuilder()
+    if (asksIndex) {
+      this.#index = sealedRoom.builder
+      this.#index.begin()
+    }
   }
 
   next(): Frame | undefined {
     while (!this.#isAtEnd) {
-      const frame = this.#frames?.next().value
+      const frame = this.#frames?.next()
       if (frame !== undefined) {
         this.#index?.see(frame)
-        return { ...frame, at: this.#place.at }
+        return frame
       }
       if (this.#frames !== undefined) this.#index?.endBlock(this.#place)
       this.#frames = undefined
@@ -138,7 +156,7 @@ class SealedReader implements SegmentReader {
     const { first, records } = block
     // Whatever blocks say of themselves, nothing is returned twice.
     if (first < this.#expected) return this.#damaged(at, bytes, `the block begins at ${first} again`)
-    this.#frames = framesOfBlock(block)
+    this.#frames = new BlockFrames(block, { at })
     this.#place = { first, records, at, bytes }
     this.#expected = first + records
   }

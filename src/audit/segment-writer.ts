@@ -9,11 +9,11 @@
 import type { Clock } from '../kernel/clock.ts'
 import { closeQuietly, type Disk, isOutOfDescriptors, removeQuietly, writeAll } from './disk.ts'
 import { encodeFileHeader, FILE_HEADER_BYTES } from './file-header.ts'
-import { ENTRY_FROM, FRAME_BYTES_MAX, FRAME_HEAD_BYTES, sealFrame } from './frame.ts'
+import { FRAME_BYTES_MAX, FRAME_HEAD_BYTES, leafRoomAt, sealFrame } from './frame.ts'
 import { segmentPath, segmentsOf } from './paths.ts'
 import { type Origin, writeOrigin } from './records/payload.ts'
 import { CompactRange } from './tree/compact-range.ts'
-import { leafHash, TREE_HASH_BYTES } from './tree/hash.ts'
+import { leafHashInPlace, TREE_HASH_BYTES } from './tree/hash.ts'
 import { LeafBuffer } from './tree/leaf-buffer.ts'
 
 /** The newest records lie in a segment that is not sealed yet, and are searched for byte by byte. */
@@ -109,14 +109,9 @@ export class SegmentWriter {
 
   /** Makes a record, and a leaf, of the payload that lies behind the next frame head. */
   #seal(type: number, payloadBytes: number): void {
-    const entryAt = this.#used + ENTRY_FROM
-    this.#used = sealFrame(
-      this.#batch,
-      this.#used,
-      { sequence: this.#tree.size, type, flags: 0 },
-      payloadBytes,
-    )
-    leafHash(this.#batch.subarray(entryAt, this.#used), this.leaf, 0)
+    const from = this.#used
+    this.#used = sealFrame(this.#batch, from, { sequence: this.#tree.size, type, flags: 0 }, payloadBytes)
+    leafHashInPlace(leafRoomAt(this.#batch, from, this.#used), this.leaf, 0)
     this.#tree.append(this.leaf, 0)
     this.#unpublished.append(this.leaf, 0)
   }

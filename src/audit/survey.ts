@@ -22,8 +22,9 @@ import {
   type SegmentName,
   segmentsOf,
 } from './paths.ts'
+import { unpack } from './records/msgpack.ts'
 import type { MarkNote, TornPart } from './records/notes.ts'
-import { readOrigin, unpack } from './records/payload.ts'
+import { readOrigin } from './records/payload.ts'
 import { RECORD_TYPES } from './records/record-type.ts'
 import { openSegment } from './segment-reader.ts'
 import { keepTorn } from './torn.ts'

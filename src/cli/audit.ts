@@ -3,6 +3,7 @@
  * for. All work beside a running gateway and without one.
  */
 import { nearestName } from '../kernel/nearest-name.ts'
+import { keepHeapSmall } from './audit/small-heap.ts'
 import type { Command } from './command.ts'
 import type { Io } from './io.ts'
 
@@ -10,7 +11,10 @@ export const AUDIT_COMMANDS: readonly Command[] = [
   {
     name: 'verify',
     summary: 'whether the log is what was written, and all of it',
-    load: async () => (await import('./audit/verify.ts')).verify,
+    load: async () => {
+      keepHeapSmall()
+      return (await import('./audit/verify.ts')).verify
+    },
   },
   {
     name: 'list',

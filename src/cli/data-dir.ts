@@ -1,7 +1,9 @@
-/** Where the log is that a command asks: `--data DIR`, or the data_dir of the configuration. */
+/**
+ * Where the log is that a command asks: `--data DIR`, or the data_dir of the configuration. What reads a configuration
+ * is loaded only for the second: it takes 15 MB and longer than many a command.
+ */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { loadConfig } from '../control/config/load.ts'
 import type { Io } from './io.ts'
 
 export interface WhereAsked {
@@ -16,15 +18,20 @@ export const WHERE_OPTIONS = {
 } as const
 
 /** Undefined when there is none; the reason was told. `command` as the user typed it: `modelgate explain`. */
-export function findDataDir({ config, data }: WhereAsked, command: string, io: Io): string | undefined {
-  const dataDir = data === undefined ? dataDirOf(config, command, io) : resolve(data)
+export async function findDataDir(
+  { config, data }: WhereAsked,
+  command: string,
+  io: Io,
+): Promise<string | undefined> {
+  const dataDir = data === undefined ? await dataDirOf(config, command, io) : resolve(data)
   if (dataDir === undefined) return undefined
   if (existsSync(dataDir)) return dataDir
   io.stderr(`${command}: there is no log at ${dataDir}\n`)
   return undefined
 }
 
-function dataDirOf(file: string, command: string, io: Io): string | undefined {
+async function dataDirOf(file: string, command: string, io: Io): Promise<string | undefined> {
+  const { loadConfig } = await import('../control/config/load.ts')
   const loaded = loadConfig(file, { generation: 1, cores: 1 })
   if (loaded.ok) return loaded.snapshot.server.dataDir
   const why = loaded.problems[0]?.message ?? 'it is not valid'

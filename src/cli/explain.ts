@@ -26,7 +26,7 @@ const USAGE = `Usage: modelgate explain REQUEST-ID [--payload] [--config FILE] [
 export async function explain(args: readonly string[], io: Io): Promise<number> {
   const asked = askedOf(() => parse(args), { command: 'modelgate explain', usage: USAGE, io })
   if (typeof asked === 'number') return asked
-  const dataDir = findDataDir(asked, 'modelgate explain', io)
+  const dataDir = await findDataDir(asked, 'modelgate explain', io)
   if (dataDir === undefined) return 3
   let story: Story | null
   try {

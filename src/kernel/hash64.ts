@@ -7,7 +7,7 @@
  */
 import xxhash from 'xxhash-wasm'
 
-const { h64, h32Raw } = await xxhash()
+const { h64 } = await xxhash()
 
 const POINTS = 2 ** 53
 
@@ -22,9 +22,4 @@ export function pointOf(text: string): number {
 /** 64 bits. With a seed that only this process knows, nobody can choose text that falls where another's does. */
 export function hashOf(text: string, seed: bigint): bigint {
   return h64(text, seed)
-}
-
-/** XXH32 of bytes: 32 bits, for filters and tables that are written down. */
-export function hash32(bytes: Uint8Array, seed: number): number {
-  return h32Raw(bytes, seed)
 }

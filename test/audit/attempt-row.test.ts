@@ -5,7 +5,7 @@ import {
   decodeDecision,
   writeDecision,
 } from '../../src/audit/records/decision-record.ts'
-import { unpack } from '../../src/audit/records/payload.ts'
+import { unpack } from '../../src/audit/records/msgpack.ts'
 import { RowWriter } from '../../src/audit/records/row-writer.ts'
 import { sampleDecision } from './samples.ts'
 

@@ -17,7 +17,8 @@ import {
   SHADOWS_MAX,
   writeDecision,
 } from '../../src/audit/records/decision-record.ts'
-import { ENVELOPE_BYTES_MAX, readOrigin, unpack, writeOrigin } from '../../src/audit/records/payload.ts'
+import { unpack } from '../../src/audit/records/msgpack.ts'
+import { ENVELOPE_BYTES_MAX, readOrigin, writeOrigin } from '../../src/audit/records/payload.ts'
 import { RowWriter } from '../../src/audit/records/row-writer.ts'
 import { decodeShadow, type ShadowRecord, writeShadow } from '../../src/audit/records/shadow-record.ts'
 import { decodeStream, type StreamRecord, writeStream } from '../../src/audit/records/stream-record.ts'
@@ -114,7 +115,7 @@ function readAll(bytes: Buffer, small = true) {
   const path = join(folder, 'frames')
   writeFileSync(path, bytes)
   const fd = systemDisk.openForReading(path)
-  const reader = new FrameReader(systemDisk, fd, { at: 0, last: 0, ...(small ? { bytes: 1 } : {}) })
+  const reader = new FrameReader(systemDisk, fd, { at: 0, last: 0, ...(small ? { room: 1 } : {}) })
   const sequences: number[] = []
   for (let frame = reader.next(bytes.length); frame !== undefined; frame = reader.next(bytes.length)) {
     sequences.push(frame.sequence)
@@ -181,14 +182,8 @@ t.test('readers beside a running gateway see the same frames, damage or not', as
   const path = join(folder, 'segment')
   writeFileSync(path, Buffer.concat([header, ...frames, Buffer.alloc(30, 3)]))
   const seen: number[] = []
-  for await (const frame of framesOfSegment({
-    path,
-    name: 'segment',
-    file: 'segment',
-    first: 1,
-    isSealed: false,
-  }))
-    seen.push(frame.sequence)
+  const name = { path, name: 'segment', file: 'segment', first: 1, isSealed: false }
+  for await (const { frame } of framesOfSegment(name)) seen.push(frame.sequence)
   t.strictSame(
     seen,
     frames.map((_, index) => index + 1).filter((sequence) => sequence !== 21),

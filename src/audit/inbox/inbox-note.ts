@@ -1,8 +1,8 @@
 /**
  * What a waiting note is: its type, its fields, and how long each may be. Whoever leaves one and whoever takes it
- * check it by the same table, so a mistake is told where it is made and a foreign file is never believed.
+ * check it by the same table, so a mistake is told where it is made and a foreign file is never believed. The table is
+ * plain code: every command of the log leaves a note, and none should load a schema library for it.
  */
-import { z } from 'zod'
 import type { Notes } from '../records/notes.ts'
 
 /** Of one file; the longest note fits in, whatever characters it is of. */
@@ -13,32 +13,48 @@ export const WAITING_MAX = 1000
 export const WORDS_MAX = 4000
 export const ASKED_MAX = 2000
 const NAME_MAX = 256
+/** Unix ms of the last moment that a Date can tell. */
+const MOMENT_MAX = 8.64e15
 
-const moment = z.number().min(0).max(8.64e15)
-const name = z.string().max(NAME_MAX)
-const count = z.int().min(0)
+interface Field {
+  /** For the words “FIELD: not …”. */
+  readonly expected: string
+  isIt(value: unknown): boolean
+}
+
+const text = (max: number, min = 0): Field => ({
+  expected: `text of ${min} to ${max} characters`,
+  isIt: (value) => typeof value === 'string' && value.length >= min && value.length <= max,
+})
+const moment: Field = {
+  expected: 'a time in Unix ms',
+  isIt: (value) => typeof value === 'number' && value >= 0 && value <= MOMENT_MAX,
+}
+const count: Field = {
+  expected: 'a whole number from 0 on',
+  isIt: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+}
+const flag: Field = { expected: 'true or false', isIt: (value) => typeof value === 'boolean' }
+const digest: Field = {
+  expected: '32 hex digits',
+  isIt: (value) => typeof value === 'string' && /^[0-9a-f]{32}$/.test(value),
+}
+const name = text(NAME_MAX)
 
 const NOTES = {
-  access: z.strictObject({
+  access: {
     at: moment,
     by: name,
     host: name,
-    action: name.min(1),
-    asked: z.string().max(ASKED_MAX),
+    action: text(NAME_MAX, 1),
+    asked: text(ASKED_MAX),
     records: count,
-  }),
-  note: z.strictObject({ at: moment, by: name, words: z.string().min(1).max(WORDS_MAX) }),
-  erase: z.strictObject({ at: moment, by: name, subject: z.string().regex(/^[0-9a-f]{32}$/), keys: count }),
-  hold: z.strictObject({ at: moment, by: name, isOn: z.boolean(), words: z.string().max(WORDS_MAX) }),
-  prune: z.strictObject({
-    at: moment,
-    by: name,
-    records: count,
-    through: count,
-    root: name,
-    cause: name,
-  }),
-}
+  },
+  note: { at: moment, by: name, words: text(WORDS_MAX, 1) },
+  erase: { at: moment, by: name, subject: digest, keys: count },
+  hold: { at: moment, by: name, isOn: flag, words: text(WORDS_MAX) },
+  prune: { at: moment, by: name, records: count, through: count, root: name, cause: name },
+} satisfies { [T in keyof Notes]?: Record<keyof Omit<Notes[T], 'inbox'>, Field> }
 
 export type InboxType = keyof typeof NOTES
 
@@ -46,19 +62,25 @@ export type InboxNote = {
   [T in InboxType]: { readonly type: T; readonly note: Omit<Notes[T], 'inbox'> }
 }[InboxType]
 
-const FILE = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('access'), note: NOTES.access }),
-  z.strictObject({ type: z.literal('note'), note: NOTES.note }),
-  z.strictObject({ type: z.literal('erase'), note: NOTES.erase }),
-  z.strictObject({ type: z.literal('hold'), note: NOTES.hold }),
-  z.strictObject({ type: z.literal('prune'), note: NOTES.prune }),
-])
+const FIELDS: ReadonlyMap<unknown, ReadonlyMap<string, Field>> = new Map(
+  Object.entries(NOTES).map(([type, fields]) => [type, new Map(Object.entries(fields))]),
+)
 
 /** The note, or one line saying which field is not what it should be. */
 export function checkNote(value: unknown): InboxNote | string {
-  const { success, data, error } = FILE.safeParse(value)
-  if (success) return data
-  const [issue] = error.issues
-  const place = issue?.path.join('.') || 'the note'
-  return `${place}: ${issue?.message ?? 'not what it should be'}`
+  if (!isFields(value)) return 'the note: no JSON object'
+  const extra = Object.keys(value).find((key) => key !== 'type' && key !== 'note')
+  if (extra !== undefined) return `${extra}: no field of a waiting note`
+  const { type, note } = value
+  const fields = FIELDS.get(type)
+  if (fields === undefined) return `type: not one of ${[...FIELDS.keys()].join(', ')}`
+  if (!isFields(note)) return 'note: no JSON object'
+  const strange = Object.keys(note).find((key) => !fields.has(key))
+  if (strange !== undefined) return `note.${strange}: no field of ${type}`
+  for (const [key, { expected, isIt }] of fields) if (!isIt(note[key])) return `note.${key}: not ${expected}`
+  return value as unknown as InboxNote
+}
+
+function isFields(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

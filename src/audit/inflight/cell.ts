@@ -9,7 +9,7 @@
 import type { Role } from '../../domain/outcome.ts'
 import { FRAME_HEAD_BYTES, type Frame, frameAt, sealFrame } from '../frame.ts'
 import { decodeRole, encodeRole } from '../records/attempt-row.ts'
-import { pack, unpack } from '../records/payload.ts'
+import { pack, unpack } from '../records/msgpack.ts'
 import { fromMicros, hexText, idText, toMicros } from '../records/row.ts'
 import type { RowWriter } from '../records/row-writer.ts'
 

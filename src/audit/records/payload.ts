@@ -1,27 +1,9 @@
 /**
- * Packs values into frames and reads them back: msgpack without extensions, so any reader of any language
- * will do. Every payload stands alone; shared structures would save a third but cannot be read after a crash
- * that took the structure with it.
- *
- * A payload in a segment is the array [origin, digests, record]: the writer thread puts the first two before
- * the bytes the lane packed, which it never unpacks.
+ * What stands around a record. A payload in a segment is the array [origin, digests, record]: the writer thread puts the
+ * first two before the bytes the lane packed, which it never unpacks; and they are read without unpacking anything.
  */
-import { Packr, RESET_BUFFER_MODE, Unpackr } from 'msgpackr'
 import { DIGEST_BYTES } from '../digests.ts'
 import { ANSWER_DIGEST } from '../ring.ts'
-
-const packr = new Packr({ useRecords: false })
-const unpackr = new Unpackr({ useRecords: false })
-
-/** Valid until the next call: the buffer is used again. */
-export function pack(value: unknown): Buffer {
-  return packr.pack(value, RESET_BUFFER_MODE)
-}
-
-/** Throws on bytes that are no msgpack. */
-export function unpack(bytes: Uint8Array): unknown {
-  return unpackr.unpack(bytes)
-}
 
 /** Where a record was first written: unique, and the proof that none is there twice. */
 export interface Origin {
@@ -75,13 +57,28 @@ export function writeOrigin(target: Buffer, at: number, origin: Origin): number 
 
 /** Undefined when the payload does not begin like an envelope. */
 export function readOrigin(payload: Buffer): Origin | undefined {
-  if (payload.length < ORIGIN_AT + ORIGIN_BYTES || payload.compare(ENVELOPE_HEAD, 0, 3, 0, 3) !== 0)
-    return undefined
-  return {
-    lane: payload.readUInt16LE(ORIGIN_AT),
-    start: payload.readUIntLE(ORIGIN_AT + 2, 6),
-    sequence: payload.readUIntLE(ORIGIN_AT + 8, 6),
-  }
+  if (!isEnvelope(payload, 0, payload.length)) return undefined
+  return { lane: laneOf(payload, 0), start: startOf(payload, 0), sequence: laneSequenceOf(payload, 0) }
+}
+
+/** Whether the payload from `at` to `end` begins with an origin, of which the three below may then be asked. */
+export function isEnvelope(bytes: Buffer, at: number, end: number): boolean {
+  if (at + ORIGIN_AT + ORIGIN_BYTES > end) return false
+  for (let index = 0; index < ORIGIN_AT; index += 1)
+    if (bytes[at + index] !== ENVELOPE_HEAD[index]) return false
+  return true
+}
+
+export function laneOf(bytes: Buffer, at: number): number {
+  return bytes.readUInt16LE(at + ORIGIN_AT)
+}
+
+export function startOf(bytes: Buffer, at: number): number {
+  return bytes.readUIntLE(at + ORIGIN_AT + 2, 6)
+}
+
+export function laneSequenceOf(bytes: Buffer, at: number): number {
+  return bytes.readUIntLE(at + ORIGIN_AT + 8, 6)
 }
 
 /** Three times absent, behind the origin. Returns where they end. */

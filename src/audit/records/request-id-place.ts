@@ -16,11 +16,10 @@ const BIN_HEAD_BYTES = 2
 const POSITIVE_MAX = 0x7f
 
 const { decision, shadow, stream, capture } = RECORD_TYPES
-const WITH_ID: ReadonlySet<number> = new Set([decision, shadow, stream, capture])
 
 /** Records of this type tell of one request, and begin with its id. */
 export function hasRequestId(type: number): boolean {
-  return WITH_ID.has(type)
+  return type === decision || type === shadow || type === stream || type === capture
 }
 
 /** In a payload of a segment, which begins at `at` and ends at `end`; −1 when it is made differently. */

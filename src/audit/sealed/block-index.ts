@@ -17,6 +17,7 @@ const MAGIC = 'mgatesgz'
 const ENTRY_BYTES = 48
 /** Of a sealed segment: 16 MiB in blocks of at least 190 KiB, and much more than that. */
 const BLOCKS_MAX = 65_536
+const GROWING_BYTES_MIN = 16 * 1024
 /** Later than every time in an id. */
 const NEVER = 0xffff_ffff_ffff
 
@@ -26,13 +27,53 @@ export interface TimeRange {
   readonly latest: number
 }
 
-export interface BlockEntry extends TimeRange {
-  readonly first: number
-  readonly records: number
-  /** Where it lies in the file, and how long it is. */
-  readonly at: number
-  readonly bytes: number
-  readonly filter: Buffer
+/** One entry of an index, read where it lies when it is asked: hundreds are held at a time, and few asked twice. */
+export class BlockEntry implements TimeRange {
+  readonly #index: Buffer
+  readonly #from: number
+
+  constructor(index: Buffer, from: number) {
+    this.#index = index
+    this.#from = from
+  }
+
+  get first(): number {
+    return longAt(this.#index, this.#from)
+  }
+
+  /** Where the block lies in the file, and how long it is. */
+  get at(): number {
+    return longAt(this.#index, this.#from + 8)
+  }
+
+  get bytes(): number {
+    return this.#index.readUInt32LE(this.#from + 16)
+  }
+
+  get records(): number {
+    return this.#index.readUInt32LE(this.#from + 20)
+  }
+
+  get earliest(): number {
+    return longAt(this.#index, this.#from + 24)
+  }
+
+  get latest(): number {
+    return longAt(this.#index, this.#from + 32)
+  }
+
+  /** Where in the index the filter lies, and how long it is. */
+  get filterAt(): number {
+    return this.#index.readUInt32LE(this.#from + 40)
+  }
+
+  get filterBytes(): number {
+    return this.#index.readUInt32LE(this.#from + 44)
+  }
+
+  get filter(): Buffer {
+    return this.#index.subarray(this.filterAt, this.filterAt + this.filterBytes)
+  }
 }
 
 export interface Trailer extends TimeRange {
@@ -46,59 +87,62 @@ export interface Trailer extends TimeRange {
   readonly frameBytes: number
 }
 
-/** Told of every record and of every block's end, in order. */
+/** Told of every record and of every block's end, in order. Used for many files it takes no memory for each. */
 export class IndexBuilder {
-  readonly #entries: BlockEntry[] = []
-  #ids: Buffer[] = []
+  /** Ids of the block at hand, one behind the other. */
+  readonly #ids = new GrowingBytes()
+  /** Entries and filters of the blocks before; of each filter, where it begins among the filters. */
+  readonly #table = new GrowingBytes()
+  readonly #filters = new GrowingBytes()
+  #blocks = 0
+  #first = 0
+  #records = 0
   #frameBytes = 0
+  #earliest = NEVER
+  #latest = 0
+  /** Where the last block ends. */
+  #blocksEnd = 0
 
-  see({ type, payload, bytes }: Frame): void {
+  /** Of another file from here on. */
+  begin(): void {
+    for (const bytes of [this.#ids, this.#table, this.#filters]) bytes.used = 0
+    this.#blocks = 0
+    this.#records = 0
+    this.#frameBytes = 0
+    this.#earliest = NEVER
+    this.#latest = 0
+  }
+
+  see({ type, source, payloadFrom, to, bytes }: Frame): void {
     this.#frameBytes += bytes
     if (!hasRequestId(type)) return
-    const at = sequencedIdAt(payload, 0, payload.length)
-    if (at !== -1) this.#ids.push(Buffer.from(payload.subarray(at, at + ID_BYTES)))
+    const from = sequencedIdAt(source, payloadFrom, to)
+    if (from === -1) return
+    const at = this.#ids.add(ID_BYTES)
+    const ids = this.#ids.bytes
+    for (let index = 0; index < ID_BYTES; index += 1) ids[at + index] = source[from + index]!
   }
 
   /** The records seen since the last block are those of this one. */
-  endBlock(place: { first: number; records: number; at: number; bytes: number }): void {
-    const filter = Buffer.alloc(filterBytes(this.#ids.length))
-    let [earliest, latest] = [NEVER, 0]
-    for (const id of this.#ids) {
-      addToFilter(filter, id, 0)
-      const time = timeOfId(id, 0)
-      earliest = Math.min(earliest, time)
-      latest = Math.max(latest, time)
-    }
-    this.#entries.push({ ...place, earliest, latest, filter })
-    this.#ids = []
-  }
-
-  /** Index and trailer, the rest of the file; none where there is no block. */
-  end(): Buffer {
-    const entries = this.#entries
-    const last = entries.at(-1)
-    if (last === undefined) return Buffer.alloc(0)
-    const index = encodeEntries(entries)
-    const trailer = encodeTrailer({
-      blocks: entries.length,
-      first: entries[0]!.first,
-      records: entries.reduce((sum, { records }) => sum + records, 0),
-      earliest: Math.min(...entries.map(({ earliest }) => earliest)),
-      latest: Math.max(...entries.map(({ latest }) => latest)),
-      indexAt: last.at + last.bytes,
-      indexBytes: index.length,
-      indexCrc: crc32c(index),
-      frameBytes: this.#frameBytes,
-    })
-    return Buffer.concat([index, trailer])
-  }
-}
-
-function encodeEntries(entries: readonly BlockEntry[]): Buffer {
-  const table = Buffer.alloc(ENTRY_BYTES * entries.length)
-  let filterAt = table.length
-  for (const [index, { first, records, at, bytes, earliest, latest, filter }] of entries.entries()) {
-    const to = ENTRY_BYTES * index
+  endBlock({
+    first,
+    records,
+    at,
+    bytes,
+  }: {
+    first: number
+    records: number
+    at: number
+    bytes: number
+  }): void {
+    if (this.#blocks === 0) this.#first = first
+    this.#blocks += 1
+    this.#records += records
+    this.#blocksEnd = at + bytes
+    const filterAt = this.#filters.used
+    const { earliest, latest } = this.#addFilter()
+    const to = this.#table.add(ENTRY_BYTES)
+    const table = this.#table.bytes
     table.writeBigUInt64LE(BigInt(first), to)
     table.writeBigUInt64LE(BigInt(at), to + 8)
     table.writeUInt32LE(bytes, to + 16)
@@ -106,10 +150,71 @@ function encodeEntries(entries: readonly BlockEntry[]): Buffer {
     table.writeBigUInt64LE(BigInt(earliest), to + 24)
     table.writeBigUInt64LE(BigInt(latest), to + 32)
     table.writeUInt32LE(filterAt, to + 40)
-    table.writeUInt32LE(filter.length, to + 44)
-    filterAt += filter.length
+    table.writeUInt32LE(this.#filters.used - filterAt, to + 44)
+    this.#earliest = Math.min(this.#earliest, earliest)
+    this.#latest = Math.max(this.#latest, latest)
   }
-  return Buffer.concat([table, ...entries.map(({ filter }) => filter)])
+
+  /** Index and trailer, the rest of the file; none where there is no block. */
+  end(): Buffer {
+    if (this.#blocks === 0) return Buffer.alloc(0)
+    const tableBytes = this.#table.used
+    const indexBytes = tableBytes + this.#filters.used
+    const end = Buffer.allocUnsafe(indexBytes + TRAILER_BYTES)
+    this.#table.bytes.copy(end, 0, 0, tableBytes)
+    this.#filters.bytes.copy(end, tableBytes, 0, this.#filters.used)
+    for (let at = 40; at < tableBytes; at += ENTRY_BYTES)
+      end.writeUInt32LE(end.readUInt32LE(at) + tableBytes, at)
+    const trailer = encodeTrailer({
+      blocks: this.#blocks,
+      first: this.#first,
+      records: this.#records,
+      earliest: this.#earliest,
+      latest: this.#latest,
+      indexAt: this.#blocksEnd,
+      indexBytes,
+      indexCrc: crc32c(end, 0, indexBytes),
+      frameBytes: this.#frameBytes,
+    })
+    trailer.copy(end, indexBytes)
+    return end
+  }
+
+  /** Of the ids of the block at hand, which are gone afterwards. */
+  #addFilter(): TimeRange {
+    const bytes = filterBytes(this.#ids.used / ID_BYTES)
+    const from = this.#filters.add(bytes)
+    const filter = this.#filters.bytes.subarray(from, from + bytes).fill(0)
+    const { buffer, byteOffset } = this.#ids.bytes
+    const ids = new DataView(buffer, byteOffset, this.#ids.used)
+    let [earliest, latest] = [NEVER, 0]
+    for (let at = 0; at < this.#ids.used; at += ID_BYTES) {
+      addToFilter(filter, ids, at)
+      const time = timeOfId(this.#ids.bytes, at)
+      if (time < earliest) earliest = time
+      if (time > latest) latest = time
+    }
+    this.#ids.used = 0
+    return { earliest, latest }
+  }
+}
+
+/** Bytes one behind the other, in memory that doubles when it has to and is never given back. */
+class GrowingBytes {
+  bytes = Buffer.allocUnsafeSlow(GROWING_BYTES_MIN)
+  used = 0
+
+  /** Room for `more`; returns where it begins. */
+  add(more: number): number {
+    const at = this.used
+    this.used += more
+    if (this.used > this.bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(this.used, 2 * this.bytes.length))
+      this.bytes.copy(larger, 0, 0, at)
+      this.bytes = larger
+    }
+    return at
+  }
 }
 
 function encodeTrailer(trailer: Trailer): Buffer {
@@ -166,28 +271,19 @@ export function decodeIndex(bytes: Buffer, trailer: Trailer, blocksAt: number): 
   let [sequence, at] = [trailer.first, blocksAt]
   let filterAt = trailer.blocks * ENTRY_BYTES
   for (let index = 0; index < trailer.blocks; index += 1) {
-    const entry = entryAt(bytes, ENTRY_BYTES * index)
+    const entry = new BlockEntry(bytes, ENTRY_BYTES * index)
     if (entry.first !== sequence || entry.at !== at || entry.filterAt !== filterAt)
       return `the index does not say where block ${index} lies`
     sequence += entry.records
     at += entry.bytes
-    filterAt += entry.filter.length
+    filterAt += entry.filterBytes
     entries.push(entry)
   }
   const isWhole = sequence === trailer.first + trailer.records && at === trailer.indexAt
   return isWhole && filterAt === bytes.length ? entries : 'the index does not tell of all blocks'
 }
 
-function entryAt(bytes: Buffer, at: number): BlockEntry & { readonly filterAt: number } {
-  const filterAt = bytes.readUInt32LE(at + 40)
-  return {
-    first: Number(bytes.readBigUInt64LE(at)),
-    at: Number(bytes.readBigUInt64LE(at + 8)),
-    bytes: bytes.readUInt32LE(at + 16),
-    records: bytes.readUInt32LE(at + 20),
-    earliest: Number(bytes.readBigUInt64LE(at + 24)),
-    latest: Number(bytes.readBigUInt64LE(at + 32)),
-    filterAt,
-    filter: bytes.subarray(filterAt, filterAt + bytes.readUInt32LE(at + 44)),
-  }
+/** Exact up to 2^53. */
+function longAt(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32
 }

@@ -4,8 +4,8 @@
  */
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib'
 import { crc32c } from '../../kernel/crc32c.ts'
-import { FRAME_HEAD_BYTES, type Frame, knownFrame, sealFrame, writeFrameHead } from '../frame.ts'
-import { ColumnJoiner } from './column-joiner.ts'
+import { FRAME_HEAD_BYTES, Frame, sealFrame, writeFrameHead } from '../frame.ts'
+import { ColumnJoiner, OVERRUN_BYTES } from './column-joiner.ts'
 import { ColumnSplitter } from './column-splitter.ts'
 
 /**
@@ -46,12 +46,12 @@ export class BlockPacker {
     return this.#frameBytes
   }
 
-  hasRoom(frame: Frame): boolean {
+  hasRoom(frame: Pick<Frame, 'bytes'>): boolean {
     return this.#frameBytes + frame.bytes <= BLOCK_FRAME_BYTES_MAX
   }
 
   /** Needs `hasRoom`; one frame always has when there is none yet. */
-  add({ type, payload, bytes }: Frame): void {
+  add({ type, payload, bytes }: Pick<Frame, 'type' | 'payload' | 'bytes'>): void {
     this.#columns.add(type, payload)
     this.#frameBytes += bytes
   }
@@ -104,47 +104,72 @@ export interface OpenBlock extends BlockHead {
   readonly bytes: Buffer
 }
 
-/** `bytes`: the whole block. One line saying why, when it is damaged. */
-export function openBlock(bytes: Buffer): OpenBlock | string {
+export const ROOM_BYTES = BLOCK_FRAME_BYTES_MAX + OVERRUN_BYTES
+const NO_ROOM = Buffer.alloc(0)
+
+/**
+ * `bytes`: the whole block; `room`: where its frames may be put, if it is large enough (ROOM_BYTES always are).
+ * One line saying why, when it is damaged.
+ */
+export function openBlock(bytes: Buffer, room: Buffer = NO_ROOM): OpenBlock | string {
   const head = decodeBlockHead(bytes)
   if (head === undefined) return 'no block begins here'
   if (bytes.length !== BLOCK_HEAD_BYTES + head.compressedBytes) return 'the block is cut short'
   if (crc32c(bytes, CHECKED_FROM) !== bytes.readUInt32LE(0)) return 'the block’s checksum is wrong'
   try {
     const compressed = bytes.subarray(BLOCK_HEAD_BYTES)
-    const columns = brotliDecompressSync(compressed, { maxOutputLength: head.columnBytes })
+    // One byte more than there are: the decoder then sees in one round that it is at the end.
+    const chunkSize = Math.max(64, head.columnBytes + 1)
+    const columns = brotliDecompressSync(compressed, { maxOutputLength: head.columnBytes, chunkSize })
     if (columns.length !== head.columnBytes) return 'the block unpacks to fewer bytes than it says'
-    return { ...head, bytes: joinFrames(head, columns) }
+    return { ...head, bytes: joinFrames(head, columns, room) }
   } catch (error) {
     return `the block does not unpack: ${(error as Error).message}`
   }
 }
 
-function joinFrames({ records, frameBytes, first }: BlockHead, columns: Buffer): Buffer {
-  const joiner = new ColumnJoiner(columns, records)
-  const bytes = Buffer.allocUnsafe(frameBytes)
-  let at = 0
-  for (let index = 0; index < records; index += 1) {
-    if (at + FRAME_HEAD_BYTES > frameBytes) throw new Error('the records are longer than the block says')
-    const { type } = joiner
-    const end = joiner.next(bytes, at + FRAME_HEAD_BYTES, frameBytes)
-    writeFrameHead(bytes, at, { sequence: first + index, type, flags: 0 }, end - at - FRAME_HEAD_BYTES)
-    at = end
+function joinFrames({ records, frameBytes, first }: BlockHead, columns: Buffer, room: Buffer): Buffer {
+  const joiner = new ColumnJoiner(columns, records, frameBytes - records * FRAME_HEAD_BYTES)
+  const needed = frameBytes + OVERRUN_BYTES
+  const bytes = room.length < needed ? Buffer.allocUnsafeSlow(needed) : room
+  const places = new Uint32Array(records)
+  for (let index = 0, at = 0; index < records; index += 1) {
+    places[index] = at + FRAME_HEAD_BYTES
+    at += FRAME_HEAD_BYTES + joiner.lengths[index]!
   }
-  if (at !== frameBytes || !joiner.isAtEnd) throw new Error('it holds more than its records')
-  return bytes
+  joiner.fill(bytes, places)
+  for (let index = 0, at = 0; index < records; index += 1) {
+    const head = { sequence: first + index, type: joiner.typeOf(index), flags: 0 }
+    at = writeFrameHead(bytes, at, head, joiner.lengths[index]!)
+  }
+  return bytes.subarray(0, frameBytes)
 }
 
 /**
- * Each frame in turn. `isWhole`: with its checksum computed, so that its bytes are those of the segment the block was
- * made of; else it is 0, as the block's own checksum was right.
+ * The frames of a block, one after the other. `at`: where in the file they are said to lie, which is where the block
+ * does. `isWhole`: with their checksums computed, so that the bytes are those of the segment the block was made of; else
+ * these are 0, as the block's own was right.
  */
-export function* framesOfBlock({ bytes, records }: OpenBlock, isWhole = false): Generator<Frame> {
-  let at = 0
-  for (let index = 0; index < records; index += 1) {
-    const frame = knownFrame(bytes, at)
-    if (isWhole) sealFrame(bytes, at, frame, frame.payload.length)
-    yield frame
-    at += frame.bytes
+export class BlockFrames {
+  readonly #bytes: Buffer
+  readonly #place: number
+  readonly #isWhole: boolean
+  #left: number
+  #from = 0
+
+  constructor({ bytes, records }: OpenBlock, { at, isWhole = false }: { at: number; isWhole?: boolean }) {
+    this.#bytes = bytes
+    this.#place = at
+    this.#isWhole = isWhole
+    this.#left = records
+  }
+
+  next(): Frame | undefined {
+    if (this.#left === 0) return undefined
+    this.#left -= 1
+    const frame = new Frame(this.#bytes, this.#from, this.#place)
+    if (this.#isWhole) sealFrame(this.#bytes, this.#from, frame, frame.bytes - FRAME_HEAD_BYTES)
+    this.#from += frame.bytes
+    return frame
   }
 }

@@ -1,158 +1,253 @@
 /**
  * Puts the payloads of one block back together from its columns (column-splitter.ts). It believes nothing: bytes that
  * no splitter made throw an error that says what is wrong, and never write past the room they are given.
+ *
+ * First all is measured, and with that proven; then each column is dealt out to the records of its group, one behind the
+ * other. Pieces are some bytes long; they are moved four bytes at a time, and what that writes behind a piece the next one
+ * writes over. Record by record and byte by byte took two and a half times as long.
  */
-import { FIXED, LITERAL, NO_GROUP, PART_BYTES, SHORT_BYTES, TOKENS } from './column-splitter.ts'
-import { BODY_BYTES, COUNTS, COUNTS_BYTES, countIn, HEAD_BYTES } from './msgpack-token.ts'
+import { FIXED, NO_GROUP, PART_BYTES, TOKENS } from './column-splitter.ts'
+import { BODY_BYTES, BODY_TOLD, COUNTS, COUNTS_BYTES, countIn, HEAD_BYTES, UNTOLD } from './msgpack-token.ts'
 
-/** One part of a group's records: where the next piece of it is taken from. */
-interface Source {
+const WORD_BYTES = 4
+/** So many bytes behind each payload may be written over. */
+export const OVERRUN_BYTES = WORD_BYTES - 1
+
+/** One part of a group's records: where its pieces lie, one behind the other. */
+interface Part {
   readonly kind: number
   /** Bytes of each piece; 0 where heads tell it. */
   readonly width: number
-  at: number
+  readonly at: number
+  /** Of tokens, where the heads end and the bodies begin. */
   readonly end: number
-  /** Of tokens: at and end are those of the heads, and these those of the bodies. */
-  bodyAt: number
   readonly bodyEnd: number
+}
+
+interface Group {
+  /** Places of its records in the block. */
+  readonly members: Uint32Array
+  readonly parts: readonly Part[]
 }
 
 export class ColumnJoiner {
   readonly #bytes: Buffer
-  readonly #records: number
-  readonly #groups: readonly Source[][]
-  #record = 0
-  #whole: number
+  readonly #groups: readonly Group[]
+  /** Records that belong to none, and where their payloads begin to lie. */
+  readonly #whole: Uint32Array
+  readonly #wholeAt: number
+  /** Of each record's payload. */
+  readonly lengths: Uint32Array
 
-  /** `bytes`: as `take` gave them, of `records` payloads. */
-  constructor(bytes: Buffer, records: number) {
+  /** `bytes`: as `take` gave them, of `records` payloads, which are together `payloadBytes` long. */
+  constructor(bytes: Buffer, records: number, payloadBytes: number) {
     this.#bytes = bytes
-    this.#records = records
-    const { groups, end } = readTables(bytes, records)
+    const [whole, ...members] = membersOf(bytes, records)
+    const { groups, end } = readTables(bytes, records, members)
     this.#groups = groups
-    this.#whole = end
+    this.#whole = whole!
+    this.#wholeAt = end
+    this.lengths = new Uint32Array(records)
+    for (const group of groups) measureGroup(bytes, group, this.lengths)
+    this.#measureWhole()
+    let sum = 0
+    for (let index = 0; index < records; index += 1) sum += this.lengths[index]!
+    if (sum > payloadBytes) throw new Error('the records are longer than the block says')
+    if (sum < payloadBytes) throw new Error('the records are shorter than the block says')
   }
 
-  /** Type of the next record. Only while there is one. */
-  get type(): number {
-    return this.#bytes[this.#record]!
+  /** Type of a record. */
+  typeOf(record: number): number {
+    return this.#bytes[record]!
   }
 
-  /** Everything was taken. */
-  get isAtEnd(): boolean {
-    if (this.#record < this.#records || this.#whole < this.#bytes.length) return false
-    return this.#groups.every((sources) =>
-      sources.every(
-        ({ kind, at, end, bodyAt, bodyEnd }) => kind === LITERAL || (at === end && bodyAt === bodyEnd),
-      ),
-    )
+  /** Writes each payload to `target`, where `places` says, which become their ends. See OVERRUN_BYTES. */
+  fill(target: Buffer, places: Uint32Array): void {
+    const mover = new Mover(this.#bytes, target)
+    for (const { members, parts } of this.#groups) {
+      for (const part of parts) {
+        if (part.kind === TOKENS) dealTokens(mover, part, members, places)
+        else deal(mover, part, members, places)
+      }
+    }
+    let from = this.#wholeAt
+    for (const member of this.#whole) {
+      const length = this.lengths[member]!
+      places[member]! += this.#bytes.copy(target, places[member]!, from + 2, from + 2 + length)
+      from += 2 + length
+    }
   }
 
-  /** Writes the next payload to `target` from `at` on, which has room up to `limit`; returns where it ends. */
-  next(target: Buffer, at: number, limit: number): number {
-    if (this.#record >= this.#records) throw new Error('there are no more records')
-    const group = this.#bytes[this.#records + this.#record]!
-    this.#record += 1
-    if (group === NO_GROUP) return this.#nextWhole(target, at, limit)
-    const sources = this.#groups[group - 1]
-    if (sources === undefined) throw new Error('a record has no columns')
-    return join(this.#bytes, sources, target, { at, limit })
-  }
-
-  #nextWhole(target: Buffer, at: number, limit: number): number {
-    const from = this.#whole + 2
-    if (from > this.#bytes.length) throw new Error('a record is cut short')
-    const end = from + this.#bytes.readUInt16LE(this.#whole)
-    if (end > this.#bytes.length) throw new Error('a record is cut short')
-    if (at + end - from > limit) throw new Error('the records are longer than the block says')
-    this.#bytes.copy(target, at, from, end)
-    this.#whole = end
-    return at + end - from
+  #measureWhole(): void {
+    const bytes = this.#bytes
+    let at = this.#wholeAt
+    for (const member of this.#whole) {
+      if (at + 2 > bytes.length) throw new Error('a record is cut short')
+      this.lengths[member] = bytes.readUInt16LE(at)
+      at += 2 + this.lengths[member]!
+    }
+    if (at > bytes.length) throw new Error('a record is cut short')
+    if (at < bytes.length) throw new Error('it holds more than its records')
   }
 }
 
-function join(
-  bytes: Buffer,
-  sources: readonly Source[],
-  target: Buffer,
-  room: { at: number; limit: number },
-): number {
-  const { limit } = room
-  let { at } = room
-  for (const source of sources) {
-    const { kind } = source
-    let { width } = source
-    let from = source.at
-    if (kind !== TOKENS) {
-      if (from + width > source.end) throw new Error('a column is cut short')
-      if (at + width > limit) throw new Error('the records are longer than the block says')
-      if (kind === FIXED) source.at = from + width
-    } else {
-      if (from >= source.end) throw new Error('a column of heads is cut short')
-      const first = bytes[from]!
-      const head = HEAD_BYTES[first]!
-      if (head === 0 || from + head > source.end) throw new Error('a column of heads is cut short')
-      width = COUNTS[first] === COUNTS_BYTES ? countIn(bytes, from, head) : BODY_BYTES[first]!
-      if (source.bodyAt + width > source.bodyEnd) throw new Error('a column of bodies is cut short')
-      if (at + head + width > limit) throw new Error('the records are longer than the block says')
-      for (let index = 0; index < head; index += 1) target[at++] = bytes[from + index]!
-      source.at = from + head
-      from = source.bodyAt
-      source.bodyAt = from + width
-    }
-    if (width > SHORT_BYTES) {
-      bytes.copy(target, at, from, from + width)
-      at += width
-    } else for (const end = from + width; from < end; from += 1) target[at++] = bytes[from]!
+function measureGroup(bytes: Buffer, { members, parts }: Group, lengths: Uint32Array): void {
+  let same = 0
+  for (const part of parts) {
+    if (part.kind === TOKENS) measureTokens(bytes, part, members, lengths)
+    else same += part.width
   }
-  return at
+  for (let index = 0; index < members.length; index += 1) lengths[members[index]!]! += same
+}
+
+function measureTokens(
+  bytes: Buffer,
+  { at, end, bodyEnd }: Part,
+  members: Uint32Array,
+  lengths: Uint32Array,
+): void {
+  let [from, bodyAt] = [at, end]
+  for (let index = 0; index < members.length; index += 1) {
+    if (from >= end) throw new Error('a column of heads is cut short')
+    const first = bytes[from]!
+    const told = BODY_TOLD[first]!
+    if (told !== UNTOLD) {
+      from += 1
+      bodyAt += told
+      lengths[members[index]!]! += 1 + told
+      continue
+    }
+    const head = HEAD_BYTES[first]!
+    if (head === 0 || from + head > end) throw new Error('a column of heads is cut short')
+    const body = bodyOf(bytes, from)
+    from += head
+    bodyAt += body
+    lengths[members[index]!]! += head + body
+  }
+  if (bodyAt > bodyEnd) throw new Error('a column of bodies is cut short')
+  if (from < end || bodyAt < bodyEnd) throw new Error('it holds more than its records')
+}
+
+/** Moves bytes from one buffer to another, whole words of them where the source is long enough. */
+class Mover {
+  readonly bytes: Buffer
+  readonly #target: Buffer
+  readonly #from: DataView
+  readonly #to: DataView
+  readonly #wordsEnd: number
+
+  constructor(bytes: Buffer, target: Buffer) {
+    this.bytes = bytes
+    this.#target = target
+    this.#from = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    this.#to = new DataView(target.buffer, target.byteOffset, target.length)
+    this.#wordsEnd = bytes.length - OVERRUN_BYTES
+  }
+
+  move(from: number, to: number, length: number): void {
+    if (from + length <= this.#wordsEnd) {
+      for (let at = 0; at < length; at += WORD_BYTES)
+        this.#to.setInt32(to + at, this.#from.getInt32(from + at, true), true)
+    } else {
+      for (let at = 0; at < length; at += 1) this.#target[to + at] = this.bytes[from + at]!
+    }
+  }
+}
+
+function deal(mover: Mover, { kind, width, at }: Part, members: Uint32Array, places: Uint32Array): void {
+  const step = kind === FIXED ? width : 0
+  for (let index = 0, from = at; index < members.length; index += 1, from += step) {
+    const member = members[index]!
+    const to = places[member]!
+    places[member] = to + width
+    mover.move(from, to, width)
+  }
+}
+
+/** They were measured: every head is one, and its body is there. */
+function dealTokens(mover: Mover, { at, end }: Part, members: Uint32Array, places: Uint32Array): void {
+  const { bytes } = mover
+  let [from, bodyAt] = [at, end]
+  for (let index = 0; index < members.length; index += 1) {
+    const member = members[index]!
+    const first = bytes[from]!
+    const to = places[member]!
+    const told = BODY_TOLD[first]!
+    const head = told === UNTOLD ? HEAD_BYTES[first]! : 1
+    const body = told === UNTOLD ? bodyOf(bytes, from) : told
+    places[member] = to + head + body
+    mover.move(from, to, head)
+    mover.move(bodyAt, to + head, body)
+    from += head
+    bodyAt += body
+  }
+}
+
+function bodyOf(bytes: Buffer, at: number): number {
+  const first = bytes[at]!
+  return COUNTS[first] === COUNTS_BYTES ? countIn(bytes, at, HEAD_BYTES[first]!) : BODY_BYTES[first]!
 }
 
 /** The parts of every group, and where their columns end. */
-function readTables(bytes: Buffer, records: number): { groups: Source[][]; end: number } {
-  const members = membersOf(bytes, records)
-  const tables: { kind: number; first: number; second: number }[][] = []
+function readTables(
+  bytes: Buffer,
+  records: number,
+  members: readonly Uint32Array[],
+): { groups: Group[]; end: number } {
+  const count = bytes[2 * records] ?? cutShort()
+  if (members.length > count) throw new Error('a record has no columns')
+  const tables: number[] = []
   let at = 2 * records + 1
-  for (let group = bytes[2 * records] ?? cutShort(); group > 0; group -= 1) {
+  for (let group = 0; group < count; group += 1) {
     if (at + 2 > bytes.length) cutShort()
-    const parts = bytes.readUInt16LE(at)
-    at += 2
-    if (at + parts * PART_BYTES > bytes.length) cutShort()
-    const table = Array.from({ length: parts }, (_, index) => {
-      const entry = at + index * PART_BYTES
-      return {
-        kind: bytes[entry]!,
-        first: bytes.readUInt32LE(entry + 1),
-        second: bytes.readUInt32LE(entry + 5),
-      }
-    })
-    tables.push(table)
-    at += parts * PART_BYTES
+    tables.push(at)
+    at += 2 + bytes.readUInt16LE(at) * PART_BYTES
+    if (at > bytes.length) cutShort()
   }
-  const groups = tables.map((table, group) =>
-    table.map(({ kind, first, second }) => {
-      if (kind > TOKENS) throw new Error(`a part of kind ${kind}`)
-      const end = at + (kind === FIXED ? first * members[group + 1]! : first)
-      const source = {
-        kind,
-        width: kind === TOKENS ? 0 : first,
-        at,
-        end,
-        bodyAt: end,
-        bodyEnd: end + (kind === TOKENS ? second : 0),
-      }
-      at = source.bodyEnd
-      return source
-    }),
-  )
+  const groups = tables.map((table, group) => {
+    const own = members[group] ?? NOBODY
+    const parts: Part[] = []
+    for (let left = bytes.readUInt16LE(table), entry = table + 2; left > 0; left -= 1, entry += PART_BYTES) {
+      const part = partAt(bytes, entry, { at, members: own.length })
+      parts.push(part)
+      at = part.bodyEnd
+    }
+    return { members: own, parts }
+  })
   if (at > bytes.length) throw new Error('the columns are cut short')
   return { groups, end: at }
 }
 
-/** How many records each group has. */
-function membersOf(bytes: Buffer, records: number): number[] {
-  const members: number[] = new Array(256).fill(0)
-  for (let index = records; index < 2 * records; index += 1) members[bytes[index] ?? cutShort()]! += 1
+const NOBODY = new Uint32Array(0)
+
+/** `at`: where its pieces begin. */
+function partAt(bytes: Buffer, entry: number, { at, members }: { at: number; members: number }): Part {
+  const kind = bytes[entry]!
+  if (kind > TOKENS) throw new Error(`a part of kind ${kind}`)
+  const first = bytes.readUInt32LE(entry + 1)
+  const end = at + (kind === FIXED ? first * members : first)
+  const bodyEnd = kind === TOKENS ? end + bytes.readUInt32LE(entry + 5) : end
+  return { kind, width: kind === TOKENS ? 0 : first, at, end, bodyEnd }
+}
+
+/** Places of the records of each group, those without one first; up to the last group that has any. */
+function membersOf(bytes: Buffer, records: number): Uint32Array[] {
+  if (bytes.length < 2 * records) cutShort()
+  const counts = new Uint32Array(256)
+  let last = NO_GROUP
+  for (let index = records; index < 2 * records; index += 1) {
+    const group = bytes[index]!
+    counts[group]! += 1
+    if (group > last) last = group
+  }
+  const members: Uint32Array[] = []
+  for (let group = NO_GROUP; group <= last; group += 1) members.push(new Uint32Array(counts[group]!))
+  counts.fill(0)
+  for (let index = 0; index < records; index += 1) {
+    const group = bytes[records + index]!
+    members[group]![counts[group]!] = index
+    counts[group]! += 1
+  }
   return members
 }
 

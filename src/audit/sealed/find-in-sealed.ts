@@ -11,7 +11,7 @@ import { LRUCache } from 'lru-cache'
 import { systemDisk } from '../disk.ts'
 import type { Frame } from '../frame.ts'
 import { hasRequestId, isIdAt, sequencedIdAt, timeOfId } from '../records/request-id-place.ts'
-import { framesOfBlock, type OpenBlock } from './block.ts'
+import { BlockFrames, type OpenBlock } from './block.ts'
 import type { BlockEntry, TimeRange } from './block-index.ts'
 import { mayHold } from './id-filter.ts'
 import { SealedFile } from './sealed-file.ts'
@@ -28,7 +28,7 @@ const ranges = new LRUCache<string, TimeRange>({
 })
 const indexes = new LRUCache<string, readonly BlockEntry[]>({
   maxSize: INDEX_BYTES_MAX,
-  sizeCalculation: (entries) => entries.reduce((sum, { filter }) => sum + ENTRY_BYTES + filter.length, 0),
+  sizeCalculation: (entries) => entries.reduce((sum, { filterBytes }) => sum + ENTRY_BYTES + filterBytes, 0),
 })
 
 /**
@@ -60,13 +60,14 @@ interface Search {
   readonly onFrame: (frame: Frame) => void
 }
 
-function searchBlocks(file: SealedFile, { path, needle, onFrame }: Search): number {
+function searchBlocks(file: SealedFile, asked: Search): number {
+  const { path, needle } = asked
   const { index } = file
   let unpacked = 0
   if (typeof index === 'string') {
     for (const { at, block } of file.blocks()) {
       unpacked += 1
-      if (typeof block !== 'string') search(block, needle, (frame) => onFrame({ ...frame, at }))
+      if (typeof block !== 'string') search(block, at, asked)
     }
     return unpacked
   }
@@ -76,7 +77,7 @@ function searchBlocks(file: SealedFile, { path, needle, onFrame }: Search): numb
     if (!mayBeIn(entry, time, needle)) continue
     const block = file.block(entry)
     unpacked += 1
-    if (typeof block !== 'string') search(block, needle, (frame) => onFrame({ ...frame, at: entry.at }))
+    if (typeof block !== 'string') search(block, entry.at, asked)
   }
   return unpacked
 }
@@ -86,13 +87,17 @@ function isWithin({ earliest, latest }: TimeRange, time: number): boolean {
 }
 
 function mayBeIn(entry: BlockEntry, time: number, needle: Buffer): boolean {
-  return isWithin(entry, time) && mayHold(entry.filter, needle, 0)
+  return isWithin(entry, time) && mayHold(entry.filter, viewOf(needle), 0)
 }
 
-function search(block: OpenBlock, needle: Buffer, onFrame: (frame: Frame) => void): void {
-  for (const frame of framesOfBlock(block)) {
-    const { type, payload } = frame
-    if (hasRequestId(type) && isIdAt(payload, sequencedIdAt(payload, 0, payload.length), needle))
-      onFrame(frame)
+function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, length)
+}
+
+function search(block: OpenBlock, at: number, { needle, onFrame }: Search): void {
+  const frames = new BlockFrames(block, { at })
+  for (let frame = frames.next(); frame !== undefined; frame = frames.next()) {
+    const { type, source, payloadFrom, to } = frame
+    if (hasRequestId(type) && isIdAt(source, sequencedIdAt(source, payloadFrom, to), needle)) onFrame(frame)
   }
 }

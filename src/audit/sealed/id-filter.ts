@@ -2,8 +2,7 @@
  * Tells of a request id that it is not among some thousand: a Bloom filter of ten bits an id, wrong about one in a
  * hundred and twenty of those that are not, never about one that is. Made of XXH32, so that any language can read it.
  */
-import { hash32 } from '../../kernel/hash64.ts'
-import { ID_BYTES } from '../records/request-id-place.ts'
+import { xxh32 } from '../../kernel/xxh32.ts'
 
 const BITS_PER_ID = 10
 /** Fewest wrong answers for ten bits an id: 10 × ln 2. */
@@ -14,28 +13,33 @@ export function filterBytes(ids: number): number {
   return 8 * Math.ceil((ids * BITS_PER_ID) / 64)
 }
 
-/** Adds the id at `at` of `bytes` to a filter made of zeros. */
-export function addToFilter(filter: Buffer, bytes: Buffer, at: number): void {
-  const { bits, first, step } = probesOf(filter, bytes, at)
+/** Adds the id at `at` of `ids` to a filter made of zeros. */
+export function addToFilter(filter: Buffer, ids: DataView, at: number): void {
+  const bits = 8 * filter.length
+  const step = stepOf(ids, at) % bits
+  let bit = xxh32(ids, at, 0) % bits
   for (let probe = 0; probe < PROBES; probe += 1) {
-    const bit = (first + probe * step) % bits
     filter[bit >>> 3]! |= 1 << (bit & 7)
+    bit += step
+    if (bit >= bits) bit -= bits
   }
 }
 
-/** False: the id at `at` of `bytes` was not added. */
-export function mayHold(filter: Buffer, bytes: Buffer, at: number): boolean {
+/** False: the id at `at` of `ids` was not added. */
+export function mayHold(filter: Buffer, ids: DataView, at: number): boolean {
   if (filter.length === 0) return false
-  const { bits, first, step } = probesOf(filter, bytes, at)
+  const bits = 8 * filter.length
+  const step = stepOf(ids, at) % bits
+  let bit = xxh32(ids, at, 0) % bits
   for (let probe = 0; probe < PROBES; probe += 1) {
-    const bit = (first + probe * step) % bits
     if ((filter[bit >>> 3]! & (1 << (bit & 7))) === 0) return false
+    bit += step
+    if (bit >= bits) bit -= bits
   }
   return true
 }
 
-/** The n-th bit is (first + n × step) modulo the number of bits; step is odd, and all stay below 2^36. */
-function probesOf(filter: Buffer, bytes: Buffer, at: number): { bits: number; first: number; step: number } {
-  const id = bytes.subarray(at, at + ID_BYTES)
-  return { bits: 8 * filter.length, first: hash32(id, 0), step: (hash32(id, 1) | 1) >>> 0 }
+/** The n-th bit is (hash + n × step) modulo the number of bits; step is odd. */
+function stepOf(ids: DataView, at: number): number {
+  return (xxh32(ids, at, 1) | 1) >>> 0
 }

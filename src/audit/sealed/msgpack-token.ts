@@ -19,6 +19,10 @@ export const BODY_BYTES = new Uint8Array(256)
 /** By first byte: one of the numbers above. */
 export const COUNTS = new Uint8Array(256)
 
+/** By first byte: length of the body where head is that byte alone, and says all; else UNTOLD. */
+export const BODY_TOLD = new Uint8Array(256)
+export const UNTOLD = 255
+
 function define(first: number, last: number, token: { head: number; body?: number; counts?: number }): void {
   HEAD_BYTES.fill(token.head, first, last + 1)
   BODY_BYTES.fill(token.body ?? 0, first, last + 1)
@@ -53,6 +57,12 @@ define(0xdd, 0xdd, { head: 5, counts: COUNTS_VALUES })
 define(0xde, 0xde, { head: 3, counts: COUNTS_PAIRS })
 define(0xdf, 0xdf, { head: 5, counts: COUNTS_PAIRS })
 define(0xe0, 0xff, { head: 1 })
+
+for (let first = 0; first < 256; first += 1) {
+  const isText = first >= 0xa0 && first <= 0xbf
+  const isTold = HEAD_BYTES[first] === 1 && (isText || COUNTS[first] !== COUNTS_BYTES)
+  BODY_TOLD[first] = !isTold ? UNTOLD : isText ? first & 0x1f : BODY_BYTES[first]!
+}
 
 /** The count in a head of `head` bytes whose first byte, at `at`, counts something. */
 export function countIn(bytes: Buffer, at: number, head: number): number {

@@ -9,7 +9,7 @@ import { FILE_HEADER_BYTES } from '../file-header.ts'
 import type { Frame } from '../frame.ts'
 import { DRAFT_SUFFIX, type SegmentName, sealedNameOf } from '../paths.ts'
 import { openSegment, type SegmentReader } from '../segment-reader.ts'
-import { BlockPacker, framesOfBlock } from './block.ts'
+import { BlockFrames, BlockPacker } from './block.ts'
 import { IndexBuilder } from './block-index.ts'
 import { SealedFile } from './sealed-file.ts'
 
@@ -182,7 +182,8 @@ function differenceBetween(
   let at = FILE_HEADER_BYTES
   for (const { at: blockAt, bytes, block } of sealed.blocks()) {
     if (typeof block === 'string') return block
-    for (const frame of framesOfBlock(block, true)) index.see(frame)
+    const frames = new BlockFrames(block, { at: blockAt, isWhole: true })
+    for (let frame = frames.next(); frame !== undefined; frame = frames.next()) index.see(frame)
     if (!isSame(at, block.bytes)) return `the records differ from byte ${at} on`
     index.endBlock({ first: block.first, records: block.records, at: blockAt, bytes })
     at += block.frameBytes

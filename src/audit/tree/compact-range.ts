@@ -2,7 +2,7 @@
  * A Merkle tree that only grows, known by the roots of its perfect subtrees: one for each bit of its size (RFC 6962,
  * section 2.1). Appending costs one node hash on average, the root at most one for each bit.
  */
-import { emptyRoot, nodeHash, TREE_HASH_BYTES } from './hash.ts'
+import { copyHash, emptyRoot, nodeHash, TREE_HASH_BYTES } from './hash.ts'
 
 /** Sizes up to 2^53 − 1, and one place while two subtrees become one. */
 const HEIGHT_MAX = 54
@@ -39,7 +39,7 @@ export class CompactRange {
   /** One leaf more: its hash at `hashes[at, at + 32)`. */
   append(hashes: Buffer, at: number): void {
     const roots = this.#roots
-    hashes.copy(roots, this.#count * TREE_HASH_BYTES, at, at + TREE_HASH_BYTES)
+    copyHash(hashes, at, roots, this.#count * TREE_HASH_BYTES)
     this.#count += 1
     for (let size = this.#size; size % 2 === 1; size = (size - 1) / 2) {
       this.#count -= 1

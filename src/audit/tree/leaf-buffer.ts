@@ -1,5 +1,5 @@
 /** Leaf hashes, one behind the other, that were not published yet. Grows; whoever fills it says how far. */
-import { TREE_HASH_BYTES } from './hash.ts'
+import { copyHash, TREE_HASH_BYTES } from './hash.ts'
 
 const FIRST_COUNT = 4096
 
@@ -18,7 +18,7 @@ export class LeafBuffer {
       this.#bytes.copy(larger)
       this.#bytes = larger
     }
-    hashes.copy(this.#bytes, this.#used, at, at + TREE_HASH_BYTES)
+    copyHash(hashes, at, this.#bytes, this.#used)
     this.#used += TREE_HASH_BYTES
   }
 

@@ -6,7 +6,7 @@
  * Nothing here touches the disk: tiles are handed out and asked for.
  */
 import { CompactRange } from './compact-range.ts'
-import { nodeHash, TREE_HASH_BYTES } from './hash.ts'
+import { copyHash, markedHash, NODE_MARK, PAIR_BYTES, TREE_HASH_BYTES } from './hash.ts'
 
 /** log2 of a tile's width. */
 const TILE_HEIGHT = 8
@@ -79,8 +79,22 @@ export class TileBuilder {
 
   /** One leaf more: its hash at `hashes[at, at + 32)`. */
   append(hashes: Buffer, at: number): void {
+    copyHash(hashes, at, this.edge, this.edgeAt)
+    this.grow()
+  }
+
+  /** The newest tile of level 0, and where in it the next leaf's hash belongs: who puts it there calls `grow`. */
+  get edge(): Buffer {
+    return this.#level(0)
+  }
+
+  get edgeAt(): number {
+    return (this.#size % TILE_WIDTH) * TREE_HASH_BYTES
+  }
+
+  /** One leaf more: its hash was put in its place. */
+  grow(): void {
     let width = this.#size % TILE_WIDTH
-    hashes.copy(this.#level(0), width * TREE_HASH_BYTES, at, at + TREE_HASH_BYTES)
     this.#size += 1
     let [level, count] = [0, this.#size]
     for (; width === TILE_WIDTH - 1; level += 1) {
@@ -89,7 +103,7 @@ export class TileBuilder {
       foldTile(tile, 0, TILE_WIDTH, this.#root)
       count /= TILE_WIDTH
       width = (count - 1) % TILE_WIDTH
-      this.#root.copy(this.#level(level + 1), width * TREE_HASH_BYTES)
+      copyHash(this.#root, 0, this.#level(level + 1), width * TREE_HASH_BYTES)
     }
   }
 
@@ -122,18 +136,22 @@ export class TileBuilder {
   }
 }
 
-const folding = Buffer.alloc(TILE_BYTES / 2)
+/** Pairs of neighbours, each behind its mark, so that they are hashed where they lie. */
+const PAIR_STRIDE = 1 + PAIR_BYTES
+const folding = Buffer.alloc((TILE_WIDTH / 2) * PAIR_STRIDE, NODE_MARK)
+const pairs = Array.from({ length: TILE_WIDTH / 2 }, (_, pair) =>
+  folding.subarray(pair * PAIR_STRIDE, (pair + 1) * PAIR_STRIDE),
+)
+const placeOf = (index: number) => (index >>> 1) * PAIR_STRIDE + 1 + (index & 1) * TREE_HASH_BYTES
 
 /** Root of the perfect subtree over `count` hashes (a power of two up to 256) at `from`, into `target[0, 32)`. */
 export function foldTile(tile: Buffer, from: number, count: number, target: Buffer): void {
-  let [source, at] = [tile, from * TREE_HASH_BYTES]
-  for (let left = count; left > 1; left /= 2) {
-    for (let pair = 0; pair < left / 2; pair += 1) {
-      nodeHash(source, at + 2 * pair * TREE_HASH_BYTES, folding, pair * TREE_HASH_BYTES)
-    }
-    ;[source, at] = [folding, 0]
-  }
-  source.copy(target, 0, at, at + TREE_HASH_BYTES)
+  if (count === 1) return copyHash(tile, from * TREE_HASH_BYTES, target, 0)
+  for (let index = 0; index < count; index += 1)
+    copyHash(tile, (from + index) * TREE_HASH_BYTES, folding, placeOf(index))
+  for (let left = count / 2; left > 1; left /= 2)
+    for (let pair = 0; pair < left; pair += 1) markedHash(pairs[pair]!, folding, placeOf(pair))
+  markedHash(pairs[0]!, target, 0)
 }
 
 /** At least `width` hashes of the tile; undefined when there are not so many. */

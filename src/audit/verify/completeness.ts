@@ -4,8 +4,9 @@
  * losses; others are not. Everything that an auditor should ask about is told, declared or not.
  */
 import type { Frame } from '../frame.ts'
-import { CONTROL_LANE, type Origin, readOrigin, unpack, WRITER_LANE } from '../records/payload.ts'
+import { CONTROL_LANE, isEnvelope, laneOf, laneSequenceOf, startOf, WRITER_LANE } from '../records/payload.ts'
 import { RECORD_TYPES } from '../records/record-type.ts'
+import { type Fields, fieldsOf } from './note-fields.ts'
 
 export interface Completeness {
   /** Nothing is missing that the log does not account for. */
@@ -46,12 +47,18 @@ export const HOLES_TOLD = 10
 /** Runs whose lanes are remembered; records of a run come before the second one after it. */
 const RUNS_KEPT = 16
 
-type Fields = Readonly<Record<string, unknown>>
+/** The sequence of a lane's record met last. */
+interface Lane {
+  last: number
+}
 
 export class CompletenessCheck {
   readonly #isFromStart: boolean
   readonly #signed: number
-  readonly #lanes = new Map<number, Map<number, number>>()
+  readonly #runsOfLanes = new Map<number, Map<number, Lane>>()
+  /** The run of the record seen last, whose lanes are most likely those of the next. */
+  #start = -1
+  #lanes: Map<number, Lane> = new Map()
   #holes: Hole[] = []
   #uncounted = 0
   #gaps = 0
@@ -80,15 +87,17 @@ export class CompletenessCheck {
     return { through: this.#prunedThrough, root: this.#prunedRoot }
   }
 
-  see({ type, payload, sequence }: Frame): void {
-    const origin = readOrigin(payload)
-    if (origin === undefined) return
-    this.#count(origin)
-    if (type === RECORD_TYPES.gap) this.#gap(origin, fieldsOf(payload))
-    else if (type === RECORD_TYPES.recovery) this.#recovery(origin, fieldsOf(payload))
-    else if (type === RECORD_TYPES.prune && sequence < this.#signed) this.#prune(fieldsOf(payload))
-    else if (type === RECORD_TYPES.start && origin.lane === CONTROL_LANE) this.#begin()
-    else if (type === RECORD_TYPES.stop && origin.lane === CONTROL_LANE) this.#isOpen = false
+  see(frame: Frame): void {
+    const { type, source, payloadFrom, to, sequence } = frame
+    if (!isEnvelope(source, payloadFrom, to)) return
+    const start = startOf(source, payloadFrom)
+    const lane = laneOf(source, payloadFrom)
+    this.#count(start, lane, laneSequenceOf(source, payloadFrom))
+    if (type === RECORD_TYPES.gap) this.#gap(start, fieldsOf(frame.payload))
+    else if (type === RECORD_TYPES.recovery) this.#recovery(start, fieldsOf(frame.payload))
+    else if (type === RECORD_TYPES.prune && sequence < this.#signed) this.#prune(fieldsOf(frame.payload))
+    else if (type === RECORD_TYPES.start && lane === CONTROL_LANE) this.#begin()
+    else if (type === RECORD_TYPES.stop && lane === CONTROL_LANE) this.#isOpen = false
   }
 
   end(epochs: readonly number[]): Completeness {
@@ -111,20 +120,31 @@ export class CompletenessCheck {
     }
   }
 
-  #count({ start, lane, sequence }: Origin): void {
-    let lanes = this.#lanes.get(start)
-    if (lanes === undefined) {
-      lanes = new Map()
-      this.#lanes.set(start, lanes)
-      if (this.#lanes.size > RUNS_KEPT) this.#lanes.delete(this.#lanes.keys().next().value!)
+  #count(start: number, lane: number, sequence: number): void {
+    if (start !== this.#start) this.#run(start)
+    let known = this.#lanes.get(lane)
+    if (known === undefined) {
+      known = { last: this.#isFromStart ? 0 : sequence - 1 }
+      this.#lanes.set(lane, known)
     }
-    const last = lanes.get(lane) ?? (this.#isFromStart ? 0 : sequence - 1)
+    const { last } = known
     if (sequence <= last) {
       this.#repeated += 1
       return
     }
     if (sequence > last + 1) this.#hole({ start, lane, from: last + 1, to: sequence - 1 })
-    lanes.set(lane, sequence)
+    known.last = sequence
+  }
+
+  #run(start: number): void {
+    let lanes = this.#runsOfLanes.get(start)
+    if (lanes === undefined) {
+      lanes = new Map()
+      this.#runsOfLanes.set(start, lanes)
+      if (this.#runsOfLanes.size > RUNS_KEPT) this.#runsOfLanes.delete(this.#runsOfLanes.keys().next().value!)
+    }
+    this.#start = start
+    this.#lanes = lanes
   }
 
   #hole(hole: Hole): void {
@@ -132,7 +152,7 @@ export class CompletenessCheck {
     else this.#uncounted += lengthOf(hole)
   }
 
-  #gap({ start }: Origin, { lane, from, to, records }: Fields): void {
+  #gap(start: number, { lane, from, to, records }: Fields): void {
     this.#gaps += 1
     this.#lost += numberOf(records)
     this.#holes = this.#holes.filter(
@@ -142,7 +162,7 @@ export class CompletenessCheck {
   }
 
   /** It counts what it did not find of earlier runs, without telling which. */
-  #recovery({ start }: Origin, { missing, torn, unknownCrash }: Fields): void {
+  #recovery(start: number, { missing, torn, unknownCrash }: Fields): void {
     this.#missing += numberOf(missing)
     this.#unknownCrash += numberOf(unknownCrash)
     for (const part of Array.isArray(torn) ? torn : []) this.#tornBytes += numberOf((part as Fields).bytes)
@@ -164,16 +184,6 @@ export class CompletenessCheck {
     if (this.#isOpen) this.#crashes += 1
     this.#runs += 1
     this.#isOpen = true
-  }
-}
-
-/** Of the record in a payload; none when it does not read as expected. */
-export function fieldsOf(payload: Buffer): Fields {
-  try {
-    const [, , note] = unpack(payload) as unknown[]
-    return typeof note === 'object' && note !== null ? (note as Fields) : {}
-  } catch {
-    return {}
   }
 }
 

@@ -65,6 +65,11 @@ export class BadPlaces {
     if (this.#kept.length < PROBLEMS_KEPT) this.#kept.push(place)
   }
 
+  /** What is no matter of one record. */
+  about(file: string, problem: string): void {
+    this.add({ file, at: 0, sequence: null, problem })
+  }
+
   /** In the order of the log; what is about all of it comes last. */
   list(): BadPlace[] {
     return this.#kept.sort((a, b) => (a.sequence ?? Infinity) - (b.sequence ?? Infinity))

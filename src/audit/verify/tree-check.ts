@@ -3,7 +3,8 @@
  * the file, the root against the checkpoint. Where a record is missing its hash is taken from the tile, so that what
  * stands behind it is still checked. Memory: two tiles, and one for each level of the tree.
  */
-import { leafHash, TREE_HASH_BYTES } from '../tree/hash.ts'
+import type { Frame } from '../frame.ts'
+import { copyHash, isSameHash, leafHashInPlace, TREE_HASH_BYTES } from '../tree/hash.ts'
 import { partialTiles, TILE_WIDTH, TileBuilder, type TileName, TileTree, tilePath } from '../tree/tiles.ts'
 import type { BadPlace } from './log-verdict.ts'
 
@@ -12,16 +13,20 @@ export interface TreeCheckParts {
   readonly signed: number
   readonly readTile: (name: TileName) => Buffer | undefined
   readonly onBad: (place: BadPlace) => void
-  /** Called whenever the tree has grown by one, with the leaf's hash. */
-  readonly onLeaf: (sequence: number, leaf: Buffer) => void
+  /** Called whenever the tree has grown by one, with the leaf's hash, which is valid during the call. */
+  readonly onLeaf?: ((sequence: number, leaf: Buffer) => void) | undefined
 }
 
 export class TreeCheck {
   readonly #parts: TreeCheckParts
-  readonly #leaf = Buffer.alloc(TREE_HASH_BYTES)
   readonly #builder: TileBuilder
   #tile: Buffer | undefined
   #tileIndex = -1
+  /** Where the leaves of the tile at the edge come from. */
+  readonly #files: string[] = new Array(TILE_WIDTH).fill('')
+  readonly #places = new Float64Array(TILE_WIDTH)
+  /** Leaves before it were held against the tile that has them: a tile is compared when it is full, or when it is asked for. */
+  #compared: number
   /** Leaves that differ from their tiles: the records are wrong if the root is, else the tiles. */
   readonly #differing: { readonly place: BadPlace; readonly tile: TileName }[] = []
   #differences = 0
@@ -33,6 +38,7 @@ export class TreeCheck {
     const tree = new TileTree(parts.signed, parts.readTile)
     const edge = partialTiles(from).map((name) => this.#prefix(tree, name))
     this.#builder = TileBuilder.from(from, edge, (name, bytes) => this.#compare(name, bytes))
+    this.#compared = from
   }
 
   get size(): number {
@@ -41,6 +47,7 @@ export class TreeCheck {
 
   /** Something before is not what the tiles say: roots mean little from here on. */
   get isDoubtful(): boolean {
+    this.#compareLeaves()
     return this.#isDoubtful
   }
 
@@ -48,18 +55,12 @@ export class TreeCheck {
     return this.#builder.root()
   }
 
-  /** The record of sequence `size`, which lies at `at` of `file`. */
-  append(entry: Buffer, file: string, at: number): void {
-    leafHash(entry, this.#leaf, 0)
-    const sequence = this.#builder.size
-    if (sequence < this.#parts.signed) {
-      const told = this.#told(sequence)
-      if (
-        told !== undefined &&
-        this.#leaf.compare(told, (sequence % TILE_WIDTH) * 32, (sequence % TILE_WIDTH) * 32 + 32) !== 0
-      )
-        this.#differs({ file, at, sequence, problem: 'the record here is not the one the tree was made of' })
-    }
+  /** The record of sequence `size`, which lies in `file`. */
+  append({ leafRoom, at }: Frame, file: string): void {
+    const place = this.#builder.size % TILE_WIDTH
+    leafHashInPlace(leafRoom, this.#builder.edge, this.#builder.edgeAt)
+    this.#files[place] = file
+    this.#places[place] = at
     this.#grow()
   }
 
@@ -70,8 +71,8 @@ export class TreeCheck {
       const sequence = this.#builder.size
       const told = sequence < this.#parts.signed ? this.#told(sequence) : undefined
       if (told === undefined) return false
-      const at = (sequence % TILE_WIDTH) * TREE_HASH_BYTES
-      told.copy(this.#leaf, 0, at, at + TREE_HASH_BYTES)
+      const at = this.#builder.edgeAt
+      copyHash(told, at, this.#builder.edge, at)
       this.#grow()
     }
     return true
@@ -79,6 +80,7 @@ export class TreeCheck {
 
   /** When as many leaves are there as the checkpoint covers: whether its root is theirs. */
   settle(root: Buffer): void {
+    this.#compareLeaves()
     const isRoot = this.#builder.root().equals(root)
     this.#builder.partials((name, bytes) => this.#compare(name, bytes))
     this.tell(isRoot)
@@ -89,6 +91,7 @@ export class TreeCheck {
 
   /** The leaves that differ from their tiles: which of the two is wrong, who asks has to know. */
   tell(areRecordsRight: boolean): void {
+    this.#compareLeaves()
     for (const { place, tile } of this.#differing.splice(0)) {
       const at = ((place.sequence ?? 0) % TILE_WIDTH) * TREE_HASH_BYTES
       const problem = 'the hash here is not that of the record'
@@ -96,10 +99,32 @@ export class TreeCheck {
     }
   }
 
+  /** By one leaf, whose hash lies in its place at the edge. */
   #grow(): void {
     const sequence = this.#builder.size
-    this.#builder.append(this.#leaf, 0)
-    this.#parts.onLeaf(sequence, this.#leaf)
+    const at = this.#builder.edgeAt
+    this.#builder.grow()
+    this.#parts.onLeaf?.(sequence, this.#builder.edge.subarray(at, at + TREE_HASH_BYTES))
+  }
+
+  /** Holds the leaves of the tile at the edge against the tile on the disk, as far as it was not done. */
+  #compareLeaves(): void {
+    const from = this.#compared
+    this.#compared = this.#builder.size
+    const to = Math.min(this.#builder.size, this.#parts.signed)
+    const told = from < to ? this.#told(from) : undefined
+    if (told === undefined) return
+    const first = from - (from % TILE_WIDTH)
+    const [begin, end] = [(from - first) * TREE_HASH_BYTES, (to - first) * TREE_HASH_BYTES]
+    const tile = this.#builder.edge
+    if (tile.compare(told, begin, end, begin, end) === 0) return
+    for (let sequence = from; sequence < to; sequence += 1) {
+      const place = sequence - first
+      const at = place * TREE_HASH_BYTES
+      if (isSameHash(tile, at, told, at)) continue
+      const problem = 'the record here is not the one the tree was made of'
+      this.#differs({ file: this.#files[place]!, at: this.#places[place]!, sequence, problem })
+    }
   }
 
   #differs(place: BadPlace): void {
@@ -126,10 +151,11 @@ export class TreeCheck {
     return this.#tile
   }
 
-  /** Leaves were compared one by one; of the levels above whole tiles are. */
+  /** A tile that became full, or is the last of its level. */
   #compare({ level, index, width }: TileName, bytes: Buffer): void {
+    if (level === 0) return this.#compareLeaves()
     const covered = Math.floor(this.#parts.signed / TILE_WIDTH ** level) - index * TILE_WIDTH
-    if (level === 0 || covered < width) return
+    if (covered < width) return
     const found = this.#parts.readTile({ level, index, width })
     if (found?.equals(bytes)) return
     if (found !== undefined && this.#isDoubtful) return

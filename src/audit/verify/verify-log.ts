@@ -6,30 +6,21 @@
  * The order of reading makes it safe beside a writer: the checkpoint first, then the list of segments, so whatever the
  * checkpoint covers is in them.
  */
-import { join } from 'node:path'
 import { type Disk, systemDisk } from '../disk.ts'
-import { FILE_HEADER_BYTES } from '../file-header.ts'
-import type { Frame } from '../frame.ts'
-import { hashOfOrigin, readKeyList, readOriginFile } from '../identity.ts'
-import {
-  CHECKPOINT_FILE,
-  KEY_LIST_FILE,
-  listEpochs,
-  listSegments,
-  ORIGIN_FILE,
-  type SegmentName,
-} from '../paths.ts'
-import { RECORD_TYPES, recordTypeOf } from '../records/record-type.ts'
-import { openSegment, type SegmentReader } from '../segment-reader.ts'
-import { readIfThere, readTileFile } from '../tile-files.ts'
-import { type Checkpoint, openCheckpoint, parseCheckpointText } from '../tree/checkpoint.ts'
-import { formatVerifierKey, parseNote, textOf, type VerifierKey } from '../tree/note.ts'
+import { CHECKPOINT_FILE, listEpochs, listSegments, type SegmentName } from '../paths.ts'
+import { openSegment, ReadingRoom } from '../segment-reader.ts'
+import { readTileFile } from '../tile-files.ts'
+import { openCheckpoint } from '../tree/checkpoint.ts'
+import { formatVerifierKey, type VerifierKey } from '../tree/note.ts'
 import { treeRoot } from '../tree/proof.ts'
 import { TileMissing, TileTree } from '../tree/tiles.ts'
-import { CompletenessCheck, fieldsOf } from './completeness.ts'
+import { type Anchors, readAnchors } from './anchors.ts'
+import { CompletenessCheck } from './completeness.ts'
 import { KeyChain } from './key-chain.ts'
 import { BadPlaces, type CheckpointTold, type LogVerdict } from './log-verdict.ts'
 import { checkRange } from './range-check.ts'
+import { RecordCheck } from './record-check.ts'
+import { checkSegment } from './segment-check.ts'
 import { TreeCheck } from './tree-check.ts'
 import { compareWitness, type Witness, type WitnessVerdict } from './witness.ts'
 
@@ -45,8 +36,6 @@ export interface VerifyOptions {
   readonly onProgress?: (done: number, of: number) => void
 }
 
-const PROGRESS_EVERY = 20_000
-
 /** Throws what the disk throws; a log that is not there at all is an empty one without an origin. */
 export function verifyLog(dataDir: string, options: VerifyOptions = {}): LogVerdict {
   const verdict = new LogCheck(dataDir, options).run()
@@ -57,76 +46,74 @@ export function verifyLog(dataDir: string, options: VerifyOptions = {}): LogVerd
   return new LogCheck(dataDir, options, prunedThrough).run()
 }
 
-interface CheckpointFound extends Checkpoint {
-  readonly note: string
-}
-
 class LogCheck {
   readonly #dataDir: string
   readonly #options: VerifyOptions
   readonly #disk: Disk
+  readonly #room = new ReadingRoom()
   readonly #bad = new BadPlaces()
-  readonly #types = new Map<string, number>()
-  readonly #origin: string | undefined
+  readonly #anchors: Anchors
   readonly #keys: KeyChain
-  readonly #checkpoint: CheckpointFound | undefined
   readonly #completeness: CompletenessCheck
-  readonly #segments: readonly SegmentName[]
   readonly #all: readonly SegmentName[]
+  readonly #segments: readonly SegmentName[]
+  readonly #records: RecordCheck
+  /** Sequence of the first record looked at. */
+  readonly #first: number
   readonly #witnessed = new Map<number, Buffer | undefined>()
   readonly #roots = new Map<number, Buffer | undefined>()
-  #tree: TreeCheck | undefined
-  #expected = 0
-  #first = 0
-  #records = 0
-  #bytes = 0
+  readonly #bytes: number
   #bytesDone = 0
   #tailBytes = 0
-  #isSettled = false
-  /** Where damage of the segment at hand was told of. */
-  #told = new Set<number>()
 
   /** `begin`: segments before this sequence do not count. */
   constructor(dataDir: string, options: VerifyOptions, begin = 0) {
     this.#dataDir = dataDir
     this.#options = options
     this.#disk = options.disk ?? systemDisk
-    this.#origin = this.#readOrigin()
-    this.#keys = new KeyChain(this.#origin ?? '', { pinned: options.pinned, listed: this.#listedKeys() })
-    this.#checkpoint = this.#readCheckpoint()
+    const { pinned, witness } = options
+    this.#anchors = readAnchors(dataDir, pinned !== undefined, this.#bad)
+    const { origin, listed, checkpoint } = this.#anchors
+    this.#keys = new KeyChain(origin ?? '', { pinned, listed })
     this.#all = listSegments(dataDir).filter(({ first }) => first >= begin)
-    this.#segments = this.#chosen()
-    for (const { sequence } of options.witness?.leaves ?? []) this.#witnessed.set(sequence, undefined)
-    for (const { size } of options.witness?.trees ?? []) this.#roots.set(size, undefined)
-    const first = this.#segments[0]?.first ?? 0
-    this.#completeness = new CompletenessCheck(first === 0, this.#signed)
-    this.#expected = first
-    this.#first = first
-    if (this.#origin !== undefined) this.#tree = this.#treeFrom(first)
+    this.#segments = chosenOf(this.#all, options, this.#signed)
+    this.#bytes = this.#segments.reduce((sum, { path }) => sum + readSize(this.#disk, path), 0)
+    for (const { sequence } of witness?.leaves ?? []) this.#witnessed.set(sequence, undefined)
+    for (const { size } of witness?.trees ?? []) this.#roots.set(size, undefined)
+    this.#first = this.#segments[0]?.first ?? 0
+    this.#completeness = new CompletenessCheck(this.#first === 0, this.#signed)
+    this.#records = new RecordCheck({
+      checkpoint,
+      keys: this.#keys,
+      completeness: this.#completeness,
+      tree: origin === undefined ? undefined : this.#treeFrom(this.#first),
+      bad: this.#bad,
+      first: this.#first,
+    })
   }
 
   run(): LogVerdict {
     for (const segment of this.#segments) this.#segment(segment, segment === this.#all.at(-1))
-    this.#settle()
+    const records = this.#records
+    records.settle()
     if (!this.#isPartial) this.#checkEnds()
     const checkpoint = this.#checkSignature()
     const witness = this.#compareWitness()
     const problems = this.#bad.list()
-    const last = this.#records === 0 ? 0 : this.#expected - 1
     return {
       isWhole: this.#bad.count === 0,
       firstBad: problems[0] ?? null,
       badPlaces: this.#bad.count,
       problems,
-      origin: this.#origin ?? null,
+      origin: this.#anchors.origin ?? null,
       checkpoint,
-      unsigned: Math.max(0, this.#expected - Math.max(this.#signed, this.#first)),
+      unsigned: Math.max(0, records.expected - Math.max(this.#signed, this.#first)),
       segments: this.#segments.length,
-      records: this.#records,
-      types: this.#types,
+      records: records.records,
+      types: records.types,
       bytes: this.#bytesDone,
       first: this.#first,
-      last,
+      last: records.records === 0 ? 0 : records.expected - 1,
       tailBytes: this.#tailBytes,
       completeness: this.#completeness.end(listEpochs(this.#dataDir)),
       witness,
@@ -134,7 +121,7 @@ class LogCheck {
   }
 
   get #signed(): number {
-    return this.#checkpoint?.size ?? 0
+    return this.#anchors.checkpoint?.size ?? 0
   }
 
   /** Not all segments are looked at. */
@@ -142,58 +129,14 @@ class LogCheck {
     return this.#segments.length < this.#all.length
   }
 
-  #readOrigin(): string | undefined {
-    try {
-      const origin = readOriginFile(this.#dataDir)
-      if (origin === undefined) this.#about(ORIGIN_FILE, 'the file is missing; it names the log')
-      return origin
-    } catch (error) {
-      this.#about(ORIGIN_FILE, (error as Error).message)
-      return undefined
-    }
-  }
-
-  #listedKeys(): readonly VerifierKey[] {
-    try {
-      return readKeyList(this.#dataDir)
-    } catch (error) {
-      if (this.#options.pinned === undefined) this.#about(KEY_LIST_FILE, (error as Error).message)
-      return []
-    }
-  }
-
-  /** What it says; who signed it is looked at last, when all keys are known. */
-  #readCheckpoint(): CheckpointFound | undefined {
-    const bytes = readIfThere(join(this.#dataDir, CHECKPOINT_FILE))
-    const note = bytes === undefined ? undefined : textOf(bytes)
-    const parsed = note === undefined ? 'it is missing, or no text' : parseNote(note)
-    const checkpoint = typeof parsed === 'string' ? parsed : parseCheckpointText(parsed.text)
-    if (typeof checkpoint !== 'string' && note !== undefined) return { ...checkpoint, note }
-    this.#about(CHECKPOINT_FILE, typeof checkpoint === 'string' ? checkpoint : 'it is missing')
-    return undefined
-  }
-
-  #chosen(): readonly SegmentName[] {
-    const { from = 0, to = Infinity } = this.#options
-    // Behind the checkpoint there are no tiles to begin with.
-    const begin = Math.min(from, this.#signed)
-    const start = Math.max(
-      0,
-      this.#all.findLastIndex(({ first }) => first <= begin),
-    )
-    const chosen = this.#all.filter(({ first }, index) => index >= start && first <= to)
-    for (const { path } of chosen) this.#bytes += readSize(this.#disk, path)
-    return chosen
-  }
-
   #treeFrom(begin: number): TreeCheck | undefined {
-    const readTile = (name: Parameters<typeof readTileFile>[1]) => readTileFile(this.#dataDir, name)
+    const isWitnessed = this.#options.witness !== undefined
     try {
       return new TreeCheck(begin, {
         signed: this.#signed,
-        readTile,
+        readTile: (name) => readTileFile(this.#dataDir, name),
         onBad: (place) => this.#bad.add(place),
-        onLeaf: (sequence, leaf) => this.#leaf(sequence, leaf),
+        onLeaf: isWitnessed ? (sequence, leaf) => this.#leaf(sequence, leaf) : undefined,
       })
     } catch (error) {
       if (!(error instanceof TileMissing)) throw error
@@ -202,114 +145,34 @@ class LogCheck {
     }
   }
 
-  #about(file: string, problem: string): void {
-    this.#bad.add({ file, at: 0, sequence: null, problem })
-  }
-
   #segment(name: SegmentName, isLast: boolean): void {
-    const reader = openSegment(this.#disk, name, { asksIndex: true })
+    const reader = openSegment(this.#disk, name, { asksIndex: true, room: this.#room })
     if (reader === undefined) {
-      this.#bad.add({ file: name.file, at: 0, sequence: this.#expected, problem: 'the segment is gone' })
-      return
+      const sequence = this.#records.expected
+      return this.#bad.add({ file: name.file, at: 0, sequence, problem: 'the segment is gone' })
     }
-    this.#told = new Set()
     try {
-      this.#header(reader, isLast)
-      this.#frames(reader)
-      this.#leftovers(reader, isLast)
+      const tailBytes = checkSegment({
+        reader,
+        records: this.#records,
+        bad: this.#bad,
+        origin: this.#anchors.origin,
+        signed: this.#signed,
+        isLast,
+        onProgress: (at) => this.#options.onProgress?.(this.#bytesDone + at, this.#bytes),
+      })
+      if (isLast) this.#tailBytes = tailBytes
       this.#bytesDone += reader.size
-      this.#progress(0)
+      this.#options.onProgress?.(this.#bytesDone, this.#bytes)
     } finally {
       reader.close()
     }
   }
 
-  #header({ name, header, size }: SegmentReader, isLast: boolean): void {
-    const bad = (problem: string) =>
-      this.#bad.add({ file: name.file, at: 0, sequence: this.#expected, problem })
-    if (name.first !== this.#expected) {
-      bad(`the segment begins at ${name.first}, not ${this.#expected}`)
-      this.#skipTo(name.first)
-    }
-    if (typeof header === 'string') {
-      if (!isLast || size >= FILE_HEADER_BYTES || this.#expected < this.#signed) bad(header)
-      return
-    }
-    if (header.first !== name.first) return bad(`the header says that it begins at ${header.first}`)
-    if (this.#origin === undefined) return
-    if (!header.originHash.equals(hashOfOrigin(this.#origin))) return bad('the segment is of another log')
-    if (this.#tree === undefined || this.#tree.isDoubtful || this.#tree.size !== name.first) return
-    if (!header.rootBefore.equals(this.#tree.root())) bad('it was written behind other records than these')
-  }
-
-  #frames(reader: SegmentReader): void {
-    for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
-      if (frame.sequence !== this.#expected) this.#hole(reader, frame)
-      if (frame.flags !== 0) this.#badFrame(reader, frame, 'the record here has flags; in a segment none has')
-      this.#record(reader, frame)
-      if (frame.sequence % PROGRESS_EVERY === 0) this.#progress(frame.at)
-    }
-  }
-
-  #hole(reader: SegmentReader, frame: Frame): void {
-    const damage = reader.damages.findLast(({ at }) => at < frame.at)
-    if (damage !== undefined) this.#told.add(damage.at)
-    const problem = `${damage === undefined ? '' : `${damage.problem}; `}the next record is ${frame.sequence}`
-    this.#bad.add({ file: reader.name.file, at: damage?.at ?? frame.at, sequence: this.#expected, problem })
-    this.#skipTo(frame.sequence)
-  }
-
-  #skipTo(sequence: number): void {
-    if (sequence > this.#expected && this.#tree?.fill(sequence) === false) this.#tree = undefined
-    if (sequence < this.#expected) this.#tree = undefined
-    this.#expected = sequence
-  }
-
-  #badFrame({ name }: SegmentReader, { at, sequence }: Frame, problem: string): void {
-    this.#bad.add({ file: name.file, at, sequence, problem })
-  }
-
-  #record(reader: SegmentReader, frame: Frame): void {
-    this.#tree?.append(frame.entry, reader.name.file, frame.at)
-    this.#expected = frame.sequence + 1
-    this.#records += 1
-    const type = recordTypeOf(frame.type) ?? `type-${frame.type}`
-    this.#types.set(type, (this.#types.get(type) ?? 0) + 1)
-    if (frame.type === RECORD_TYPES.key) {
-      const problem = this.#keys.take(fieldsOf(frame.payload), frame.sequence)
-      if (problem !== undefined) this.#badFrame(reader, frame, problem)
-    } else if (frame.sequence === 0) this.#badFrame(reader, frame, 'a log begins with a key record')
-    this.#completeness.see(frame)
-    if (this.#expected === this.#signed) this.#settle()
-  }
-
-  /** Damage that no hole was told of: at the end of the segment, or between whole records. */
-  #leftovers(reader: SegmentReader, isLast: boolean): void {
-    for (const { at, bytes, where, problem } of reader.damages) {
-      const isTail = where === 'tail' && isLast && this.#expected >= this.#signed
-      if (isTail) this.#tailBytes = bytes
-      else if (!this.#told.has(at))
-        this.#bad.add({ file: reader.name.file, at, sequence: this.#expected, problem })
-    }
-    if (isLast && typeof reader.header === 'string' && reader.size < FILE_HEADER_BYTES)
-      this.#tailBytes = reader.size
-  }
-
-  #progress(within: number): void {
-    this.#options.onProgress?.(this.#bytesDone + within, this.#bytes)
-  }
-
-  #settle(): void {
-    const checkpoint = this.#checkpoint
-    if (this.#isSettled || checkpoint === undefined || this.#tree?.size !== checkpoint.size) return
-    this.#isSettled = true
-    this.#tree.settle(checkpoint.root)
-  }
-
   /** The root of a witnessed tree is known when it has as many leaves; a receipt's leaf when it is met. */
   #leaf(sequence: number, leaf: Buffer): void {
     if (this.#witnessed.has(sequence)) this.#witnessed.set(sequence, Buffer.from(leaf))
-    if (this.#roots.has(sequence + 1)) this.#roots.set(sequence + 1, this.#tree?.root())
+    if (this.#roots.has(sequence + 1)) this.#roots.set(sequence + 1, this.#records.tree?.root())
   }
 
   /** That nothing is missing at either end. */
@@ -327,11 +190,12 @@ class LogCheck {
         problem: 'the prune record tells of other records before',
       })
     }
-    if (this.#expected >= this.#signed) return
+    const { expected } = this.#records
+    if (expected >= this.#signed) return
     const last = this.#all.at(-1)
     const at = last === undefined ? 0 : readSize(this.#disk, last.path)
     const problem = `records from here on are missing; the checkpoint covers ${this.#signed}`
-    this.#bad.add({ file: last?.file ?? 'segments', at, sequence: this.#expected, problem })
+    this.#bad.add({ file: last?.file ?? 'segments', at, sequence: expected, problem })
   }
 
   #rootAt(size: number): Buffer | undefined {
@@ -345,19 +209,19 @@ class LogCheck {
   }
 
   #checkSignature(): CheckpointTold | null {
-    const checkpoint = this.#checkpoint
+    const { checkpoint, origin } = this.#anchors
     if (checkpoint === undefined) return null
-    const { size, origin } = checkpoint
+    const { size } = checkpoint
     const opened = openCheckpoint(checkpoint.note, this.#keys.trusted)
-    if (typeof opened === 'string') this.#about(CHECKPOINT_FILE, opened)
-    else if (this.#origin !== undefined && origin !== this.#origin)
-      this.#about(CHECKPOINT_FILE, `it is of another log: ${origin}, not ${this.#origin}`)
-    if (this.#isPartial && !this.#isSettled) {
+    if (typeof opened === 'string') this.#bad.about(CHECKPOINT_FILE, opened)
+    else if (origin !== undefined && checkpoint.origin !== origin)
+      this.#bad.about(CHECKPOINT_FILE, `it is of another log: ${checkpoint.origin}, not ${origin}`)
+    if (this.#isPartial && !this.#records.isSettled) {
       const tree = new TileTree(size, (name) => readTileFile(this.#dataDir, name))
-      const range = { from: this.#first, end: Math.min(this.#expected, size) }
+      const range = { from: this.#first, end: Math.min(this.#records.expected, size) }
       const bad = checkRange(range, checkpoint, tree)
       if (bad !== undefined) this.#bad.add(bad)
-      this.#tree?.tell(bad !== undefined)
+      this.#records.tree?.tell(bad !== undefined)
     }
     const signedBy = typeof opened === 'string' ? [] : opened.signedBy.map(formatVerifierKey)
     const isPinned = this.#options.pinned !== undefined
@@ -367,17 +231,30 @@ class LogCheck {
   #compareWitness(): WitnessVerdict | null {
     const { witness } = this.#options
     if (witness === undefined) return null
+    const { expected } = this.#records
     const verdict = compareWitness(witness, {
-      origin: this.#origin ?? '',
+      origin: this.#anchors.origin ?? '',
       keys: this.#keys.trusted,
-      records: this.#isPartial ? Math.max(this.#expected, this.#signed) : this.#expected,
-      signed: this.#checkpoint === undefined ? null : this.#signed,
+      records: this.#isPartial ? Math.max(expected, this.#signed) : expected,
+      signed: this.#anchors.checkpoint === undefined ? null : this.#signed,
       rootOf: (size) => this.#roots.get(size) ?? this.#rootAt(size),
       leafOf: (sequence) => this.#witnessed.get(sequence),
     })
-    for (const problem of verdict.contradictions) this.#about(CHECKPOINT_FILE, problem)
+    for (const problem of verdict.contradictions) this.#bad.about(CHECKPOINT_FILE, problem)
     return verdict
   }
+}
+
+/** Segments that hold some of the records asked for, and whatever is between these. */
+function chosenOf(
+  all: readonly SegmentName[],
+  { from = 0, to = Infinity }: VerifyOptions,
+  signed: number,
+): readonly SegmentName[] {
+  // Behind the checkpoint there are no tiles to begin with.
+  const begin = Math.min(from, signed)
+  const start = all.findLastIndex(({ first }) => first <= begin)
+  return all.filter(({ first }, index) => index >= start && first <= to)
 }
 
 function readSize(disk: Disk, path: string): number {

@@ -36,7 +36,7 @@ copies in backups, snapshots and the spare cells of flash are not reached: see s
 export async function erase(args: readonly string[], io: Io): Promise<number> {
   const asked = askedOf(() => parse(args), { command: 'modelgate audit erase', usage: USAGE, io })
   if (typeof asked === 'number') return asked
-  const dataDir = findDataDir(asked, 'modelgate audit erase', io)
+  const dataDir = await findDataDir(asked, 'modelgate audit erase', io)
   if (dataDir === undefined) return 3
   const refusal = refusalOf(dataDir, asked.yes)
   if (refusal !== null) {

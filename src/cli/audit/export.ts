@@ -55,7 +55,7 @@ export async function exportLog(
 ): Promise<number> {
   const asked = askedOf(() => parse(args), { command: COMMAND, usage: USAGE, io })
   if (typeof asked === 'number') return asked
-  const dataDir = findDataDir(asked, COMMAND, io)
+  const dataDir = await findDataDir(asked, COMMAND, io)
   if (dataDir === undefined) return 3
   const { table, filters, out } = asked
   const condition = conditionOf(filters, { table, dataDir, now: clock.wall() })

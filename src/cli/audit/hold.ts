@@ -30,7 +30,7 @@ const USAGE = `Usage: modelgate audit hold [on|off] [--why WORDS] [--by NAME] [-
 export async function hold(args: readonly string[], io: Io): Promise<number> {
   const asked = askedOf(() => parse(args), { command: 'modelgate audit hold', usage: USAGE, io })
   if (typeof asked === 'number') return asked
-  const dataDir = findDataDir(asked, 'modelgate audit hold', io)
+  const dataDir = await findDataDir(asked, 'modelgate audit hold', io)
   if (dataDir === undefined) return 3
   const before = holdOf(dataDir)
   if (asked.action === undefined) {

@@ -34,7 +34,7 @@ const USAGE = `Usage: ${COMMAND} [--rebuild] [--config FILE] [--data DIR] [--jso
 export async function indexLog(args: readonly string[], io: Io): Promise<number> {
   const asked = askedOf(() => parse(args), { command: COMMAND, usage: USAGE, io })
   if (typeof asked === 'number') return asked
-  const dataDir = findDataDir(asked, COMMAND, io)
+  const dataDir = await findDataDir(asked, COMMAND, io)
   if (dataDir === undefined) return 3
   try {
     const done = await makeWhole(dataDir, asked.rebuild, io)

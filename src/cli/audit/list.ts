@@ -36,7 +36,7 @@ ${FILTER_USAGE.replace(
 export async function list(args: readonly string[], io: Io, clock: Clock = systemClock): Promise<number> {
   const asked = askedOf(() => parse(args), { command: COMMAND, usage: USAGE, io })
   if (typeof asked === 'number') return asked
-  const dataDir = findDataDir(asked, COMMAND, io)
+  const dataDir = await findDataDir(asked, COMMAND, io)
   if (dataDir === undefined) return 3
   const condition = conditionOf(asked.filters, { table: 'decisions', dataDir, now: clock.wall() })
   if (typeof condition === 'string') {

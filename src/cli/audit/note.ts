@@ -22,7 +22,7 @@ const USAGE = `Usage: modelgate audit note WORDS [--by NAME] [--config FILE] [--
 export async function note(args: readonly string[], io: Io): Promise<number> {
   const asked = askedOf(() => parse(args), { command: 'modelgate audit note', usage: USAGE, io })
   if (typeof asked === 'number') return asked
-  const dataDir = findDataDir(asked, 'modelgate audit note', io)
+  const dataDir = await findDataDir(asked, 'modelgate audit note', io)
   if (dataDir === undefined) return 3
   const left = { at: systemClock.wall(), by: byLine(asked.by), words: asked.words }
   const problem = leaveNote(dataDir, 'note', left)

@@ -27,7 +27,7 @@ modelgate audit verify --proof FILE --key FILE checks it, anywhere. The key is i
 export async function proof(args: readonly string[], io: Io): Promise<number> {
   const asked = askedOf(() => parse(args), { command: 'modelgate audit proof', usage: USAGE, io })
   if (typeof asked === 'number') return asked
-  const dataDir = findDataDir(asked, 'modelgate audit proof', io)
+  const dataDir = await findDataDir(asked, 'modelgate audit proof', io)
   if (dataDir === undefined) return 3
   try {
     const made = await awaitProof(dataDir, asked.sequence, asked.hasRecord)

@@ -28,7 +28,7 @@ const USAGE = `Usage: modelgate audit prune --dry-run [--older-than TIME] [--con
 export async function prune(args: readonly string[], io: Io): Promise<number> {
   const asked = askedOf(() => parse(args), { command: 'modelgate audit prune', usage: USAGE, io })
   if (typeof asked === 'number') return asked
-  const dataDir = findDataDir(asked, 'modelgate audit prune', io)
+  const dataDir = await findDataDir(asked, 'modelgate audit prune', io)
   if (dataDir === undefined) return 3
   const ageMs = asked.ageMs ?? retentionOf(asked.config)
   if (ageMs === null) {

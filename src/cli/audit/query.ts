@@ -48,7 +48,7 @@ export async function query(args: readonly string[], io: Io): Promise<number> {
     io.stdout(asked.format === 'json' ? `${JSON.stringify(documentedTables(), null, 2)}\n` : columnsText())
     return 0
   }
-  const dataDir = findDataDir(asked, COMMAND, io)
+  const dataDir = await findDataDir(asked, COMMAND, io)
   if (dataDir === undefined) return 3
   const question = { command: COMMAND, dataDir }
   return askLog(question, io, async (analysis) => {

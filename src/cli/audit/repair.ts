@@ -39,7 +39,7 @@ interface Result {
 export async function repair(args: readonly string[], io: Io): Promise<number> {
   const asked = askedOf(() => parse(args), { command: COMMAND, usage: USAGE, io })
   if (typeof asked === 'number') return asked
-  const dataDir = findDataDir(asked, COMMAND, io)
+  const dataDir = await findDataDir(asked, COMMAND, io)
   if (dataDir === undefined) return 3
   try {
     const lock = await takeLock(dataDir, systemClock)

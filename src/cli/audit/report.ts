@@ -47,7 +47,7 @@ export async function report(args: readonly string[], io: Io, clock: Clock = sys
   const now = clock.wall()
   const asked = askedOf(() => parse(args, now), { command: COMMAND, usage: USAGE, io })
   if (typeof asked === 'number') return asked
-  const dataDir = findDataDir(asked, COMMAND, io)
+  const dataDir = await findDataDir(asked, COMMAND, io)
   if (dataDir === undefined) return 3
   const options = { columns: ASKED_COLUMNS }
   return askLog({ command: COMMAND, dataDir, options }, io, (log) => answer(log, { asked, now, dataDir }, io))

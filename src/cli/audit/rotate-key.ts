@@ -23,7 +23,7 @@ const USAGE = `Usage: modelgate audit rotate-key [--config FILE] [--data DIR] [-
 export async function rotateKey(args: readonly string[], io: Io): Promise<number> {
   const asked = askedOf(() => parse(args), { command: 'modelgate audit rotate-key', usage: USAGE, io })
   if (typeof asked === 'number') return asked
-  const dataDir = findDataDir(asked, 'modelgate audit rotate-key', io)
+  const dataDir = await findDataDir(asked, 'modelgate audit rotate-key', io)
   if (dataDir === undefined) return 3
   try {
     const origin = readOriginFile(dataDir)

@@ -10,7 +10,7 @@ import { parseCount } from '../../audit/tree/checkpoint.ts'
 import { parseVerifierKeys, textOf, type VerifierKey } from '../../audit/tree/note.ts'
 import type { LogVerdict } from '../../audit/verify/log-verdict.ts'
 import { verifyLog } from '../../audit/verify/verify-log.ts'
-import { type ProofVerdict, verifyProof } from '../../audit/verify/verify-proof.ts'
+import type { ProofVerdict } from '../../audit/verify/verify-proof.ts'
 import { parseWitness, WITNESS_BYTES_MAX, type Witness } from '../../audit/verify/witness.ts'
 import { askedOf } from '../asked.ts'
 import { findDataDir, WHERE_OPTIONS } from '../data-dir.ts'
@@ -52,15 +52,15 @@ export async function verify(args: readonly string[], io: Io): Promise<number> {
   const asked = askedOf(() => parse(args), { command: 'modelgate audit verify', usage: USAGE, io })
   if (typeof asked === 'number') return asked
   try {
-    return asked.proof === undefined ? verifyDirectory(asked, io) : verifyFile(asked.proof, asked, io)
+    return await (asked.proof === undefined ? verifyDirectory(asked, io) : verifyFile(asked.proof, asked, io))
   } catch (error) {
     io.stderr(`modelgate audit verify: ${legible((error as Error).message)}\n`)
     return 3
   }
 }
 
-function verifyDirectory(asked: Asked, io: Io): number {
-  const dataDir = findDataDir(asked, 'modelgate audit verify', io)
+async function verifyDirectory(asked: Asked, io: Io): Promise<number> {
+  const dataDir = await findDataDir(asked, 'modelgate audit verify', io)
   if (dataDir === undefined) return 3
   const { from, to } = asked
   const verdict: LogVerdict = verifyLog(dataDir, {
@@ -78,7 +78,8 @@ function verifyDirectory(asked: Asked, io: Io): number {
   return verdict.isWhole && verdict.completeness.isComplete ? 0 : 1
 }
 
-function verifyFile(path: string, asked: Asked, io: Io): number {
+async function verifyFile(path: string, asked: Asked, io: Io): Promise<number> {
+  const { verifyProof } = await import('../../audit/verify/verify-proof.ts')
   const keys = readKeys(asked.key!)
   const verdict: ProofVerdict = verifyProof(readText(path), keys, {
     receipt: asked.receipt,

@@ -15,7 +15,7 @@ import {
   type CaptureRecord,
   decodeCapture,
 } from '../../../src/audit/records/capture-record.ts'
-import { pack, unpack } from '../../../src/audit/records/payload.ts'
+import { pack, unpack } from '../../../src/audit/records/msgpack.ts'
 import type { CaptureSettings } from '../../../src/domain/routes.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { FaultyDisk } from '../faulty-disk.ts'

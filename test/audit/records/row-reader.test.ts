@@ -1,7 +1,7 @@
 /** Rows as the reader of many makes them: what the general unpacker makes, texts included, and nothing of what is none. */
 import fc from 'fast-check'
 import t from 'tap'
-import { pack, unpack } from '../../../src/audit/records/payload.ts'
+import { pack, unpack } from '../../../src/audit/records/msgpack.ts'
 import { NotMsgpack, RowReader } from '../../../src/audit/records/row-reader.ts'
 
 const value = fc.letrec((tie) => ({
