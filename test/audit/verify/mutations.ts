@@ -4,8 +4,8 @@
  *
  * - the same bytes as before (zeros over zeros, an exchange of equal pieces);
  * - space around the one line of `origin`, or around and between the lines of `keys/log.vkey`;
- * - bytes behind the last whole record of the last segment, when everything before is signed: that is how a crash in
- *   the middle of a write looks. They are told of (`tailBytes`), and are no damage.
+ * - bytes behind the last whole record of the last segment, when it is not sealed and everything before is signed: that is
+ *   how a crash in the middle of a write looks. They are told of (`tailBytes`), and are no damage.
  *
  * The secret keys are no part of what is checked.
  */
@@ -14,6 +14,7 @@ import { join, relative } from 'node:path'
 import { FILE_HEADER_BYTES } from '../../../src/audit/file-header.ts'
 import { FRAME_HEAD_BYTES, frameAt, sealFrame } from '../../../src/audit/frame.ts'
 import type { Chance } from '../../../src/kernel/chance.ts'
+import { SEALED_CHANGES } from './sealed-mutations.ts'
 
 export interface Mutation {
   /** What was done, for the message of a failure. */
@@ -100,6 +101,9 @@ const KINDS: readonly ((drawing: Drawing) => Mutation | null)[] = [
   }),
   forgedRecord,
   lostRecord,
+  ...SEALED_CHANGES.map(({ name, change }) => (drawing: Drawing) => {
+    return drawing.file.endsWith('.sgz') ? edit(name, change)(drawing) : null
+  }),
   ({ dataDir, file }) => {
     const path = join(dataDir, file)
     const bytes = readFileSync(path)
@@ -120,8 +124,11 @@ const KINDS: readonly ((drawing: Drawing) => Mutation | null)[] = [
   ({ dataDir, file, draw }) => {
     const match = /^(segments\/)(\d+)(\.\w+)$/.exec(file)
     if (match === null) return null
-    const first = Number(match[2]) + 1 + draw(50)
-    const renamed = `${match[1]}${String(first).padStart(12, '0')}${match[3]}`
+    // To another number, or as if it were sealed, or not.
+    const isOther = draw(3) > 0
+    const first = Number(match[2]) + (isOther ? 1 + draw(50) : 0)
+    const kind = isOther ? match[3] : match[3] === '.seg' ? '.sgz' : '.seg'
+    const renamed = `${match[1]}${String(first).padStart(12, '0')}${kind}`
     if (statSync(join(dataDir, renamed), { throwIfNoEntry: false }) !== undefined) return null
     renameSync(join(dataDir, file), join(dataDir, renamed))
     const undo = () => renameSync(join(dataDir, renamed), join(dataDir, file))
@@ -171,7 +178,7 @@ function isSame(dataDir: string, file: string, before: Buffer, after: Buffer): b
   if (file === 'origin') return before.toString().trim() === after.toString().trim()
   if (file === 'keys/log.vkey') return wordsOf(before) === wordsOf(after)
   const segments = checkedFiles(dataDir).filter((name) => name.startsWith('segments/'))
-  const isLast = file === segments.at(-1)
+  const isLast = file === segments.at(-1) && file.endsWith('.seg')
   return isLast && after.length > before.length && after.subarray(0, before.length).equals(before)
 }
 

@@ -1,12 +1,18 @@
 /** `modelgate audit verify` and `modelgate audit proof` as somebody types them: what they say, and their exit codes. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { commandCosts } from '../../../native-bench/rig/command-costs.ts'
 import { writeMadeLog } from '../../../scripts/make-log/write-log.ts'
 import { listSegments } from '../../../src/audit/paths.ts'
 import { proof } from '../../../src/cli/audit/proof.ts'
 import { verify } from '../../../src/cli/audit/verify.ts'
 import { newFolder } from '../../audit/new-folder.ts'
+import { sealSegments } from '../../audit/verify/sealed-mutations.ts'
+
+/** Code that is compiled, buffers, and what is not collected yet; a log of millions takes hardly more. */
+const GROWTH_MIB_MAX = 16
 
 const dataDir = newFolder()
 writeMadeLog(dataDir, { records: 400, days: 5, models: 2 })
@@ -79,4 +85,50 @@ t.test('what is asked wrongly is told before anything is read', async (t) => {
   t.match(await run(verify, '--data', dataDir, '--witness', key), { code: 3, told: /no signed checkpoint/ })
   t.match(await run(verify, '--help'), { code: 0, out: /Usage/ })
   t.match(await run(proof, '--help'), { code: 0, out: /Usage/ })
+})
+
+/** Of every script that the command loads, where it lies. */
+function scriptsOf(...args: string[]): { status: number | null; scripts: string[] } {
+  const folder = newFolder()
+  const { status } = spawnSync(process.execPath, [join('build', 'src', 'main.js'), ...args], {
+    env: { ...process.env, NODE_V8_COVERAGE: folder },
+  })
+  const [file] = readdirSync(folder)
+  const { result } = JSON.parse(readFileSync(join(folder, file!), 'utf8'))
+  return { status, scripts: result.map(({ url }: { url: string }) => url) }
+}
+
+t.test('a check of a directory loads neither configuration nor engines', (t) => {
+  const { status, scripts } = scriptsOf('audit', 'verify', '--data', dataDir)
+  t.equal(status, 0)
+  t.ok(scripts.some((url) => url.endsWith('/audit/verify/verify-log.js')))
+  t.strictSame(
+    scripts.filter((url) => /node_modules\/(?!msgpackr\/)|\/control\/|\.node$/.test(url)),
+    [],
+  )
+  const configured = scriptsOf('audit', 'verify', '--config', 'nowhere.toml')
+  t.equal(configured.status, 3)
+  t.ok(
+    configured.scripts.some((url) => url.includes('/node_modules/zod/')),
+    'the same look finds what is loaded for a configuration',
+  )
+  t.end()
+})
+
+t.test('what a check needs does not grow with the log', (t) => {
+  const large = newFolder()
+  writeMadeLog(large, { records: 60_000, days: 2, models: 2, segmentBytesMax: 1024 * 1024 })
+  const asked = ['audit', 'verify', '--data']
+  const little = commandCosts([...asked, dataDir])
+  const plain = commandCosts([...asked, large])
+  sealSegments(large, 1)
+  const sealed = commandCosts([...asked, large])
+  for (const { status, maxRssMiB } of [plain, sealed]) {
+    t.equal(status, 0)
+    t.ok(
+      maxRssMiB < little.maxRssMiB + GROWTH_MIB_MAX,
+      `${maxRssMiB} MiB, and ${little.maxRssMiB} of a small log`,
+    )
+  }
+  t.end()
 })
