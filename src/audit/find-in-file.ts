@@ -66,9 +66,12 @@ async function walk(
   needle: Buffer,
   { onFrame, disk }: Search,
 ): Promise<number | undefined> {
-  const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
   let expected = known?.next ?? first
   let base = known?.at ?? FILE_HEADER_BYTES
+  const left = disk.size(fd) - base
+  if (left <= 0) return undefined
+  // No more than is needed: what lies beside the heap makes the collector run.
+  const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, Math.max(left, FRAME_BYTES_MAX)))
   let last = base
   for (let filled = 0, unpaused = 0; ; ) {
     const read = disk.read(fd, chunk.subarray(filled), chunk.length - filled, base + filled)
