@@ -7,8 +7,8 @@
  */
 import { crc32c } from '../../kernel/crc32c.ts'
 import type { Frame } from '../frame.ts'
-import { hasRequestId, ID_BYTES, sequencedIdAt, timeOfId } from '../records/request-id-place.ts'
-import { addToFilter, filterBytes } from './id-filter.ts'
+import { hasRequestId, sequencedIdAt, timeOfId } from '../records/request-id-place.ts'
+import { addToFilter, filterBytes, firstOf, stepOf } from './id-filter.ts'
 
 export const TRAILER_BYTES = 80
 const TRAILER_CRC_AT = 76
@@ -18,6 +18,8 @@ const ENTRY_BYTES = 48
 /** Of a sealed segment: 16 MiB in blocks of at least 190 KiB, and much more than that. */
 const BLOCKS_MAX = 65_536
 const GROWING_BYTES_MIN = 16 * 1024
+/** Of a block; room is made for more. */
+const IDS_EXPECTED = 1024
 /** Later than every time in an id. */
 const NEVER = 0xffff_ffff_ffff
 
@@ -89,8 +91,14 @@ export interface Trailer extends TimeRange {
 
 /** Told of every record and of every block's end, in order. Used for many files it takes no memory for each. */
 export class IndexBuilder {
-  /** Ids of the block at hand, one behind the other. */
-  readonly #ids = new GrowingBytes()
+  /** Of the block at hand: what its filter is made of, a pair for each id, and the times in them. */
+  #pairs = new Uint32Array(2 * IDS_EXPECTED)
+  #ids = 0
+  #blockEarliest = NEVER
+  #blockLatest = 0
+  /** Of the bytes that the frames at hand lie in. */
+  #view: DataView = new DataView(new ArrayBuffer(0))
+  #viewed: Buffer = Buffer.alloc(0)
   /** Entries and filters of the blocks before; of each filter, where it begins among the filters. */
   readonly #table = new GrowingBytes()
   readonly #filters = new GrowingBytes()
@@ -105,7 +113,10 @@ export class IndexBuilder {
 
   /** Of another file from here on. */
   begin(): void {
-    for (const bytes of [this.#ids, this.#table, this.#filters]) bytes.used = 0
+    for (const bytes of [this.#table, this.#filters]) bytes.used = 0
+    this.#ids = 0
+    this.#blockEarliest = NEVER
+    this.#blockLatest = 0
     this.#blocks = 0
     this.#records = 0
     this.#frameBytes = 0
@@ -116,11 +127,19 @@ export class IndexBuilder {
   see({ type, source, payloadFrom, to, bytes }: Frame): void {
     this.#frameBytes += bytes
     if (!hasRequestId(type)) return
-    const from = sequencedIdAt(source, payloadFrom, to)
-    if (from === -1) return
-    const at = this.#ids.add(ID_BYTES)
-    const ids = this.#ids.bytes
-    for (let index = 0; index < ID_BYTES; index += 1) ids[at + index] = source[from + index]!
+    const at = sequencedIdAt(source, payloadFrom, to)
+    if (at === -1) return
+    if (source !== this.#viewed) {
+      this.#view = new DataView(source.buffer, source.byteOffset, source.length)
+      this.#viewed = source
+    }
+    if (2 * this.#ids === this.#pairs.length) this.#growPairs()
+    this.#pairs[2 * this.#ids] = firstOf(this.#view, at)
+    this.#pairs[2 * this.#ids + 1] = stepOf(this.#view, at)
+    this.#ids += 1
+    const time = timeOfId(source, at)
+    if (time < this.#blockEarliest) this.#blockEarliest = time
+    if (time > this.#blockLatest) this.#blockLatest = time
   }
 
   /** The records seen since the last block are those of this one. */
@@ -182,20 +201,21 @@ export class IndexBuilder {
 
   /** Of the ids of the block at hand, which are gone afterwards. */
   #addFilter(): TimeRange {
-    const bytes = filterBytes(this.#ids.used / ID_BYTES)
+    const bytes = filterBytes(this.#ids)
     const from = this.#filters.add(bytes)
     const filter = this.#filters.bytes.subarray(from, from + bytes).fill(0)
-    const { buffer, byteOffset } = this.#ids.bytes
-    const ids = new DataView(buffer, byteOffset, this.#ids.used)
-    let [earliest, latest] = [NEVER, 0]
-    for (let at = 0; at < this.#ids.used; at += ID_BYTES) {
-      addToFilter(filter, ids, at)
-      const time = timeOfId(this.#ids.bytes, at)
-      if (time < earliest) earliest = time
-      if (time > latest) latest = time
-    }
-    this.#ids.used = 0
-    return { earliest, latest }
+    for (let at = 0; at < 2 * this.#ids; at += 2) addToFilter(filter, this.#pairs[at]!, this.#pairs[at + 1]!)
+    const range = { earliest: this.#blockEarliest, latest: this.#blockLatest }
+    this.#ids = 0
+    this.#blockEarliest = NEVER
+    this.#blockLatest = 0
+    return range
+  }
+
+  #growPairs(): void {
+    const larger = new Uint32Array(2 * this.#pairs.length)
+    larger.set(this.#pairs)
+    this.#pairs = larger
   }
 }
 

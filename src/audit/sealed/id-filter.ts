@@ -13,14 +13,24 @@ export function filterBytes(ids: number): number {
   return 8 * Math.ceil((ids * BITS_PER_ID) / 64)
 }
 
-/** Adds the id at `at` of `ids` to a filter made of zeros. */
-export function addToFilter(filter: Buffer, ids: DataView, at: number): void {
+/** What a filter knows of an id: `first` and `step` of its bits. Unsigned 32-bit numbers. */
+export function firstOf(ids: DataView, at: number): number {
+  return xxh32(ids, at, 0)
+}
+
+/** Odd: the n-th bit is (first + n × step) modulo the number of bits. */
+export function stepOf(ids: DataView, at: number): number {
+  return (xxh32(ids, at, 1) | 1) >>> 0
+}
+
+/** Adds an id to a filter made of zeros. */
+export function addToFilter(filter: Buffer, first: number, step: number): void {
   const bits = 8 * filter.length
-  const step = stepOf(ids, at) % bits
-  let bit = xxh32(ids, at, 0) % bits
+  const stride = step % bits
+  let bit = first % bits
   for (let probe = 0; probe < PROBES; probe += 1) {
     filter[bit >>> 3]! |= 1 << (bit & 7)
-    bit += step
+    bit += stride
     if (bit >= bits) bit -= bits
   }
 }
@@ -29,17 +39,12 @@ export function addToFilter(filter: Buffer, ids: DataView, at: number): void {
 export function mayHold(filter: Buffer, ids: DataView, at: number): boolean {
   if (filter.length === 0) return false
   const bits = 8 * filter.length
-  const step = stepOf(ids, at) % bits
-  let bit = xxh32(ids, at, 0) % bits
+  const stride = stepOf(ids, at) % bits
+  let bit = firstOf(ids, at) % bits
   for (let probe = 0; probe < PROBES; probe += 1) {
     if ((filter[bit >>> 3]! & (1 << (bit & 7))) === 0) return false
-    bit += step
+    bit += stride
     if (bit >= bits) bit -= bits
   }
   return true
-}
-
-/** The n-th bit is (hash + n × step) modulo the number of bits; step is odd. */
-function stepOf(ids: DataView, at: number): number {
-  return (xxh32(ids, at, 1) | 1) >>> 0
 }
