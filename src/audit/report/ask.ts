@@ -105,8 +105,10 @@ async function consequencesOf(
     last = Math.max(last, slot)
   }
   if (last < first) return []
-  const from = Math.max(range.from, (slots.base + first) * slots.widthMs)
-  const to = Math.min(range.to, (slots.base + last + 1) * slots.widthMs)
+  const startOf = (slot: number) => (slots.base + slot) * slots.widthMs
+  // The outermost slots have what lies beyond them, too.
+  const from = first === 0 ? range.from : Math.max(range.from, startOf(first))
+  const to = last === slots.starts.length - 1 ? range.to : Math.min(range.to, startOf(last + 1))
   return (await log.rows(consequencesQuestion({ from, to }), [model])).flatMap(consequenceFacts)
 }
 
