@@ -3,7 +3,9 @@
  * what disturbs the machine for longer than a window disturbs all of them. A block that was disturbed for
  * one of them is set aside, and another one is measured in its place while there is patience.
  */
+import { pause } from './bench-process.ts'
 import type { Contender } from './contender.ts'
+import { cpuTime, spentBetween } from './cpu-time.ts'
 import type { Ran } from './load.ts'
 import { filled } from './served.ts'
 import { shuffled } from './statistics.ts'
@@ -29,6 +31,11 @@ export const LIMITS = {
 const PATIENCE = 1.5
 /** Blocks of a point in which a request may fail, before that is taken for the part's own doing. */
 const BROKEN_MAX = 2
+/** Of a core, by each part that is not asked; more is work that a window before left behind, as sealing and indexing. */
+const IDLE_SHARE = 0.05
+const IDLE_LOOK_MS = 250
+/** What a part still does then is its own affair. */
+const SETTLE_MS_MAX = 10_000
 /** Of parts that are compiled before they run: connections are opened, pages touched. */
 const FIRST_SECONDS = 0.3
 
@@ -124,6 +131,7 @@ async function measureBlock(
 ): Promise<Block | string> {
   const windows = new Map<string, Ran>()
   for (const one of shuffled(running)) {
+    await settled(running)
     const ran = await run(stage, one, wordsOf(one, point, more))
     const fault = work.isWatched === true ? (work.faultOf?.(ran) ?? null) : null
     const problem = problemOf(ran) ?? fault
@@ -131,6 +139,17 @@ async function measureBlock(
     windows.set(one.part.name, ran)
   }
   return { windows, isDisturbed: [...windows.values()].some(isWindowDisturbed) }
+}
+
+/** Until what was asked of one part no longer takes the core, and the disk, from the next. */
+async function settled(running: readonly Running[]): Promise<void> {
+  const processes = running.flatMap(({ contender }) => contender.processes())
+  const most = IDLE_SHARE * IDLE_LOOK_MS * 1e6 * running.length
+  for (let waited = 0; waited < SETTLE_MS_MAX; waited += IDLE_LOOK_MS) {
+    const before = cpuTime(processes)
+    await pause(IDLE_LOOK_MS)
+    if (spentBetween(before, cpuTime(processes)) < most) return
+  }
 }
 
 /** The work is the work: every byte compared, every answer counted, copies and shares as they should be. */
