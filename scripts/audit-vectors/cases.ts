@@ -148,6 +148,7 @@ function segmentCases([first, second, third, last]: readonly Segment[]): LogCase
 function treeCases(): LogCase[] {
   const log = 'good'
   const foreign = { edit: 'put', file: 'checkpoint', source: 'foreign-checkpoint.txt' } as const
+  const twice = { edit: 'put', file: 'checkpoint', source: 'checkpoint-signed-twice.txt' } as const
   return [
     {
       name: 'another hash in a tile',
@@ -167,6 +168,7 @@ function treeCases(): LogCase[] {
       edits: [{ edit: 'xor', file: 'checkpoint', at: 40, with: 1 }],
       expected: bad(null),
     },
+    { name: 'the line of the signature twice', log, edits: [twice], expected: bad(null) },
     { name: 'signed by a foreign key', log, edits: [foreign], expected: bad(null) },
     { name: 'a foreign key is pinned', log, edits: [], key: 'foreign.vkey', expected: bad(null) },
   ]

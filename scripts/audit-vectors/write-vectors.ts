@@ -24,7 +24,9 @@ export function writeVectors(target: string): void {
   const { origin, signer } = log.identity
   const foreign = drawnSigner(origin, 'foreign key')
   put('early-checkpoint.txt', early)
-  put('foreign-checkpoint.txt', signedBy(foreign, readFileSync(join(good, 'checkpoint'), 'utf8')))
+  const checkpoint = readFileSync(join(good, 'checkpoint'), 'utf8')
+  put('foreign-checkpoint.txt', signedBy(foreign, checkpoint))
+  put('checkpoint-signed-twice.txt', checkpoint + checkpoint.slice(checkpoint.indexOf('—')))
   put('good.vkey', `${formatVerifierKey(signer.key)}\n`)
   put('foreign.vkey', `${formatVerifierKey(foreign.key)}\n`)
   writeFork(target)

@@ -76,8 +76,9 @@ def open_note(note, keys):
     """The text of a note and those of `keys` that signed it."""
     text, empty, rest = note.rpartition("\n\n")
     if not empty or not rest.endswith("\n") or re.search(r"[\x00-\x09\x0b-\x1f]", note): raise Bad("no signed note")
-    text, signed_by = text + "\n", []
-    for line in rest[:-1].split("\n"):
+    text, signed_by, lines = text + "\n", [], rest[:-1].split("\n")
+    if len(set(lines)) < len(lines): raise Bad("a signature line stands there twice")
+    for line in lines:
         match = re.fullmatch(r"— ([^\s+]+) (\S+)", line)
         if not match: raise Bad("no signature line")
         raw = exact64(match[2])

@@ -136,6 +136,7 @@ export function parseNote(note: string): SignedNote | string {
   if (lines.pop() !== '') return 'a note ends with a newline'
   if (lines.length === 0) return 'the note has no signature'
   if (lines.length > SIGNATURES_MAX) return `a note has at most ${SIGNATURES_MAX} signatures`
+  if (new Set(lines).size < lines.length) return 'a line behind the text stands there twice'
   const signatures: NoteSignature[] = []
   for (const line of lines) {
     const signature = parseSignatureLine(line)

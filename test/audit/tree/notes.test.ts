@@ -91,14 +91,19 @@ t.test('what is no note is refused with a reason', (t) => {
   t.match(parseNote('text\n'), /empty line/)
   t.match(parseNote('text\n\n'), /no signature/)
   t.match(parseNote(`text\n\n${line.slice(0, -1)}`), /newline/)
+  t.match(parseNote(`text\n\n${line}${line}`), /stands there twice/)
   t.match(parseNote(`text\n\n${line.replace('—', '-')}`), /no signature/)
   t.match(parseNote(`text\n\n${line.replace('— a', '— a+b')}`), /no signature/)
   t.match(parseNote(`text\n\n${line.replace('— a', '—  a')}`), /no signature/)
   t.match(parseNote(`text\n\n${line.replace('— a', '— a\u00a0b')}`), /no signature/)
   t.match(parseNote(`te\rxt\n\n${line}`), /control/)
   t.match(parseNote(`te\ud800xt\n\n${line}`), /UTF-8/)
-  t.match(parseNote(`text\n\n${line.repeat(SIGNATURES_MAX + 1)}`), /at most/)
-  t.type(parseNote(`text\n\n${line.repeat(SIGNATURES_MAX)}`), 'object')
+  const lines = (count: number) =>
+    Array.from({ length: count }, () =>
+      signatureLine({ name: 'a', id: '00000000', bytes: randomBytes(64) }),
+    ).join('')
+  t.match(parseNote(`text\n\n${lines(SIGNATURES_MAX + 1)}`), /at most/)
+  t.type(parseNote(`text\n\n${lines(SIGNATURES_MAX)}`), 'object')
   t.match(parseNote('x'.repeat(2 ** 21)), /characters/)
   t.end()
 })
