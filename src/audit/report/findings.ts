@@ -142,10 +142,14 @@ function consequenceFindings({ actions }: Told): Effect[] {
   if (consequences.length === 0) return []
   const told = consequences
     .slice(0, 3)
-    .map(({ consequence, because, requests }) => `${consequence} for ${count(requests)} (${because})`)
+    .map(({ consequence, because, requests }) => `${consequence} for ${count(requests)}${becauseOf(because)}`)
   const more = consequences.length > 3 ? ` and ${consequences.length - 3} more` : ''
   const words = `Declared consequences touched ${counted(touched.requests, 'request')} of ${counted(touched.callers, 'caller')}: ${told.join(', ')}${more}.`
   return [{ weight: 'notable', words }]
+}
+
+function becauseOf(because: string): string {
+  return because === '' ? '' : ` (${because})`
 }
 
 function lossFindings({ completeness }: Told): Effect[] {
