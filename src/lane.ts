@@ -40,6 +40,7 @@ import { Observer } from './observe/observer.ts'
 import { type PressureChange, PressureGauge } from './observe/pressure-gauge.ts'
 import { retryBudgets } from './observe/retry-budget.ts'
 import { Vitals } from './observe/vitals.ts'
+import { AsksOfTurn } from './passage/asks-of-turn.ts'
 import type { Lane } from './passage/lane-parts.ts'
 import { Places } from './passage/places.ts'
 import { SHADOW_BODIES_BYTES_MAX, ShadowBodies } from './passage/shadow-bodies.ts'
@@ -214,6 +215,7 @@ function makeLane(): Lane {
     scorer,
     comparer: new Comparer({ pool: scorer.pool, clock }),
     recorder,
+    asks: new AsksOfTurn(() => recorder.writeNotes()),
     shadowPlaces: new Places(lanes),
     shadowPace: new ShadowPace(clock, sweep),
     shadowLosses: new ShadowLosses(clock),

@@ -28,7 +28,7 @@ import {
   type Known,
   knownOf,
   NOTHING_KNOWN,
-  noteAsked,
+  noteAsking,
   type Opening,
   openStory,
   refuse,
@@ -116,7 +116,7 @@ function serve(opening: Opening, asked: Asked, pledge: Pledge | null): void {
   const underway = carryOut(errand, lane, {
     asking: (version, role, at) => {
       // Its answer leaves whatever becomes of its record, so a write for it would promise more than the mode does.
-      if (intent.model.auditMode !== 'best-effort') noteAsked(opening, version, role, at)
+      if (intent.model.auditMode !== 'best-effort') noteAsking(opening, version, role, at)
     },
     started: () => shadows.send(),
     opened: (course, resume) => {

@@ -16,7 +16,7 @@ Recorder.prototype.decision = (_exchange, release) => {
   if (waiting.length === 0) setImmediate(releaseAll)
   waiting.push(() => release(true, '', false))
 }
-Recorder.prototype.asking = () => -1
+Recorder.prototype.note = () => -1
 Recorder.prototype.shadow = () => {}
 Recorder.prototype.stream = () => {}
 

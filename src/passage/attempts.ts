@@ -22,6 +22,7 @@ import type { Consequence, Version } from '../domain/routes.ts'
 import type { InProgress } from '../domain/wire.ts'
 import type { Watched } from '../kernel/sweep.ts'
 import type { Ticket } from '../observe/vitals.ts'
+import type { Asking } from './asks-of-turn.ts'
 import { type Course, courseOf, NO_COURSE } from './course.ts'
 import { HeldPlace, type PlaceSeeker } from './held-place.ts'
 import { Intake, type IntakeEnd, type Outlet } from './intake.ts'
@@ -61,9 +62,9 @@ export function carryOut(errand: Errand, lane: Lane, listeners: Listeners): Unde
 interface Current {
   readonly version: Version
   readonly role: Role
-  readonly startedAt: number
+  startedAt: number
   /** What the sweep had counted by then. */
-  readonly heldUpMs: number
+  heldUpMs: number
   readonly ticket: Ticket
   readonly intake: Intake
   progress: InProgress
@@ -71,7 +72,7 @@ interface Current {
 
 const NOTHING_TRIED: readonly string[] = []
 
-class Passage implements Underway, Watched, PlaceSeeker {
+class Passage implements Underway, Watched, PlaceSeeker, Asking {
   readonly #errand: Errand
   readonly #lane: Lane
   readonly #listeners: Listeners
@@ -146,17 +147,42 @@ class Passage implements Underway, Watched, PlaceSeeker {
     }
     const intake = this.#intakeOf(version)
     const heldUpMs = lane.sweep.heldUpMs(now)
-    this.#current = { version, role, startedAt: now, heldUpMs, ticket, intake, progress: NOT_STARTED }
+    const current = { version, role, startedAt: now, heldUpMs, ticket, intake, progress: NOT_STARTED }
+    this.#current = current
+    if (this.#isStarted) return this.#start(current)
+    this.#listeners.asking(version, role, now)
+    lane.asks.add(this)
+  }
+
+  /** The end of the turn in which it was ready to. */
+  ask(): void {
+    try {
+      // Undefined: the caller left meanwhile.
+      if (this.#current !== undefined) this.#startFirst(this.#current)
+    } catch (bug) {
+      this.broke(bug)
+    }
+  }
+
+  #startFirst(current: Current): void {
+    const lane = this.#lane
+    const now = lane.clock.now()
+    current.startedAt = now
+    current.heldUpMs = lane.sweep.heldUpMs(now)
+    this.#isStarted = true
+    this.#start(current)
+    lane.retryBudgets[this.#errand.intent.model.index]!.deposit(now)
+    this.#listeners.started()
+  }
+
+  #start(current: Current): void {
+    const { version, intake } = current
     const { intent } = this.#errand
     const { model, deadlineAt, key } = intent
     const avoid = this.#retries?.triedOf(version) ?? NOTHING_TRIED
     const limits = { timeouts: model.timeouts, deadlineAt, key: key.value, avoid }
-    if (!this.#isStarted) this.#listeners.asking(version, role, now)
-    this.#current.progress = startAttempt(version, this.#errand, { lane, limits, isShadow: false }, intake)
-    if (this.#isStarted) return
-    this.#isStarted = true
-    lane.retryBudgets[intent.model.index]!.deposit(now)
-    this.#listeners.started()
+    const how = { lane: this.#lane, limits, isShadow: false }
+    current.progress = startAttempt(version, this.#errand, how, intake)
   }
 
   #intakeOf(version: Version): Intake {

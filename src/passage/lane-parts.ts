@@ -21,6 +21,7 @@ import type { Protocol } from '../protocols/protocol.ts'
 import type { Recorder } from '../record/recorder.ts'
 import type { Comparer } from '../score/comparer.ts'
 import type { Scorer } from '../score/scorer.ts'
+import type { AsksOfTurn } from './asks-of-turn.ts'
 import type { Places } from './places.ts'
 import type { ShadowBodies } from './shadow-bodies.ts'
 import type { ShadowLosses } from './shadow-losses.ts'
@@ -55,6 +56,7 @@ export interface Lane {
   readonly scorer: Scorer
   readonly comparer: Comparer
   readonly recorder: Recorder
+  readonly asks: AsksOfTurn
   /** Of shadow copies, by version. */
   readonly shadowPlaces: Places
   readonly shadowPace: ShadowPace

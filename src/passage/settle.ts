@@ -82,10 +82,10 @@ export function openStory({ head, body, client }: Incoming, lane: Lane): Opening
   }
 }
 
-/** From here on a crash leaves a trace of it. `at`: monotonic ms. */
-export function noteAsked(opening: Opening, version: Version, role: Role, at: number): void {
+/** When the version is asked, at the end of this turn, a crash leaves a trace of it. `at`: monotonic ms. */
+export function noteAsking(opening: Opening, version: Version, role: Role, at: number): void {
   const { id, lane, routes, receivedAt, startedAt } = opening
-  opening.note = lane.recorder.asking({
+  opening.note = lane.recorder.note({
     id,
     receivedAt,
     afterMs: at - startedAt,

@@ -49,17 +49,22 @@ export class Recorder {
   }
 
   /**
-   * Notes a request when a version is about to be asked for the first time, so that it is in the log even if this process
-   * dies before its decision is. What comes back is to be given to `decision`.
+   * Notes a request before a version is asked for the first time, so that it is in the log even if this process dies before
+   * its decision is: from the next `writeNotes` on. What comes back is to be given to `decision`.
    */
-  asking(request: RequestUnderWay): number {
+  note(request: RequestUnderWay): number {
     return this.#inflight?.begin(request, this.#journal.lastSequence) ?? NOT_NOTED
+  }
+
+  /** All that was noted is on the disk then, unless the disk does not take it. */
+  writeNotes(): void {
+    this.#inflight?.write()
   }
 
   /**
    * `release` is called exactly once, after this turn: with true when the answer may leave, because its record is as sure
    * as its mode asks (`batched`: it survives this process; `durable`: it is on the disk, and there is a receipt);
-   * with false when the caller must not get the answer. `note`: from `asking`.
+   * with false when the caller must not get the answer. `note`: from `note`.
    */
   decision(exchange: Exchange, release: Release, note = NOT_NOTED): void {
     this.#capture?.take(exchange)

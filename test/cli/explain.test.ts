@@ -342,6 +342,7 @@ t.test('of a request that the process died under, what is not known is said to b
   const what = { generation: 3, configHash: '5f'.repeat(32), model: 'fraud', version: 'v2' } as const
   const receivedAt = Date.UTC(2026, 10, 2, 12)
   file.begin({ id, receivedAt, afterMs: 1.5, role: 'canary', ...what }, 0)
+  file.write()
   const dataDir = closed(openBenchLog({ dataDir: before.dataDir }))
   const { code, out } = await run(id, '--data', dataDir)
   t.equal(code, 0)

@@ -1,10 +1,9 @@
 /**
- * What a lane has under way, on the disk: a request is noted before the first version is asked, with one write of a
- * cell, so that after the death of the process (kill -9, out of memory) each request that reached an endpoint is known
- * (unfinished.ts). Once its decision record is written the cell is free in memory; on the disk it is emptied by the
- * next request that takes it, or by `tidy`, and until then the record's being in the log tells. A request costs the
- * lane 2.4 µs, 1.5 of them the write (Node 20, ext4, processor time of one thread in windows that alternate, 16 requests
- * under way), and 250 bytes of objects.
+ * What a lane has under way, on the disk: a request is noted before the first version is asked, in a cell, so that after
+ * the death of the process (kill -9, out of memory) each request that reached an endpoint is known (unfinished.ts).
+ * `begin` fills the cell in memory; `write` brings what was begun since onto the disk, cells that lie near each other with
+ * one call. Once its decision record is written the cell is free in memory; on the disk it is emptied by the next request
+ * that takes it, or by `tidy`, and until then the record's being in the log tells.
  *
  * It is written and not synced: it survives the process, not the machine. A disk that does not take a cell refuses no
  * request, because the record that follows decides that (lane-journal.ts): such requests are counted, and after a crash
@@ -33,6 +32,10 @@ import {
 /** Whoever is not noted; also where there is no such file. */
 export const NO_SLOT = -1
 const PROBE_EVERY_MS = 1000
+/** Of memory for cells, as one piece. */
+const CHUNK_CELLS = 1024
+/** Cells between two that are to be written, which are written once more rather than asking the system twice. */
+const GAP_CELLS = PAGE_CELLS
 
 export interface InflightPlace {
   readonly dataDir: string
@@ -55,11 +58,13 @@ export class InflightFile {
   /** Page of the file in which the first slot lies: behind what a thread before in this seat left. */
   #firstPage = 1
   readonly #head = Buffer.alloc(PAGE_BYTES)
-  readonly #pages: RowWriter[] = []
-  /** One view for each slot: to make one for each write would cost as much as the rest of it. */
-  readonly #cells: Buffer[] = []
+  #isHeadDirty = false
+  readonly #chunks: RowWriter[] = []
+  #slots = 0
   /** The slot freed last is taken first, so that few cells are ever stale. */
   readonly #free: number[] = []
+  /** Begun, and not on the disk yet. */
+  #dirty: number[] = []
   /** Free, and not empty on the disk. */
   readonly #isStale: boolean[] = []
   #stale = 0
@@ -71,6 +76,8 @@ export class InflightFile {
   #through = 0
   #trouble = ''
   #probeAt = 0
+  /** Begun since `write` was called last; of all, those that were not on the disk when it returned. */
+  #begun = 0
   #unnoted = 0
 
   constructor(place: InflightPlace, clock: Clock, { slotsMax, disk = systemDisk }: InflightOptions) {
@@ -91,23 +98,42 @@ export class InflightFile {
   }
 
   /**
-   * Notes a request before the first version is asked: its slot, or NO_SLOT when that could not be done. `after`: the
-   * lane's last sequence.
+   * A request whose first version is to be asked after the next `write`: its slot, or NO_SLOT when it cannot be noted.
+   * `after`: the lane's last sequence.
    */
   begin(request: RequestUnderWay, after: number): number {
-    if (this.#trouble !== '' && this.#clock.now() < this.#probeAt) return this.#missed()
+    if (this.#isResting || !this.#isOpen() || (this.#free.length === 0 && !this.#grow())) {
+      this.#unnoted += 1
+      return NO_SLOT
+    }
+    if (request.generation !== this.#generation) this.#tellGeneration(request)
+    const slot = this.#free.pop()!
+    this.#setStale(slot, false)
+    writeRequest(this.#chunkOf(slot), placeOf(slot), request, after)
+    this.#dirty.push(slot)
+    this.#begun += 1
+    return slot
+  }
+
+  /** Brings what was begun onto the disk. What it does not take now goes with the next write that it takes. */
+  write(): void {
+    const begun = this.#begun
+    this.#begun = 0
+    if (this.#dirty.length === 0) return
+    if (this.#isResting) {
+      this.#unnoted += begun
+      return
+    }
     try {
-      if (this.#fd === -1) this.#open()
-      if (request.generation !== this.#generation) this.#tellGeneration(request)
-      if (this.#free.length === 0 && !this.#grow()) return this.#missed()
-      const slot = this.#free.at(-1)!
-      this.#note(slot, request, after)
-      this.#free.pop()
+      if (this.#isHeadDirty) this.#writeHead()
+      this.#writeCells(this.#dirty)
+      this.#dirty = []
       this.#trouble = ''
-      return slot
     } catch (error) {
+      this.#unnoted += begun
+      // One that was left and taken again meanwhile stands there twice.
+      this.#dirty = [...new Set(this.#dirty)]
       this.#fail(error)
-      return this.#missed()
     }
   }
 
@@ -132,6 +158,7 @@ export class InflightFile {
       this.#untold = []
       for (const slot of told) this.#release(slot)
     }
+    this.write()
     if (this.#fd === -1) return
     try {
       if (this.#stale > 0) this.#empty()
@@ -147,7 +174,7 @@ export class InflightFile {
     if (this.#fd === -1) return
     closeQuietly(this.#disk, this.#fd)
     this.#fd = -1
-    if (this.#free.length < this.#cells.length || this.#firstPage > 1) return
+    if (this.#free.length < this.#slots || this.#firstPage > 1) return
     try {
       this.#disk.remove(this.#path)
     } catch {
@@ -160,14 +187,25 @@ export class InflightFile {
     return inflightPath(dataDir, lane, start)
   }
 
-  #missed(): number {
-    this.#unnoted += 1
-    return NO_SLOT
+  /** The disk took nothing a moment ago. */
+  get #isResting(): boolean {
+    return this.#trouble !== '' && this.#clock.now() < this.#probeAt
   }
 
   #fail(error: unknown): void {
     this.#trouble = codeOf(error) || 'unknown'
     this.#probeAt = this.#clock.now() + PROBE_EVERY_MS
+  }
+
+  #isOpen(): boolean {
+    if (this.#fd !== -1) return true
+    try {
+      this.#open()
+      return true
+    } catch (error) {
+      this.#fail(error)
+      return false
+    }
   }
 
   #open(): void {
@@ -191,7 +229,7 @@ export class InflightFile {
   #tellGeneration({ generation, configHash }: RequestUnderWay): void {
     const at = CELL_BYTES * generationCell(generation)
     writeGeneration(this.#head, at, generation, configHash)
-    this.#writeHead()
+    this.#isHeadDirty = true
     this.#generation = generation
   }
 
@@ -206,32 +244,26 @@ export class InflightFile {
 
   #writeHead(): void {
     writeAll(this.#disk, this.#fd, this.#head, { length: PAGE_BYTES, position: 0 })
+    this.#isHeadDirty = false
   }
 
-  /** One page of slots more; false when there are as many as may be. */
+  /** Some slots more; false when there are as many as may be. */
   #grow(): boolean {
-    const first = this.#cells.length
-    if (first >= this.#slotsMax) return false
-    const page = Buffer.alloc(PAGE_BYTES)
-    this.#pages.push(new RowWriter(page))
-    for (let index = 0; index < PAGE_CELLS; index += 1) {
-      this.#cells.push(page.subarray(index * CELL_BYTES, (index + 1) * CELL_BYTES))
+    const first = this.#slots
+    const cells = Math.min(CHUNK_CELLS, this.#slotsMax - first)
+    if (cells <= 0) return false
+    this.#chunks.push(new RowWriter(Buffer.alloc(cells * CELL_BYTES)))
+    this.#slots += cells
+    for (let slot = this.#slots - 1; slot >= first; slot -= 1) this.#free.push(slot)
+    for (let slot = first; slot < this.#slots; slot += 1) {
       this.#isStale.push(false)
       this.#decidedAt.push(Number.POSITIVE_INFINITY)
-      this.#free.push(first + PAGE_CELLS - 1 - index)
     }
     return true
   }
 
-  #note(slot: number, request: RequestUnderWay, after: number): void {
-    const page = Math.floor(slot / PAGE_CELLS)
-    const at = (slot % PAGE_CELLS) * CELL_BYTES
-    const length = writeRequest(this.#pages[page]!, at, request, after)
-    // Also when the write fails half-way something may stand there.
-    this.#setStale(slot, true)
-    const position = (this.#firstPage + page) * PAGE_BYTES + at
-    writeAll(this.#disk, this.#fd, this.#cells[slot]!, { length, position })
-    this.#setStale(slot, false)
+  #chunkOf(slot: number): RowWriter {
+    return this.#chunks[Math.floor(slot / CHUNK_CELLS)]!
   }
 
   #release(slot: number): void {
@@ -246,18 +278,33 @@ export class InflightFile {
     this.#stale += isStale ? 1 : -1
   }
 
-  /** With one write for each page that has any. */
   #empty(): void {
-    for (let page = 0; page < this.#pages.length && this.#stale > 0; page += 1) {
-      const first = page * PAGE_CELLS
-      const stale: number[] = []
-      for (let slot = first; slot < first + PAGE_CELLS; slot += 1) if (this.#isStale[slot]!) stale.push(slot)
-      if (stale.length === 0) continue
-      const { bytes } = this.#pages[page]!
-      for (const slot of stale) clearCell(bytes, (slot - first) * CELL_BYTES)
-      const position = (this.#firstPage + page) * PAGE_BYTES
-      writeAll(this.#disk, this.#fd, bytes, { length: PAGE_BYTES, position })
-      for (const slot of stale) this.#setStale(slot, false)
+    const stale: number[] = []
+    for (let slot = 0; slot < this.#slots; slot += 1) if (this.#isStale[slot]!) stale.push(slot)
+    for (const slot of stale) clearCell(this.#chunkOf(slot).bytes, placeOf(slot))
+    this.#writeCells(stale)
+    for (const slot of stale) this.#setStale(slot, false)
+  }
+
+  /** Of any slots; sorts them. Cells between them stand in memory as on the disk, so they may be written once more. */
+  #writeCells(slots: number[]): void {
+    slots.sort(ascending)
+    for (let from = 0, next = 1; from < slots.length; from = next, next += 1) {
+      const first = slots[from]!
+      let last = first
+      for (; next < slots.length && isNear(last, slots[next]!); next += 1) last = slots[next]!
+      const { bytes } = this.#chunkOf(first)
+      const position = this.#firstPage * PAGE_BYTES + first * CELL_BYTES
+      const run = bytes.subarray(placeOf(first), placeOf(last) + CELL_BYTES)
+      writeAll(this.#disk, this.#fd, run, { length: run.length, position })
     }
   }
+}
+
+/** Within its chunk. */
+const placeOf = (slot: number): number => (slot % CHUNK_CELLS) * CELL_BYTES
+const ascending = (one: number, other: number): number => one - other
+
+function isNear(slot: number, next: number): boolean {
+  return next - slot <= GAP_CELLS && placeOf(next) > placeOf(slot)
 }

@@ -41,6 +41,13 @@ function openFile({ slotsMax = 64, dataDir = newFolder() } = {}) {
   return { disk, clock, path, dataDir, file: new InflightFile(place, clock, { slotsMax, disk }) }
 }
 
+/** Of one request that is alone in its turn. */
+function note(file: InflightFile, request = sampleRequest()): number {
+  const slot = file.begin(request, 0)
+  file.write()
+  return slot
+}
+
 function cellsIn(path: string): (Cell | 'empty' | 'bad')[] {
   const bytes = readFileSync(path)
   const cells: (Cell | 'empty' | 'bad')[] = []
@@ -60,12 +67,12 @@ function found(path: string) {
   return { requests, ids: requests.map(({ id }) => id), through }
 }
 
-t.test('a request stands in the file when begin returns, with one write', async (t) => {
+t.test('a request stands in the file when it was written, with one write', async (t) => {
   const { file, disk, path } = openFile()
-  file.begin(sampleRequest(), 0)
+  note(file)
   const before = disk.writes
   const request = sampleRequest()
-  t.not(file.begin(request, 0), NO_SLOT)
+  t.not(note(file, request), NO_SLOT)
   t.equal(disk.writes, before + 1)
   t.strictSame(found(path).requests[1], { ...request, configHash: '' })
   const cells = cellsIn(path).filter((cell) => typeof cell === 'object')
@@ -76,8 +83,8 @@ t.test('a request stands in the file when begin returns, with one write', async 
 t.test('names of any kind fit, and no character is cut in two', async (t) => {
   const { file, path } = openFile()
   const longest = sampleRequest({ model: 'm'.repeat(64), version: 'v'.repeat(64) })
-  file.begin(longest, 0)
-  file.begin(sampleRequest({ model: '語'.repeat(64), version: '😀'.repeat(64) }), 0)
+  note(file, longest)
+  note(file, sampleRequest({ model: '語'.repeat(64), version: '😀'.repeat(64) }))
   const [ascii, other] = found(path).requests
   t.match(ascii, { model: longest.model, version: longest.version })
   t.match(other, { model: '語'.repeat(31), version: '😀'.repeat(15) })
@@ -85,14 +92,14 @@ t.test('names of any kind fit, and no character is cut in two', async (t) => {
 
 t.test('whoever has a record leaves no trace after a tidy, and frees its place before', async (t) => {
   const { file, disk, path } = openFile()
-  const first = file.begin(sampleRequest(), 0)
+  const first = note(file)
   file.decided(first, 1)
   file.end(first, true)
   const writes = disk.writes
   const second = sampleRequest()
-  t.equal(file.begin(second, 0), first, 'the place that became free last is taken first')
+  t.equal(note(file, second), first, 'the place that became free last is taken first')
   t.equal(disk.writes, writes + 1, 'so nothing else has to be cleared')
-  const others = [1, 2, 3].map(() => file.begin(sampleRequest(), 0))
+  const others = [1, 2, 3].map(() => note(file))
   for (const [index, slot] of others.entries()) {
     file.decided(slot, 2 + index)
     file.end(slot, true)
@@ -104,7 +111,7 @@ t.test('whoever has a record leaves no trace after a tidy, and frees its place b
 
 t.test('how far the file was tidied never passes a record whose fate is not known', async (t) => {
   const { file, path } = openFile()
-  const slots = [1, 2, 3].map(() => file.begin(sampleRequest(), 0))
+  const slots = [1, 2, 3].map(() => note(file))
   for (const [index, slot] of slots.entries()) file.decided(slot, 11 + index)
   file.end(slots[0]!, true)
   file.end(slots[2]!, true)
@@ -119,7 +126,7 @@ t.test('how far the file was tidied never passes a record whose fate is not know
 t.test('whose record could not be written stays noted until the log tells of the loss', async (t) => {
   const { file, path } = openFile()
   const request = sampleRequest()
-  const slot = file.begin(request, 0)
+  const slot = note(file, request)
   file.decided(slot, 5)
   file.end(slot, false)
   file.tidy(6, false)
@@ -130,18 +137,18 @@ t.test('whose record could not be written stays noted until the log tells of the
 
 t.test('an end in order removes the file, unless somebody in it has no record', async (t) => {
   const { file, path, dataDir } = openFile()
-  const slot = file.begin(sampleRequest(), 0)
+  const slot = note(file)
   file.decided(slot, 1)
   file.end(slot, true)
   file.close(1, true)
   t.notOk(existsSync(path))
   const other = openFile({ dataDir })
   const request = sampleRequest()
-  other.file.begin(request, 0)
+  note(other.file, request)
   other.file.close(1, true)
   t.strictSame(found(path).ids, [request.id])
   const successor = openFile({ dataDir })
-  const another = successor.file.begin(sampleRequest(), 0)
+  const another = note(successor.file, sampleRequest())
   t.strictSame(found(path).ids.length, 2, 'whoever has the seat next writes behind it')
   successor.file.decided(another, 2)
   successor.file.end(another, true)
@@ -158,49 +165,65 @@ t.test('where nothing is noted nothing is left', async (t) => {
 
 t.test('a disk that takes nothing refuses nobody, is asked once a second, and is forgiven', async (t) => {
   const { file, disk, clock, path } = openFile()
+  note(file)
   disk.room = 0
-  t.equal(file.begin(sampleRequest(), 0), NO_SLOT)
+  const first = sampleRequest()
+  note(file, first)
   t.equal(file.trouble, 'ENOSPC')
   const writes = disk.writes
-  t.equal(file.begin(sampleRequest(), 0), NO_SLOT)
+  t.equal(note(file), NO_SLOT)
   t.equal(disk.writes, writes)
   t.equal(file.unnoted, 2)
   disk.room = Infinity
   clock.advance(1000)
   const request = sampleRequest()
-  t.not(file.begin(request, 0), NO_SLOT)
+  t.not(note(file, request), NO_SLOT)
   t.equal(file.trouble, '')
+  t.strictSame(found(path).ids.slice(1), [first.id, request.id], 'whoever is under way still is noted late')
+})
+
+t.test('a file that cannot be made refuses nobody either, and is made when it can be', async (t) => {
+  const { file, disk, clock, path } = openFile()
+  disk.room = 0
+  t.equal(note(file), NO_SLOT)
+  t.match(file, { trouble: 'ENOSPC', unnoted: 1 })
+  disk.room = Infinity
+  clock.advance(1000)
+  const request = sampleRequest()
+  note(file, request)
   t.strictSame(found(path).ids, [request.id])
 })
 
 t.test('a write that stops in the middle leaves a place that is used again', async (t) => {
   const { file, disk, clock, path } = openFile()
-  file.begin(sampleRequest(), 0)
+  note(file)
   disk.room = 40
-  t.equal(file.begin(sampleRequest(), 0), NO_SLOT)
+  const cut = note(file)
   disk.room = Infinity
   t.equal(cellsIn(path).filter((cell) => cell === 'bad').length, 1)
+  file.decided(cut, 1)
+  file.end(cut, true)
   file.tidy(1, true)
   t.equal(found(path).ids.length, 1, 'a tidy clears it')
   clock.advance(1000)
-  file.begin(sampleRequest(), 0)
+  t.equal(note(file), cut)
   t.equal(found(path).ids.length, 2)
 })
 
 t.test('no more are noted at the same time than it was told', async (t) => {
   const { file } = openFile({ slotsMax: 16 })
-  const slots = Array.from({ length: 17 }, () => file.begin(sampleRequest(), 0))
+  const slots = Array.from({ length: 17 }, () => note(file))
   t.equal(slots.filter((slot) => slot === NO_SLOT).length, 1)
   t.equal(file.unnoted, 1)
   file.decided(slots[3]!, 1)
   file.end(slots[3]!, true)
-  t.equal(file.begin(sampleRequest(), 0), slots[3])
+  t.equal(note(file), slots[3])
 })
 
 t.test('a damaged cell is told from an empty one, and hides no other', async (t) => {
   const { file, path } = openFile()
   const requests = [1, 2, 3].map(() => sampleRequest())
-  for (const request of requests) file.begin(request, 0)
+  for (const request of requests) note(file, request)
   const bytes = readFileSync(path)
   bytes[PAGE_BYTES + CELL_BYTES + 30]! ^= 1
   writeFileSync(path, bytes)
@@ -212,9 +235,52 @@ t.test('a damaged cell is told from an empty one, and hides no other', async (t)
   )
 })
 
+t.test('requests of one turn share a write where their cells lie near each other', async (t) => {
+  const { file, disk, path } = openFile({ slotsMax: 4096 })
+  const slots = Array.from({ length: 2000 }, () => file.begin(sampleRequest(), 0))
+  t.equal(found(path).ids.length, 0, 'nothing is written before it is asked for')
+  file.write()
+  t.equal(found(path).ids.length, 2000)
+  for (const [index, slot] of slots.entries()) {
+    file.decided(slot, index + 1)
+    if (index % 2 === 0) file.end(slot, true)
+  }
+  const kept = found(path).ids.filter((_, index) => index % 2 === 1)
+  const later = [sampleRequest(), sampleRequest(), sampleRequest()]
+  for (const request of later) file.begin(request, 2000)
+  const before = disk.writes
+  file.write()
+  t.equal(disk.writes, before + 1, 'three that lie together')
+  const noted = new Set(found(path).ids)
+  t.ok([...kept, ...later.map(({ id }) => id)].every((id) => noted.has(id)))
+  file.tidy(2000, true)
+  t.strictSame(new Set(found(path).ids), new Set([...kept, ...later.map(({ id }) => id)]))
+})
+
+t.test('places that are taken and left while the disk takes nothing are remembered once', async (t) => {
+  const { file, disk, clock, path } = openFile({ slotsMax: 4 })
+  const kept = sampleRequest()
+  note(file, kept)
+  disk.room = 0
+  for (let turn = 1; turn <= 50; turn += 1) {
+    const slot = note(file)
+    file.decided(slot, turn)
+    file.end(slot, true)
+    clock.advance(1000)
+  }
+  disk.room = Infinity
+  const writes = disk.writes
+  const request = sampleRequest()
+  note(file, request)
+  t.ok(disk.writes - writes <= 4, `${disk.writes - writes} writes for one place`)
+  file.tidy(50, true)
+  t.strictSame(found(path).ids, [kept.id, request.id])
+})
+
 /** Steps that a lane may take, by numbers that choose among whoever is under way. */
 const step = fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('begin' as const) }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('write' as const) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('decide' as const), which: fc.nat() }) },
   {
     weight: 4,
@@ -233,13 +299,22 @@ t.test('whatever a lane does, after its death every request without a record is 
       const open = new Map<number, string>()
       const decided = new Map<number, string>()
       const inLog = new Map<string, number>()
+      /** Not written yet, so not asked yet. */
+      const begun = new Map<number, string>()
+      const missed = new Map<number, string>()
       let sequence = 0
       for (const { kind, ...how } of steps) {
         const pick = (from: Map<number, string>) => [...from][('which' in how ? how.which : 0) % from.size]!
         if (kind === 'begin') {
           const request = sampleRequest()
-          const slot = file.begin(request, 0)
-          if (slot !== NO_SLOT) open.set(slot, request.id)
+          const slot = file.begin(request, sequence)
+          if (slot !== NO_SLOT) begun.set(slot, request.id)
+        } else if (kind === 'write') {
+          file.write()
+          // What the disk did not take is asked all the same, and is known to be missing.
+          const isNoted = file.trouble === ''
+          for (const [slot, id] of begun) (isNoted ? open : missed).set(slot, id)
+          begun.clear()
         } else if (kind === 'decide' && open.size > 0) {
           const [slot, id] = pick(open)
           sequence += 1

@@ -28,7 +28,9 @@ function begin({ lanes, file }: Lane, more: Partial<RequestUnderWay> = {}) {
   const { id, receivedAt, generation, configHash } = record
   const own = { id, receivedAt, generation, configHash, model: 'fraud', version: 'v2' }
   const request = { ...own, afterMs: 1.5, role: 'canary' as const, ...more }
-  return { record, slot: file.begin(request, lanes[0]!.lastSequence) }
+  const slot = file.begin(request, lanes[0]!.lastSequence)
+  file.write()
+  return { record, slot }
 }
 
 type Begun = ReturnType<typeof begin>
