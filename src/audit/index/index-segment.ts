@@ -19,27 +19,48 @@ import {
   tablePath,
 } from './manifest.ts'
 import { type TableForm, WHOLE_AND_SMALL } from './table-file.ts'
-import { TableSet } from './table-set.ts'
+import { type FinishedTable, TableSet } from './table-set.ts'
 import { TABLES_VERSION } from './tables.ts'
 
 /** `folder` holds `segments/` and gets `index/`. Throws the system's error when it cannot be read or written. */
 export async function indexSegment(folder: string, segment: SegmentName): Promise<Manifest> {
   const maker = new TablesMaker(WHOLE_AND_SMALL)
   await eachFrame(segment, (frame, found) => maker.add(found, frame))
-  return write(folder, { first: segment.first }, maker)
+  return writeTables(folder, segment, maker)
 }
 
-/** Of a segment that is being written. Null when it is gone or sealed meanwhile, or nothing whole is there. */
+function writeTables(folder: string, { first }: SegmentName, maker: TablesMaker): Manifest {
+  return write(folder, { first, records: maker.records }, maker.reach, maker.tables.finish())
+}
+
+/**
+ * Goes on with a segment that is being written; `maker` has what lies between its begin and the stretch, or that behind a part
+ * that another maker made. Null when the segment is gone or sealed meanwhile, or nothing whole is there. After an error the
+ * maker is of no use any more.
+ */
 export async function indexPart(
   folder: string,
   segment: SegmentName,
   stretch: Stretch,
+  maker: TablesMaker,
 ): Promise<PartManifest | null> {
-  const maker = new TablesMaker(WHOLE_AND_SMALL)
+  const before = maker.records
   const isThere = await eachFrameOf(segment, stretch, (frame) => maker.add(segment, frame))
-  if (!isThere || maker.records === 0) return null
+  if (!isThere || maker.records === before) return null
   const part = { from: stretch.from, to: maker.next, endsAt: maker.endsAt }
-  return { ...write(folder, { first: segment.first, part }, maker), part }
+  const of = { first: segment.first, part, records: maker.records - before }
+  return { ...write(folder, of, maker.reach, maker.tables.endPart()), part }
+}
+
+/** The index of a whole segment whose parts `maker` has made, all but the stretch. Null as for a part. */
+export async function indexRest(
+  folder: string,
+  segment: SegmentName,
+  stretch: Stretch,
+  maker: TablesMaker,
+): Promise<Manifest | null> {
+  const isThere = await eachFrameOf(segment, stretch, (frame) => maker.add(segment, frame))
+  return isThere ? writeTables(folder, segment, maker) : null
 }
 
 /** Tables of a stretch of the log, and what the manifest tells of it. */
@@ -65,12 +86,13 @@ export class TablesMaker {
 
 function write(
   folder: string,
-  of: Pick<Manifest, 'first' | 'part'>,
-  { tables, reach, records }: TablesMaker,
+  of: Pick<Manifest, 'first' | 'part' | 'records'>,
+  reach: LaneReach,
+  tables: Iterable<FinishedTable>,
 ): Manifest {
   mkdirSync(indexOf(folder), { recursive: true, mode: 0o700 })
   const indexed: { [name in TableName]?: IndexedTable } = {}
-  for (const { name, rows, bytes } of tables.finish()) {
+  for (const { name, rows, bytes } of tables) {
     writeWhole(tablePath(folder, of, name), bytes)
     indexed[name] = {
       rows,
@@ -80,7 +102,7 @@ function write(
   }
   systemDisk.syncDirectory(indexOf(folder))
   const manifest: Manifest = {
-    ...{ version: TABLES_VERSION, ...of, records },
+    ...{ version: TABLES_VERSION, ...of },
     lanes: reach.all(),
     tables: indexed,
   }

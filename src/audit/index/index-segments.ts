@@ -1,7 +1,7 @@
 /**
  * Keeps the index whole, a bounded piece of work at a time: what belongs to no segment any more is removed, closed
  * segments without an index get theirs, oldest first, then the one that is being written gets part after part, and each index that was there at the start is read once and made again when
- * it is not what was written.
+ * it is not what was written. What was made for parts is kept in memory (4 MiB) until their segment is full, and is not made again then.
  *
  * It never touches a segment. Dying at any moment costs the piece under way.
  */
@@ -10,7 +10,7 @@ import { basename, join } from 'node:path'
 import type { Clock } from '../../kernel/clock.ts'
 import { FILE_HEADER_BYTES } from '../file-header.ts'
 import { listSegments, type SegmentName } from '../paths.ts'
-import { indexPart, indexSegment } from './index-segment.ts'
+import { indexPart, indexRest, indexSegment, TablesMaker } from './index-segment.ts'
 import {
   filesOf,
   firstOf,
@@ -23,6 +23,7 @@ import {
   partsOf,
   readManifest,
 } from './manifest.ts'
+import { WHOLE_AND_SMALL } from './table-file.ts'
 
 /** A draft that nobody wrote to for so long belongs to a process that died. */
 const DRAFT_AGE_MS = 10 * 60_000
@@ -37,6 +38,16 @@ export interface IndexOptions {
   readonly partRecords?: number
 }
 
+interface Behind {
+  readonly first: number
+  /** Where the next part begins. */
+  readonly from: number
+  readonly at: number
+  readonly maker: TablesMaker
+  /** The maker has all that lies before. */
+  readonly isWhole: boolean
+}
+
 export class IndexSegments {
   readonly name = 'index'
   readonly #folder: string
@@ -46,8 +57,8 @@ export class IndexSegments {
   readonly #partRecords: number
   /** First sequences of segments whose index was written or read to its end by this object. */
   readonly #known = new Set<number>()
-  /** Where the next part of the segment that is being written begins. */
-  #behind: { readonly first: number; readonly from: number; readonly at: number } | undefined
+  /** Behind the parts of the segment that is being written. Nobody has it while work on it is under way, which may fail. */
+  #behind: Behind | undefined
   #indexed = 0
   #rebuilt = 0
 
@@ -95,35 +106,47 @@ export class IndexSegments {
       this.#behind = await this.#afterParts(first)
       return true
     }
-    const { from, at } = this.#behind
+    const behind = this.#behind
+    const { from, at, maker } = behind
     const to = from + this.#partRecords
     if (this.#covered() < to) return false
-    const made = await indexPart(this.#folder, segment, { at, from, to })
-    if (made === null) return false
-    this.#behind = { first, from: made.part.to, at: made.part.endsAt }
-    return true
+    this.#behind = undefined
+    const made = await indexPart(this.#folder, segment, { at, from, to }, maker)
+    this.#behind = made === null ? behind : { ...behind, from: made.part.to, at: made.part.endsAt }
+    return made !== null
   }
 
   /** Behind those that are there and are what was written. */
-  async #afterParts(first: number): Promise<{ first: number; from: number; at: number }> {
-    let behind = { first, from: first, at: FILE_HEADER_BYTES }
+  async #afterParts(first: number): Promise<Behind> {
+    let [from, at] = [first, FILE_HEADER_BYTES]
     for (const manifest of partsOf(this.#folder, first)) {
       if (!(await isIntact(this.#folder, manifest))) break
-      behind = { first, from: manifest.part.to, at: manifest.part.endsAt }
+      from = manifest.part.to
+      at = manifest.part.endsAt
     }
-    return behind
+    return { first, from, at, maker: new TablesMaker(WHOLE_AND_SMALL), isWhole: from === first }
   }
 
   async #attend(segment: SegmentName): Promise<void> {
     const { first } = segment
+    const behind = this.#behind
+    if (behind?.first === first) this.#behind = undefined
     const manifest = readManifest(this.#folder, { first })
     if (manifest === null || !(await isIntact(this.#folder, manifest))) {
       const wasThere = listIndex(this.#folder).some((name) => firstOf(name) === first && !isOfPart(name))
-      await indexSegment(this.#folder, segment)
+      if (!(await this.#finish(segment, behind))) await indexSegment(this.#folder, segment)
       this.#indexed += 1
       if (wasThere) this.#rebuilt += 1
     }
     this.#known.add(first)
+  }
+
+  /** False: its parts are not at hand, or it is sealed, and then the rest of it cannot be told from its place. */
+  async #finish(segment: SegmentName, behind: Behind | undefined): Promise<boolean> {
+    if (behind?.first !== segment.first || !behind.isWhole || segment.isSealed) return false
+    const { from, at, maker } = behind
+    const rest = { at, from, to: Number.POSITIVE_INFINITY }
+    return (await indexRest(this.#folder, segment, rest, maker)) !== null
   }
 
   /** Of segments that were pruned, parts of segments that are indexed as a whole, and drafts of processes that died. */

@@ -1,5 +1,6 @@
 /**
- * Makes the Parquet file of one table in memory, a row group at a time. Rows are in the order of the log, so that the
+ * Makes the Parquet file of one table in memory, a row group at a time; row groups that are there can be had before as a file
+ * of their own (`endPart`), and are not made twice. Rows are in the order of the log, so that the
  * statistics of `seq` and `time` tell readers which files they need not open.
  *
  * The writer is pure JavaScript on purpose: this runs within a gateway, and native code could take it along.
@@ -34,23 +35,26 @@ type Source = Parameters<ParquetWriter['write']>[0]['columnData'][number]
 export class TableFile {
   readonly table: Table
   readonly #columns: readonly { readonly column: Column<never>; readonly values: ColumnValues }[]
+  readonly #options: Omit<ConstructorParameters<typeof ParquetWriter>[0], 'writer'>
   readonly #bytes = new ByteWriter()
   readonly #writer: ParquetWriter
   #rows = 0
   #waiting = 0
+  /** Rows and row groups that a part has. */
+  #parted = { rows: 0, groups: 0 }
 
   constructor(table: Table, { columns, isCompressed }: TableForm) {
     this.table = table
     const wanted = wantedOf(table, columns)
     this.#columns = wanted.map((column) => ({ column, values: new ColumnValues(column.type) }))
-    this.#writer = new ParquetWriter({
-      writer: this.#bytes,
+    this.#options = {
       schema: [{ name: table.name, num_children: wanted.length }, ...wanted.map(elementOf)],
       codec: isCompressed ? 'GZIP' : 'UNCOMPRESSED',
       statistics: isCompressed,
       compressors: { GZIP: (bytes) => gzipSync(bytes, { level: GZIP_LEVEL }) },
       createdBy: 'modelgate',
-    })
+    }
+    this.#writer = new ParquetWriter({ writer: this.#bytes, ...this.#options })
   }
 
   get rows(): number {
@@ -72,9 +76,28 @@ export class TableFile {
     return this.#bytes.getBytes()
   }
 
+  /** A file of the rows since the last part; null when there are none. The whole file has them all the same. */
+  endPart(): { readonly rows: number; readonly bytes: Uint8Array } | null {
+    if (this.#waiting > 0) this.#flush()
+    const groups = this.#writer.row_groups.slice(this.#parted.groups)
+    if (groups.length === 0) return null
+    const rows = this.#rows - this.#parted.rows
+    this.#parted = { rows: this.#rows, groups: this.#writer.row_groups.length }
+    const bytes = new ByteWriter()
+    const writer = new ParquetWriter({ writer: bytes, ...this.#options })
+    const from = Number(groups[0]!.columns[0]!.file_offset)
+    const by = BigInt(bytes.offset - from)
+    bytes.appendBytes(this.#bytes.getBytes().subarray(from))
+    writer.row_groups = groups.map((group) => movedBy(by, group))
+    writer.num_rows = BigInt(rows)
+    writer.finish()
+    return { rows, bytes: bytes.getBytes() }
+  }
+
   #flush(): void {
     const columnData = this.#columns.map(({ column, values }) => ({
       ...FORMS[column.type],
+      offsetIndex: false,
       ...(column.type === 'text' && !column.isSearched ? { statistics: false } : {}),
       name: column.name,
       data: values.take(),
@@ -108,6 +131,21 @@ const ELEMENTS: { readonly [type in ColumnType]: Omit<Element, 'name'> } = {
   time: { type: 'INT64', converted_type: 'TIMESTAMP_MILLIS' },
   id: { type: 'FIXED_LEN_BYTE_ARRAY', type_length: 16, logical_type: { type: 'UUID' } },
   hex: { type: 'BYTE_ARRAY' },
+}
+
+type RowGroup = ParquetWriter['row_groups'][number]
+
+/** The same bytes at another place of a file. */
+function movedBy(by: bigint, group: RowGroup): RowGroup {
+  const columns = group.columns.map(({ meta_data, ...column }) => {
+    const { dictionary_page_offset: dictionary, ...data } = meta_data!
+    const moved = { ...data, data_page_offset: data.data_page_offset + by }
+    return {
+      ...{ ...column, file_offset: column.file_offset + by },
+      meta_data: dictionary === undefined ? moved : { ...moved, dictionary_page_offset: dictionary + by },
+    }
+  })
+  return { ...group, columns }
 }
 
 /** Columns in the order of the table, without those that nobody asks for. */

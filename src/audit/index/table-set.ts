@@ -56,6 +56,14 @@ export class TableSet {
     }
   }
 
+  /** The same of the rows since the last part; more may be added behind it. */
+  *endPart(): Generator<FinishedTable> {
+    for (const [name, file] of this.#files) {
+      const part = file.endPart()
+      if (part !== null) yield { name, ...part }
+    }
+  }
+
   #addEvent(record: ReturnType<typeof recordOf>): void {
     if (tableOf(record) === 'events') this.#file('events').add(record)
   }

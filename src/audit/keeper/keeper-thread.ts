@@ -41,9 +41,10 @@ const { dataDir, published, retentionMs, isHeld } = workerData as KeeperData
 const tell = (words: string) => parentPort?.postMessage({ words } satisfies FromKeeper)
 const covered = () => Number(Atomics.load(new BigInt64Array(published), 0))
 const place = { dataDir, disk: systemDisk, covered }
+// A full segment is indexed before it is sealed: the rest of it is found at once then, behind its parts.
 const jobs: KeeperJob[] = [
-  new SealSegments({ ...place, onKept: tell }),
   new IndexSegments(dataDir, systemClock, { covered }),
+  new SealSegments({ ...place, onKept: tell }),
 ]
 if (retentionMs !== null) {
   const { PruneSegments } = await import('./prune-segments.ts')

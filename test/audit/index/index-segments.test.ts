@@ -12,10 +12,12 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { systemDisk } from '../../../src/audit/disk.ts'
 import { openAnalysis } from '../../../src/audit/index/analysis.ts'
-import { IndexSegments } from '../../../src/audit/index/index-segments.ts'
+import { dropIndex, IndexSegments } from '../../../src/audit/index/index-segments.ts'
 import { openSource } from '../../../src/audit/index/log-source.ts'
-import { indexOf, isIntact, readManifest } from '../../../src/audit/index/manifest.ts'
+import { indexOf, isIntact, readManifest, tablePath } from '../../../src/audit/index/manifest.ts'
+import { SealSegments } from '../../../src/audit/keeper/seal-segments.ts'
 import { listSegments } from '../../../src/audit/paths.ts'
 import { systemClock } from '../../../src/kernel/clock.ts'
 import { allRecords } from '../bench-log.ts'
@@ -208,6 +210,108 @@ t.test('the segment that is being written is indexed in parts, as far as the che
   )
   t.ok(readManifest(dataDir, { first }))
   t.strictSame((await asked()).rows, whole.rows)
+  log.lanes[0]!.close()
+  log.writer.finish()
+})
+
+/** A log of which the keeper indexed the first segment part after part, and which has grown beyond it. */
+async function followed() {
+  const log = openSmallLog({ segmentBytesMax: 40_000 })
+  const { dataDir } = log
+  const keeper = new IndexSegments(dataDir, systemClock, { covered: () => covered, partRecords: 20 })
+  const grow = () => {
+    turn(log.lanes[0]!, AT)
+    log.writer.round()
+  }
+  let covered = 0
+  for (let round = 0; round < 5; round += 1) {
+    grow()
+    covered += 10
+    await toTheEnd(keeper)
+  }
+  const [segment] = listSegments(dataDir)
+  const rowsOf = async () => {
+    const analysis = await openAnalysis(dataDir)
+    const names = ['decisions', 'shadows', 'streams', 'events']
+    const rows: unknown[] = []
+    for (const name of names) rows.push(await analysis.rows(`SELECT * FROM ${name} ORDER BY seq`))
+    const few = await analysis.rows(
+      'SELECT seq, model FROM decisions WHERE seq BETWEEN 15 AND 45 ORDER BY seq',
+    )
+    analysis.close()
+    return { rows, few }
+  }
+  const cover = (to: number) => {
+    covered = to
+  }
+  return { log, dataDir, keeper, grow, segment: segment!, rowsOf, cover }
+}
+
+t.test(
+  'a full segment’s index is put together of its parts, and says what one made at once says',
+  async (t) => {
+    const { log, dataDir, keeper, grow, segment, rowsOf } = await followed()
+    for (let round = 0; round < 10; round += 1) grow()
+    t.ok(listSegments(dataDir).length > 1)
+    const all = await rowsOf()
+    await toTheEnd(keeper)
+    const { first } = segment
+    const file = () => readFileSync(tablePath(dataDir, { first }, 'decisions'))
+    const joined = file()
+    const manifest = readManifest(dataDir, { first })!
+    t.equal(manifest.records, listSegments(dataDir)[1]!.first - first)
+    t.strictSame(await rowsOf(), all)
+    dropIndex(dataDir, { first })
+    await toTheEnd(new IndexSegments(dataDir, systemClock))
+    t.notSame(file(), joined, 'made at once it has fewer row groups')
+    const atOnce = readManifest(dataDir, { first })!
+    t.strictSame(
+      { records: atOnce.records, lanes: atOnce.lanes, rows: atOnce.tables.decisions!.rows },
+      { records: manifest.records, lanes: manifest.lanes, rows: manifest.tables.decisions!.rows },
+    )
+    t.strictSame(await rowsOf(), all)
+    log.lanes[0]!.close()
+    log.writer.finish()
+  },
+)
+
+t.test('what was begun for a part that failed is not counted again', async (t) => {
+  const { log, dataDir, keeper, grow, segment, rowsOf, cover } = await followed()
+  const { first } = segment
+  cover(60)
+  t.equal(listSegments(dataDir).length, 1)
+  // A folder where the next part's file would be drafted.
+  const draft = `${tablePath(dataDir, { first, part: { from: 40 } }, 'decisions')}.${process.pid}.draft`
+  mkdirSync(draft)
+  await t.rejects(toTheEnd(keeper), { code: 'EISDIR' })
+  rmSync(draft, { recursive: true })
+  for (let round = 0; round < 10; round += 1) grow()
+  const all = await rowsOf()
+  await toTheEnd(keeper)
+  t.equal(readManifest(dataDir, { first })!.records, listSegments(dataDir)[1]!.first - first)
+  t.strictSame(await rowsOf(), all)
+  log.lanes[0]!.close()
+  log.writer.finish()
+})
+
+t.test('a segment that was sealed before its index was made is read again as a whole', async (t) => {
+  const { log, dataDir, keeper, grow, segment, rowsOf } = await followed()
+  for (let round = 0; round < 10; round += 1) grow()
+  const all = await rowsOf()
+  const seal = new SealSegments({
+    dataDir,
+    disk: systemDisk,
+    covered: () => Number.POSITIVE_INFINITY,
+    onKept: t.fail,
+  })
+  while (seal.step());
+  t.ok(listSegments(dataDir)[0]!.isSealed)
+  await toTheEnd(keeper)
+  t.equal(
+    readManifest(dataDir, { first: segment.first })!.records,
+    listSegments(dataDir)[1]!.first - segment.first,
+  )
+  t.strictSame(await rowsOf(), all)
   log.lanes[0]!.close()
   log.writer.finish()
 })
