@@ -215,7 +215,7 @@ function makeLane(): Lane {
     scorer,
     comparer: new Comparer({ pool: scorer.pool, clock }),
     recorder,
-    asks: new AsksOfTurn(() => recorder.writeNotes()),
+    asks: new AsksOfTurn(() => recorder.writeNotes(), tellBug),
     shadowPlaces: new Places(lanes),
     shadowPace: new ShadowPace(clock, sweep),
     shadowLosses: new ShadowLosses(clock),

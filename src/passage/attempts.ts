@@ -154,7 +154,7 @@ class Passage implements Underway, Watched, PlaceSeeker, Asking {
     lane.asks.add(this)
   }
 
-  /** The end of the turn in which it was ready to. */
+  /** The end of the turn in which it was ready to. Guarded without a closure: every request comes by here. */
   ask(): void {
     try {
       // Undefined: the caller left meanwhile.

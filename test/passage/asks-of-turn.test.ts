@@ -3,9 +3,11 @@ import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { ASKED_TOGETHER_MAX, AsksOfTurn } from '../../src/passage/asks-of-turn.ts'
 
+const unexpected = (error: unknown) => t.fail(`a bug: ${error}`)
+
 function watched() {
   const told: string[] = []
-  const asks = new AsksOfTurn(() => told.push('noted'))
+  const asks = new AsksOfTurn(() => told.push('noted'), unexpected)
   const add = (name: string) => asks.add({ ask: () => told.push(name) })
   return { told, add }
 }
@@ -37,7 +39,7 @@ t.test('of a full turn the first do not wait for the rest', async (t) => {
 
 t.test('who is added while others ask is asked by the end of the next turn', async (t) => {
   const told: string[] = []
-  const asks = new AsksOfTurn(() => {})
+  const asks = new AsksOfTurn(() => {}, unexpected)
   asks.add({
     ask: () => {
       told.push('first')
@@ -47,4 +49,21 @@ t.test('who is added while others ask is asked by the end of the next turn', asy
   await turn()
   await turn()
   t.strictSame(told, ['first', 'its child'])
+})
+
+t.test('one request’s bug keeps no other of its turn from its version', async (t) => {
+  const told: unknown[] = []
+  const asks = new AsksOfTurn(
+    () => {},
+    (error) => told.push(error),
+  )
+  const bug = new Error('a bug')
+  asks.add({
+    ask: () => {
+      throw bug
+    },
+  })
+  asks.add({ ask: () => told.push('second') })
+  await turn()
+  t.strictSame(told, [bug, 'second'])
 })
