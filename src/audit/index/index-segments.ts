@@ -1,7 +1,8 @@
 /**
  * Keeps the index whole, a bounded piece of work at a time: what belongs to no segment any more is removed, closed
  * segments without an index get theirs, oldest first, then the one that is being written gets part after part, and each index that was there at the start is read once and made again when
- * it is not what was written. What was made for parts is kept in memory (4 MiB) until their segment is full, and is not made again then.
+ * it is not what was written. What was made for parts is kept in memory, compressed,
+ * until their segment is full, and is not made again then: as much as the segment's own index takes.
  *
  * It never touches a segment. Dying at any moment costs the piece under way.
  */
@@ -38,9 +39,11 @@ export interface IndexOptions {
   readonly partRecords?: number
 }
 
+/** Where the index of the segment that is being written goes on, and what there is of it. */
 interface Behind {
+  /** Sequence of the segment's first record. */
   readonly first: number
-  /** Where the next part begins. */
+  /** Sequence of the next part's first record, and where in the file it lies. */
   readonly from: number
   readonly at: number
   readonly maker: TablesMaker
@@ -57,7 +60,7 @@ export class IndexSegments {
   readonly #partRecords: number
   /** First sequences of segments whose index was written or read to its end by this object. */
   readonly #known = new Set<number>()
-  /** Behind the parts of the segment that is being written. Nobody has it while work on it is under way, which may fail. */
+  /** Not here while work on it is under way: after an error nobody knows what it has. */
   #behind: Behind | undefined
   #indexed = 0
   #rebuilt = 0

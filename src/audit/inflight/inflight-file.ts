@@ -103,7 +103,7 @@ export class InflightFile {
    * `after`: the lane's last sequence.
    */
   begin(request: RequestUnderWay, after: number): number {
-    if (this.#isResting || !this.#isOpen() || (this.#free.length === 0 && !this.#grow())) {
+    if (this.#isResting || !this.#opens() || (this.#free.length === 0 && !this.#grow())) {
       this.#unnoted += 1
       return NO_SLOT
     }
@@ -198,7 +198,8 @@ export class InflightFile {
     this.#probeAt = this.#clock.now() + PROBE_EVERY_MS
   }
 
-  #isOpen(): boolean {
+  /** Opens the file when it is not; false when that cannot be done. */
+  #opens(): boolean {
     if (this.#fd !== -1) return true
     try {
       this.#open()
